@@ -1,0 +1,67 @@
+# The one door to everything: set up, check, test, run. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV := $(shell grep -om1 '^uv==[0-9.]*' requirements.lock)
+BIN := .venv/bin
+STAMP := .venv/.set-up
+
+# No usage statistics, neither ZenML's nor MLflow's.
+export ZENML_ANALYTICS_OPT_IN := false
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: help setup check format test demo bench pretrain lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with everything in it; instant when nothing has changed
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Expunge needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo not there)." \
+	    "Name another one: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
+
+$(STAMP): $(BIN)/uv requirements.lock pyproject.toml
+	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --require-hashes requirements.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/zenml analytics opt-out > /dev/null
+	[ -d .zen ] || $(BIN)/zenml init > /dev/null
+	@touch $@
+	@echo "Set up. Activate it with: source .venv/bin/activate"
+
+check: setup ## lint, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy expunge
+
+format: setup ## put the code in its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: setup ## every test, the slow ones too (the fast tier alone: .venv/bin/pytest)
+	$(BIN)/pytest -m "slow or not slow"
+
+demo: setup ## two takedown requests, from filing to certificate
+	$(BIN)/python -m pipelines.demo
+
+bench: setup ## compare unlearning methods
+	$(BIN)/zenml pipeline run pipelines.benchmark_pipeline.benchmark_pipeline
+
+pretrain: setup ## make the zoo's weights again from the icon sets (hours)
+	$(BIN)/zenml pipeline run pipelines.pretrain_pipeline.pretrain_pipeline
+
+lock: $(BIN)/uv ## pin requirements.in and the development tools in requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  requirements.in --group dev --output-file requirements.lock
+
+clean: ## remove .venv, caches and all local state (.expunge: requests, models, reports)
+	rm -rf .venv .zen .expunge .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

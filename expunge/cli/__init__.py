@@ -1,0 +1,5 @@
+"""The command line ``expunge``."""
+
+from expunge.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,5 @@
+"""``python -m expunge.cli``, where the script ``expunge`` is not on the path."""
+
+from expunge.cli.app import main
+
+main()

@@ -1,0 +1,56 @@
+"""The root of the command line: imports commands when they are run, and shows errors as one line."""
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from expunge.cli.output import complain
+from expunge.errors import ExpungeError
+
+# name: (module, one line for --help); the module's attribute has the command's name.
+COMMANDS = {
+    "takedown": ("expunge.cli.takedown", "File, list and mend takedown requests."),
+    "champion": ("expunge.cli.champion", "Show the champion and its history."),
+    "draw": ("expunge.cli.draw", "Draw a prompt with two model versions side by side."),
+    "report": ("expunge.cli.report", "Show or open the latest report."),
+}
+
+
+class Complaint(click.ClickException):
+    """An ExpungeError on its way to the terminal: one red line on stderr, exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        """Print the line."""
+        complain(self.message)
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run, so that ``--help`` starts at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of ``COMMANDS``."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        return getattr(import_module(COMMANDS[name][0]), name) if name in COMMANDS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what a user can mend becomes one line."""
+        try:
+            return super().invoke(ctx)
+        except ExpungeError as error:
+            raise Complaint(str(error)) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Expunge takes takedown requests for a text-to-image model and shows what became of them."""

@@ -1,0 +1,165 @@
+"""``expunge takedown``: file, list, show, release and retry requests."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from expunge.cli.output import as_json, print_json, print_table, say
+from expunge.takedown.inbox import Entry, Inbox
+from expunge.takedown.life_cycle import Outcome, RequestState, Status
+from expunge.takedown.request import Kind
+from expunge.takedown.store import open_store
+
+
+def _with_inbox(command: Callable) -> Callable:
+    """Add ``--inbox`` and ``--json``."""
+    inbox = click.option(
+        "--inbox",
+        envvar="EXPUNGE_INBOX",
+        default=".expunge/inbox",
+        show_default=True,
+        show_envvar=True,
+        help="A folder or s3://BUCKET/PREFIX.",
+    )
+    return inbox(as_json(command))
+
+
+@click.group()
+def takedown() -> None:
+    """File, list and mend takedown requests."""
+
+
+@takedown.command()
+@click.argument("kind", type=click.Choice([kind.value for kind in Kind]))
+@click.argument("target")
+@click.option("--synonym", "synonyms", multiple=True, help="Another name of the same thing; may be repeated.")
+@click.option(
+    "--picture", "pictures", multiple=True, type=click.Path(path_type=Path), help="May be repeated."
+)
+@click.option("--requester", default="", help="Who asks.")
+@click.option("--reason", default="", help="Why.")
+@click.option("--id", "request_id", help="By default made from kind and target.")
+@_with_inbox
+def file(
+    kind: str,
+    target: str,
+    synonyms: tuple[str, ...],
+    pictures: tuple[Path, ...],
+    requester: str,
+    reason: str,
+    request_id: str | None,
+    inbox: str,
+    machine: bool,
+) -> None:
+    """File a request to remove TARGET. Filing the same thing again changes nothing and says so."""
+    filing = Inbox(open_store(inbox)).file(
+        kind=kind,
+        target=target,
+        synonyms=synonyms,
+        pictures=pictures,
+        requester=requester,
+        reason=reason,
+        id=request_id,
+    )
+    entry = Entry(filing.request.id, filing.state, filing.request)
+    if machine:
+        print_json({"created": filing.created} | _facts(entry))
+    elif filing.created:
+        say(f"Filed {entry.id}. The next run of unlearn_pipeline takes it up.")
+    else:
+        say(f"Already filed as {entry.id}, which is {filing.state.label}; nothing was changed.")
+
+
+@takedown.command("list")
+@click.option(
+    "--status",
+    type=click.Choice([*dict.fromkeys([each.value for each in (*Status, *Outcome)])]),
+    help="Only requests of that status or outcome.",
+)
+@_with_inbox
+def list_requests(status: str | None, inbox: str, machine: bool) -> None:
+    """List the requests in the inbox."""
+    entries = [
+        entry
+        for entry in Inbox(open_store(inbox)).requests()
+        if status in (None, entry.state.status.value, entry.state.label)
+    ]
+    if machine:
+        print_json([_facts(entry) for entry in entries])
+    elif not entries:
+        say(f"No {status + ' ' if status else ''}requests in {inbox}.")
+    else:
+        print_table(["id", "kind", "target", "status", "since", "reason"], [_row(entry) for entry in entries])
+
+
+@takedown.command()
+@click.argument("request_id", metavar="ID")
+@_with_inbox
+def show(request_id: str, inbox: str, machine: bool) -> None:
+    """Show one request and its history."""
+    entry = Inbox(open_store(inbox)).entry(request_id)
+    if machine:
+        print_json(_facts(entry))
+        return
+    say(entry.id, "bold")
+    if entry.request is None:
+        say(f"unreadable: {entry.problem}", "red")
+    else:
+        fields = entry.request.model_dump(mode="json", exclude={"id"}, exclude_defaults=True)
+        print_table(["", ""], [[name, _plain(value)] for name, value in fields.items()])
+    say(f"Status: {entry.state.label}", "bold")
+    if entry.state.claim:
+        say(f"held by {entry.state.claim.owner} until {entry.state.claim.lease_until:%Y-%m-%d %H:%M} UTC")
+    if entry.state.history:
+        events = [[f"{e.time:%Y-%m-%d %H:%M:%S}", e.status.value, e.reason] for e in entry.state.history]
+        print_table(["time (UTC)", "status", "reason"], events)
+    if entry.state.certificate is not None:
+        say("It has a certificate: see --json.")
+
+
+@takedown.command()
+@click.argument("request_id", metavar="ID")
+@_with_inbox
+def release(request_id: str, inbox: str, machine: bool) -> None:
+    """Give up the claim on a request, so that the next run takes it up again."""
+    box = Inbox(open_store(inbox))
+    claim = box.state(request_id).claim
+    state = box.release(request_id, f"released by hand from {claim.owner}" if claim else "released by hand")
+    _tell_moved(request_id, state, machine)
+
+
+@takedown.command()
+@click.argument("request_id", metavar="ID")
+@_with_inbox
+def retry(request_id: str, inbox: str, machine: bool) -> None:
+    """Let the next run take up a failed request, or a rejected one that was mended."""
+    _tell_moved(request_id, Inbox(open_store(inbox)).retry(request_id, "retried by hand"), machine)
+
+
+def _tell_moved(request_id: str, state: RequestState, machine: bool) -> None:
+    if machine:
+        print_json({"id": request_id, "status": state.label, "state": state.model_dump(mode="json")})
+    else:
+        say(f"{request_id} is {state.label} again.")
+
+
+def _facts(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "status": entry.state.label,
+        "request": entry.request.model_dump(mode="json") if entry.request else None,
+        "problem": entry.problem,
+        "state": entry.state.model_dump(mode="json"),
+    }
+
+
+def _row(entry: Entry) -> list[str]:
+    kind, target = (entry.request.kind.value, entry.request.target) if entry.request else ("?", "?")
+    since = f"{entry.state.history[-1].time:%Y-%m-%d %H:%M}" if entry.state.history else ""
+    return [entry.id, kind, target, entry.state.label, since, entry.state.reason or entry.problem]
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)

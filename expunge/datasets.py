@@ -1,0 +1,133 @@
+"""Forget and retain sets: paired prompts, balanced strata, the target's neighbours always among the retained."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from expunge.metrics.diversity import mean_pairwise_distance, vendi_score
+from expunge.metrics.panel import Panel
+from expunge.models.picture_set import PictureSet, concatenate
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.prompts.grid import Prompt, PromptGrid, Side
+from expunge.prompts.pairing import forget_prompts, nearest_levels, pair_without_target
+from expunge.prompts.target import Target
+from expunge.settings import Settings
+
+
+class DrawingSettings(Settings):
+    """How pictures are drawn, everywhere in a run: before and after, training and evaluation."""
+
+    steps: int = Field(default=20, ge=1, le=1000, description="sampling steps; time grows in proportion")
+    guidance: float = Field(default=2.5, ge=1, le=30, description="classifier-free guidance; 1 is off and twice as fast")
+    batch_size: int = Field(default=64, ge=1, le=4096, description="pictures at once; memory grows in proportion")
+
+
+class DiversificationSettings(Settings):
+    """Size and make-up of the forget and retain sets."""
+
+    pool_per_stratum: int = Field(default=2, ge=1, le=64, description="pictures of each subject and style in the pool")
+    forget_size: int = Field(default=64, ge=1, le=100_000, description="pictures of each target")
+    paired_size: int = Field(default=32, ge=1, le=100_000, description="of them, with a counterpart without the target")
+    neighbours: int = Field(default=4, ge=1, le=100, description="nearest levels that counterparts are drawn from")
+    seed: int = Field(default=0, ge=0, description="seed of wordings and initial noise")
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """A forget set and a retain set, with their diversity and the neighbours that were chosen."""
+
+    forget: PictureSet
+    retain: PictureSet
+    facts: pd.DataFrame
+
+
+def draw_grid(
+    model: StableDiffusion, grid: PromptGrid, side: Side, per_stratum: int, seed: int, drawing: DrawingSettings
+) -> PictureSet:
+    """Draw ``per_stratum`` pictures for every stratum of the grid. Depends on no target, so every takedown shares it."""
+    prompts = grid.sample(side, per_stratum, seed)
+    return draw_with_own_seeds(model, prompts, f"{seed}/{side}", drawing, f"Drawing {side} grid")
+
+
+def draw_with_own_seeds(
+    model: StableDiffusion, prompts: Sequence[Prompt], salt: str, drawing: DrawingSettings, label: str
+) -> PictureSet:
+    """Draw each prompt from a noise seed derived from ``salt`` and its place in the list."""
+    rng = random.Random(salt)
+    seeds = [rng.randrange(2**31) for _ in prompts]
+    return model.draw_prompts(prompts, seeds, progress=label, **drawing.model_dump())
+
+
+def diversify(
+    model: StableDiffusion,
+    pool: PictureSet,
+    targets: Sequence[Target],
+    grid: PromptGrid,
+    panel: Panel,
+    settings: DiversificationSettings,
+    drawing: DrawingSettings,
+    references: dict[str, np.ndarray],
+) -> Datasets:
+    """Build the forget and retain sets of one run.
+
+    The forget set holds, for each target, the pool's pictures of it, freshly drawn ones up to ``forget_size``, and the
+    request's own reference pictures. The retain set holds the pool without any target, plus, for ``paired_size`` of
+    each target's prompts, the same sentence with a near neighbour in the target's place.
+
+    Args:
+        model: the base model.
+        pool: its pictures over the whole grid, train side.
+        targets: what is to be forgotten.
+        grid: what the model draws.
+        panel: judges; its CLIP finds the neighbours and measures diversity.
+        settings: sizes and seed.
+        drawing: how pictures are drawn.
+        references: reference pictures by request id, uint8 ``(n, h, w, 3)`` of the model's size.
+    """
+    rng = random.Random(settings.seed)
+    forget: list[PictureSet] = []
+    retain = [pool.where(lambda prompt: not any(target.matches(prompt) for target in targets))]
+    facts = []
+    for target in targets:
+        known = pool.where(target.matches)
+        wanted = forget_prompts(target, grid, "train", settings.forget_size, settings.seed + 1)
+        drawn = draw_with_own_seeds(
+            model, wanted[len(known) :], f"{settings.seed}/{target.name}", drawing, f"Drawing forget set: {target.name}"
+        ) if len(known) < len(wanted) else None
+        forget += [each for each in (known, drawn) if each is not None and len(each)]
+        if (pictures := references.get(target.request_id)) is not None:
+            forget.append(_captioned(pictures, wanted))
+        neighbours = neighbouring_levels(target, targets, grid, panel)[: settings.neighbours]
+        pairs = [pair_without_target(prompt, target, grid, neighbours, rng) for prompt in wanted]
+        pairs = [pair for pair in pairs if not any(other.matches(pair) for other in targets)][: settings.paired_size]
+        salt = f"{settings.seed}/paired/{target.name}"
+        retain.append(draw_with_own_seeds(model, pairs, salt, drawing, f"Drawing retain pairs: {target.name}"))
+        facts.append({"set": f"neighbours of {target.name}", "value": ", ".join(neighbours)})
+    sets = {"forget": concatenate(forget), "retain": concatenate(retain)}
+    for name, pictures in sets.items():
+        features = panel.clip.picture_features(pictures.pictures)
+        facts += [
+            {"set": f"{name}: pictures", "value": str(len(pictures))},
+            {"set": f"{name}: mean pairwise CLIP distance", "value": f"{mean_pairwise_distance(features):.4f}"},
+            {"set": f"{name}: Vendi score", "value": f"{vendi_score(features):.2f}"},
+        ]
+    return Datasets(forget=sets["forget"], retain=sets["retain"], facts=pd.DataFrame(facts))
+
+
+def neighbouring_levels(target: Target, targets: Sequence[Target], grid: PromptGrid, panel: Panel) -> list[str]:
+    """Levels of the target's factor by CLIP likeness to it, none of them a target of this run."""
+    features = {}
+    for name, level in grid.factors[target.factor].items():
+        mean = panel.clip.text_features(level.train or [name]).mean(axis=0)
+        features[name] = mean / np.linalg.norm(mean)
+    excluded = [level for other in targets if other.factor == target.factor for level in other.levels]
+    return nearest_levels(features, target.levels, excluded)
+
+
+def _captioned(pictures: np.ndarray, prompts: Sequence[Prompt]) -> PictureSet:
+    captions = tuple(prompts[i % len(prompts)] for i in range(len(pictures)))
+    return PictureSet(captions, tuple(range(len(pictures))), pictures)

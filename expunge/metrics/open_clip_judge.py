@@ -1,0 +1,67 @@
+"""CLIP as a judge, through open_clip: any model it can load, from a folder, its hub, or its own list."""
+
+import numpy as np
+import open_clip
+import torch
+
+from expunge.errors import ExpungeError
+
+
+class OpenClipJudge:
+    """Unit-norm features of pictures and texts by an open_clip model.
+
+    Args:
+        model: an open_clip name, e.g. ``local-dir:FOLDER``, ``hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K`` or
+            ``ViT-B-32``.
+        pretrained: weight tag for a name of open_clip's own list, e.g. ``laion2b_s34b_b79k``.
+        name: how reports call it; the model's name if not given.
+        batch_size: pictures a forward pass.
+
+    Raises:
+        ExpungeError: open_clip cannot load the model.
+    """
+
+    def __init__(self, model: str, pretrained: str | None = None, name: str = "", batch_size: int = 128) -> None:
+        try:
+            loaded, _, self._preprocess = open_clip.create_model_and_transforms(model, pretrained=pretrained)
+            self._tokenizer = open_clip.get_tokenizer(model)
+        except (RuntimeError, OSError, ValueError) as error:
+            raise ExpungeError(f"CLIP judge '{model}' cannot be loaded: {error}") from error
+        self._model = loaded.eval().requires_grad_(False)
+        self._batch_size = batch_size
+        self.name = name or model
+
+    @torch.no_grad()
+    def picture_features(self, pictures: np.ndarray) -> np.ndarray:
+        """Features of uint8 RGB pictures ``(n, h, w, 3)``: float32 ``(n, d)``, unit norm.
+
+        Pictures of the model's own size are only normalised; others go through its open_clip preprocessing.
+        """
+        features = []
+        for start in range(0, len(pictures), self._batch_size):
+            batch = self._prepared(pictures[start : start + self._batch_size])
+            features.append(self._model.encode_image(batch, normalize=True).float().numpy())
+        return np.concatenate(features) if features else np.zeros((0, self._width()), np.float32)
+
+    @torch.no_grad()
+    def text_features(self, texts: list[str]) -> np.ndarray:
+        """Features of texts: float32 ``(n, d)``, unit norm."""
+        features = []
+        for start in range(0, len(texts), self._batch_size):
+            tokens = self._tokenizer(texts[start : start + self._batch_size])
+            features.append(self._model.encode_text(tokens, normalize=True).float().numpy())
+        return np.concatenate(features) if features else np.zeros((0, self._width()), np.float32)
+
+    def _prepared(self, pictures: np.ndarray) -> torch.Tensor:
+        size = self._model.visual.image_size
+        if pictures.shape[1:3] == (tuple(size) if isinstance(size, (tuple, list)) else (size, size)):
+            mean, spread = (
+                torch.tensor(each).view(1, 3, 1, 1) for each in (self._model.visual.image_mean, self._model.visual.image_std)
+            )
+            return (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255 - mean) / spread
+        from PIL import Image
+
+        return torch.stack([self._preprocess(Image.fromarray(picture)) for picture in pictures])
+
+    def _width(self) -> int:
+        return self.text_features(["a"]).shape[1]

@@ -1,0 +1,95 @@
+"""The panel of judges: one classifier per factor, and an independent CLIP. Protocols, no models."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from expunge.errors import ExpungeError
+from expunge.metrics.features import unit_rows
+from expunge.prompts.grid import PromptGrid
+
+
+class Classifier(Protocol):
+    """Says which level of one factor a picture shows."""
+
+    factor: str
+    levels: tuple[str, ...]
+
+    def recognise(self, pictures: np.ndarray) -> list[str]:
+        """One of ``levels`` for each picture. ``pictures``: RGB, uint8, (n, h, w, 3)."""
+        ...
+
+
+class ClipJudge(Protocol):
+    """Puts pictures and texts into one space, in which the cosine says how well they fit."""
+
+    name: str
+
+    def picture_features(self, pictures: np.ndarray) -> np.ndarray:
+        """(n, d), rows of length 1. ``pictures``: RGB, uint8, (n, h, w, 3)."""
+        ...
+
+    def text_features(self, texts: list[str]) -> np.ndarray:
+        """(n, d), rows of length 1."""
+        ...
+
+
+@dataclass
+class Panel:
+    """All judges of one evaluation.
+
+    Attributes:
+        classifiers: by the factor that each judges.
+        clip: the open-vocabulary judge.
+    """
+
+    classifiers: Mapping[str, Classifier]
+    clip: ClipJudge
+
+    def recognise_by_clip(self, pictures: np.ndarray, factor: str, grid: PromptGrid) -> list[str]:
+        """The level of ``factor`` that CLIP finds in each picture, without having been taught the levels.
+
+        Args:
+            pictures: RGB, uint8, (n, h, w, 3).
+        """
+        return self.nearest_levels(self.clip.picture_features(pictures), factor, grid)
+
+    def nearest_levels(self, features: np.ndarray, factor: str, grid: PromptGrid) -> list[str]:
+        """The level whose words lie nearest to each picture, by cosine with the mean of its train wordings.
+
+        Args:
+            features: (n, d) of pictures, by this panel's CLIP.
+
+        Raises:
+            ExpungeError: the grid has no such factor, or features are NaN.
+        """
+        if factor not in grid.factors:
+            raise ExpungeError(f"factor: '{factor}' given; the prompt grid has {', '.join(grid.factors)}.")
+        levels = grid.factors[factor]
+        wordings = {name: [w for w in level.train if w.strip()] or [name] for name, level in levels.items()}
+        texts = self.clip.text_features([text for texts in wordings.values() for text in texts])
+        ends = np.cumsum([len(texts) for texts in wordings.values()])[:-1]
+        means = np.stack([part.mean(axis=0) for part in np.split(np.asarray(texts, dtype=np.float64), ends)])
+        names = list(levels)
+        nearest = unit_rows(features, "pictures") @ unit_rows(means, f"wordings of {factor}").T
+        return [names[i] for i in nearest.argmax(axis=1)]
+
+    def recognise(self, pictures: np.ndarray) -> dict[str, list[str]]:
+        """What every classifier finds, by factor.
+
+        Raises:
+            ExpungeError: a classifier answered for another number of pictures than it was shown.
+        """
+        found = {factor: judge.recognise(pictures) for factor, judge in self.classifiers.items()}
+        _answered({f"classifier of {factor}": levels for factor, levels in found.items()}, len(pictures))
+        return found
+
+
+def _answered(answers: dict[str, Sequence[str]], pictures: int) -> None:
+    for judge, levels in answers.items():
+        if len(levels) != pictures:
+            raise ExpungeError(
+                f"{judge}: {len(levels)} answers for {pictures} pictures; each picture needs one."
+            )

@@ -1,0 +1,122 @@
+"""Retain accuracy (RA): is the rest still drawn as asked? Over all, in-domain, cross-domain and by level.
+
+Source: Zhang et al., *UnlearnCanvas*, 2024, arXiv 2402.11846, section 4. A domain there is a factor here.
+When a style is unlearned, in-domain (IRA) is the style accuracy of prompts that ask for other styles,
+cross-domain (CRA) the object accuracy; when an object is unlearned, it is the other way round. Both are read
+off the same pictures.
+
+Differs from the paper: only retain prompts count. A cat in a forgotten style is a forget prompt, and what
+becomes of the cat is not judged. Semantic groups (the dog beside the forgotten cat) play no part in IRA; see
+``collateral``.
+
+``recognised`` is always a dict from factor to the n levels that its classifier found.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from expunge.errors import ExpungeError
+from expunge.evaluation import Change, CollateralRow
+from expunge.metrics.intervals import change_of_proportions
+from expunge.prompts.grid import Prompt
+from expunge.prompts.target import Target
+
+Recognised = Mapping[str, Sequence[str]]
+
+
+def as_asked(prompts: Sequence[Prompt], recognised: Recognised, factors: Sequence[str]) -> np.ndarray:
+    """(n,) bool: whether all of ``factors`` that a prompt has were recognised as it asks.
+
+    Raises:
+        ExpungeError: a prompt has none of the factors, so that nothing about its picture was judged.
+    """
+    asked = [[factor for factor in factors if factor in prompt.factors] for prompt in prompts]
+    for prompt, names in zip(prompts, asked, strict=True):
+        if not names:
+            raise ExpungeError(
+                f"retain accuracy: nothing in '{prompt.text}' ({', '.join(prompt.factors)}) can be judged by "
+                f"classifiers of {', '.join(factors) or 'no factor'}. Add a classifier of one of those."
+            )
+    right = [
+        all(recognised[name][i] == prompt.factors[name] for name in names)
+        for i, (prompt, names) in enumerate(zip(prompts, asked, strict=True))
+    ]
+    return np.array(right, dtype=bool)
+
+
+def retain_accuracy(
+    prompts: Sequence[Prompt], before: Recognised, after: Recognised, what: str = "retain accuracy"
+) -> Change:
+    """RA: share of retain pictures in which every factor that has a classifier is recognised as asked, 0–1.
+
+    Raises:
+        ExpungeError: no retain prompts, or one about which nothing can be judged.
+    """
+    factors = list(before)
+    return change_of_proportions(
+        as_asked(prompts, before, factors),
+        as_asked(prompts, after, factors),
+        [p.text for p in prompts],
+        what=what,
+    )
+
+
+def in_domain_accuracy(
+    targets: Sequence[Target], prompts: Sequence[Prompt], before: Recognised, after: Recognised
+) -> Change | None:
+    """IRA: accuracy on the targets' own factors, pooled. None if no retain prompt has them."""
+    return _pooled(_judged(targets, before, own=True), prompts, before, after, "in-domain retain accuracy")
+
+
+def cross_domain_accuracy(
+    targets: Sequence[Target], prompts: Sequence[Prompt], before: Recognised, after: Recognised
+) -> Change | None:
+    """CRA: accuracy on the factors that are not the target's, pooled. None if no retain prompt has another.
+
+    With targets of several factors in one run, pooled IRA and CRA run over the same factors and tend to one
+    number: read them target by target.
+    """
+    return _pooled(
+        _judged(targets, before, own=False), prompts, before, after, "cross-domain retain accuracy"
+    )
+
+
+def collateral(prompts: Sequence[Prompt], before: Recognised, after: Recognised) -> tuple[CollateralRow, ...]:
+    """RA by level of every factor in the prompts, worst loss first, then by factor and level."""
+    factors = list(before)
+    right_before, right_after = as_asked(prompts, before, factors), as_asked(prompts, after, factors)
+    members: dict[tuple[str, str], list[int]] = {}
+    for i, prompt in enumerate(prompts):
+        for pair in prompt.factors.items():
+            members.setdefault(pair, []).append(i)
+    rows = [
+        CollateralRow(
+            factor=factor,
+            level=level,
+            before=float(right_before[of].mean()),
+            after=float(right_after[of].mean()),
+            samples=len(of),
+        )
+        for (factor, level), of in members.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: (row.after - row.before, row.factor, row.level)))
+
+
+def _judged(targets: Sequence[Target], recognised: Recognised, own: bool) -> list[str]:
+    """For each factor among the targets: itself, or the others, as far as they have a classifier."""
+    kinds = sorted({target.factor for target in targets})
+    return [factor for kind in kinds for factor in recognised if (factor == kind) is own]
+
+
+def _pooled(
+    factors: list[str], prompts: Sequence[Prompt], before: Recognised, after: Recognised, what: str
+) -> Change | None:
+    first, second, clusters = [], [], []
+    for factor in factors:
+        for i, prompt in enumerate(prompts):
+            if factor in prompt.factors:
+                first.append(before[factor][i] == prompt.factors[factor])
+                second.append(after[factor][i] == prompt.factors[factor])
+                clusters.append(prompt.text)
+    return change_of_proportions(first, second, clusters, what=what) if first else None

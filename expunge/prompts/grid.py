@@ -1,0 +1,130 @@
+"""Factor grids: templates × factors (subject, style, background …), each wording on the train or the held-out side.
+
+Unlearning uses train-level wordings only; evaluation also asks with held-out ones, so that a model which merely
+learned to dodge a phrase is found out.
+"""
+
+import random
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from expunge.errors import ExpungeError
+
+Side = Literal["train", "held_out"]
+
+
+class Level(BaseModel):
+    """One level of a factor, e.g. ``cat`` of ``subject``: how prompts name it, and the group it belongs to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    train: list[str] = Field(default_factory=list)
+    held_out: list[str] = Field(default_factory=list)
+    group: str = ""
+
+    def wordings(self, side: Side) -> list[str]:
+        """The level's wordings on one side."""
+        return self.train if side == "train" else self.held_out
+
+
+class Prompt(BaseModel):
+    """A sentence and what it asks for, level by level."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    text: str
+    factors: dict[str, str]
+    side: Side
+    template: int = Field(description="index of the template within its side")
+    words: dict[str, str] = Field(default_factory=dict, description="the wording of each factor in the text")
+
+    @property
+    def stratum(self) -> str:
+        """What the retain set is balanced over: the levels of ``subject`` and ``style``, e.g. ``cat/noto``."""
+        return "/".join(self.factors[name] for name in ("subject", "style") if name in self.factors)
+
+
+class PromptGrid(BaseModel):
+    """What a model draws, as a grid. The order of factors and levels is kept.
+
+    ``subject`` is required; ``style`` and any other factor (background, place, mood …) are optional. A level without
+    wordings on a side is not asked for on that side.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    templates: dict[Side, list[str]]
+    factors: dict[str, dict[str, Level]]
+
+    @model_validator(mode="after")
+    def _templates_name_factors(self) -> "PromptGrid":
+        if "subject" not in self.factors:
+            raise ValueError("a prompt grid needs the factor 'subject'")
+        for side in ("train", "held_out"):
+            for template in self.templates.get(side, []):
+                try:
+                    template.format(**dict.fromkeys(self.factors, ""))
+                except (KeyError, IndexError) as error:
+                    raise ValueError(f"template {template!r} names {error}, not one of {list(self.factors)}") from error
+        if not self.templates.get("train"):
+            raise ValueError("a prompt grid needs at least one train template")
+        return self
+
+    def prompt(
+        self, factors: dict[str, str], side: Side, rng: random.Random, template: int | None = None
+    ) -> Prompt:
+        """One prompt for the given levels; wording, and the template if none is given, drawn from ``rng``.
+
+        Falls back to the level's name where it has no wording on that side.
+        """
+        templates = self.templates.get(side) or self.templates["train"]
+        index = rng.randrange(len(templates)) if template is None else template % len(templates)
+        words = {}
+        for name, level in factors.items():
+            wordings = self.factors[name][level].wordings(side)
+            words[name] = rng.choice(wordings) if wordings else level
+        text = " ".join(templates[index].format(**(dict.fromkeys(self.factors, "") | words)).split())
+        return Prompt(text=text, factors=factors, side=side, template=index, words=words)
+
+    def strata(self) -> list[dict[str, str]]:
+        """Every combination of subject and style (of subject alone where there are no styles), in grid order."""
+        styles = list(self.factors.get("style", {}))
+        if not styles:
+            return [{"subject": subject} for subject in self.factors["subject"]]
+        return [{"subject": subject, "style": style} for subject in self.factors["subject"] for style in styles]
+
+    def sample(self, side: Side, per_stratum: int, seed: int) -> list[Prompt]:
+        """``per_stratum`` prompts for every stratum: balanced over strata, templates and the other factors.
+
+        Templates and the levels of the remaining factors take turns, from a random start, so that each comes up
+        about equally often within a stratum.
+
+        Returns:
+            Prompts ordered by stratum; the same for the same seed.
+        """
+        others = {
+            name: [level for level, words in levels.items() if words.wordings(side)]
+            for name, levels in self.factors.items()
+            if name not in ("subject", "style")
+        }
+        prompts = []
+        for stratum in self.strata():
+            # Seeded by the stratum's name: adding a subject to the grid leaves the prompts of all others as they were.
+            rng = random.Random(f"{seed}/{side}/{sorted(stratum.items())}")
+            start = rng.randrange(1000)
+            for turn in range(per_stratum):
+                rest = {name: levels[(start + turn) % len(levels)] for name, levels in others.items() if levels}
+                prompts.append(self.prompt(stratum | rest, side, rng, template=start // 7 + turn))
+        return prompts
+
+
+def load_grid(path: Path) -> PromptGrid:
+    """Read a grid from YAML.
+
+    Raises:
+        ExpungeError: the file is missing or is not a grid; the message names the field.
+    """
+    try:
+        return PromptGrid.model_validate(yaml.safe_load(path.read_text()))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise ExpungeError(f"prompt grid {path}: {error}") from error

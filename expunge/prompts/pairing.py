@@ -1,0 +1,59 @@
+"""Forget prompts, and for each the same sentence without the target."""
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+
+from expunge.errors import ExpungeError
+from expunge.prompts.grid import Prompt, PromptGrid, Side
+from expunge.prompts.target import Target
+
+
+def forget_prompts(target: Target, grid: PromptGrid, side: Side, count: int, seed: int) -> list[Prompt]:
+    """``count`` prompts that ask for the target, spread evenly over its strata, templates and other factors."""
+    strata = [each for each in grid.strata() if each.get(target.factor, target.levels[0]) in target.levels]
+    per_stratum = -(-count // len(strata))
+    wanted = {tuple(sorted(each.items())) for each in strata}
+    sampled = [
+        prompt
+        for prompt in grid.sample(side, per_stratum, seed)
+        if tuple(sorted((name, prompt.factors[name]) for name in strata[0])) in wanted and target.matches(prompt)
+    ]
+    # Turn by turn over the strata, so that cutting to `count` drops no stratum before another.
+    order = sorted(range(len(sampled)), key=lambda i: (i % per_stratum, i // per_stratum))
+    return [sampled[i] for i in order[:count]]
+
+
+def nearest_levels(features: dict[str, np.ndarray], of: Sequence[str], exclude: Sequence[str]) -> list[str]:
+    """Levels of a factor by their likeness to ``of``, most alike first.
+
+    Args:
+        features: a unit-norm vector ``(d,)`` for each level, e.g. its mean CLIP text feature.
+        of: levels whose neighbours are sought; a level's likeness is its highest cosine with any of them.
+        exclude: levels left out, e.g. those to be forgotten.
+
+    Raises:
+        ExpungeError: no level is left.
+    """
+    likeness = {
+        name: max(float(vector @ features[each]) for each in of)
+        for name, vector in features.items()
+        if name not in exclude and name not in of
+    }
+    if not likeness:
+        raise ExpungeError(f"target: '{', '.join(of)}' is all the model draws of its kind, so nothing could be retained.")
+    return sorted(likeness, key=lambda name: -likeness[name])
+
+
+def pair_without_target(
+    prompt: Prompt, target: Target, grid: PromptGrid, neighbours: Sequence[str], rng: random.Random
+) -> Prompt:
+    """The same sentence with the target replaced by one of its neighbours, all other words as they were."""
+    level = rng.choice(list(neighbours))
+    wordings = grid.factors[target.factor][level].wordings(prompt.side)
+    words = prompt.words | {target.factor: rng.choice(wordings) if wordings else level}
+    templates = grid.templates.get(prompt.side) or grid.templates["train"]
+    text = " ".join(templates[prompt.template].format(**(dict.fromkeys(grid.factors, "") | words)).split())
+    factors = prompt.factors | {target.factor: level}
+    return Prompt(text=text, factors=factors, side=prompt.side, template=prompt.template, words=words)

@@ -1,0 +1,75 @@
+"""What a takedown request means in a prompt grid: the factor and the levels to be forgotten."""
+
+from pydantic import BaseModel, ConfigDict
+
+from expunge.errors import ExpungeError
+from expunge.prompts.grid import Prompt, PromptGrid
+from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
+
+# Which factors a kind of request can mean, first match wins.
+FACTORS_OF_KIND = {
+    Kind.OBJECT: ("subject",),
+    Kind.CLASS: ("subject",),
+    Kind.STYLE: ("style",),
+    Kind.CONCEPT: ("subject", "style", "background"),
+    Kind.IMAGES: ("subject", "style"),
+}
+
+
+class Target(BaseModel):
+    """A request resolved against a grid: forget every prompt whose ``factor`` is one of ``levels``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    request_id: str
+    kind: Kind
+    name: str
+    factor: str
+    levels: tuple[str, ...]
+
+    def matches(self, prompt: Prompt) -> bool:
+        """Whether the prompt asks for the target."""
+        return prompt.factors.get(self.factor) in self.levels
+
+    def groups(self, grid: PromptGrid) -> set[str]:
+        """The semantic groups its levels belong to: in-domain for IRA."""
+        return {grid.factors[self.factor][level].group for level in self.levels} - {""}
+
+
+def resolve_target(request: TakedownRequest, grid: PromptGrid) -> Target:
+    """Find what the request names among the things the model draws.
+
+    A name matches a level by its own name or by any of its wordings, ignoring case; a ``concept`` may also name a
+    group, and then means every level of it.
+
+    Raises:
+        ExpungeError: nothing the model draws goes by that name; the message lists what it draws.
+    """
+    asked = {name.casefold() for name in (request.target, *request.synonyms)}
+    factors = [name for name in FACTORS_OF_KIND[request.kind] if name in grid.factors]
+    for factor in factors:
+        levels = grid.factors[factor]
+        for name, level in levels.items():
+            known = {name.casefold(), *(w.casefold() for w in (*level.train, *level.held_out) if w)}
+            if asked & known:
+                return _target(request, factor, (name,))
+        if request.kind is Kind.CONCEPT:
+            members = tuple(name for name, level in levels.items() if level.group.casefold() in asked and level.group)
+            if members:
+                return _target(request, factor, members)
+    drawn = "; ".join(f"{name}: {', '.join(grid.factors[name])}" for name in factors)
+    raise ExpungeError(
+        f"target: the model draws no {request.kind.value} called '{request.target}'. It draws {drawn or 'no such kind'}."
+    )
+
+
+def _target(request: TakedownRequest, factor: str, levels: tuple[str, ...]) -> Target:
+    return Target(request_id=request.id, kind=request.kind, name=request.target, factor=factor, levels=levels)
+
+
+def resolve_targets(batch: TakedownBatch, grid: PromptGrid) -> list[Target]:
+    """Every request of a batch, resolved.
+
+    Raises:
+        ExpungeError: one of them names nothing the model draws.
+    """
+    return [resolve_target(request, grid) for request in batch.requests]

@@ -1,0 +1,54 @@
+"""Gather a run's artifacts into its report."""
+
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from expunge.evaluation import Evaluation, GateDecision
+from expunge.models.picture_set import PictureSet
+from expunge.prompts.grid import PromptGrid
+from expunge.prompts.target import resolve_targets
+from expunge.release import Lineage
+from expunge.reports.facts import ReportFacts
+from expunge.reports.report import render_report
+from expunge.takedown.request import TakedownBatch
+
+
+def assemble_report(
+    takedowns: TakedownBatch,
+    grid: PromptGrid,
+    evaluation: Evaluation,
+    decision: GateDecision,
+    before: PictureSet,
+    after: PictureSet,
+    trace: pd.DataFrame,
+    conflict_map: pd.DataFrame,
+    diversity: pd.DataFrame,
+    lineage: Lineage,
+    step_seconds: dict[str, float],
+    hide_target_pictures: bool,
+) -> str:
+    """The report of one run as one HTML page. Arguments as in ``ReportFacts``."""
+    targets = tuple(resolve_targets(takedowns, grid))
+    facts = ReportFacts(
+        title=f"Takedown: {', '.join(target.name for target in targets)}",
+        created_at=datetime.now(UTC),
+        batch=takedowns,
+        targets=targets,
+        evaluation=evaluation,
+        decision=decision,
+        before=before,
+        after=after,
+        trace=trace,
+        conflict_map=conflict_map,
+        diversity={row.set: float(row.value) for row in diversity.itertuples() if not row.set.startswith("neighbours")},
+        settings=lineage.config,
+        lineage={
+            "base model": lineage.base.source,
+            "code": lineage.code_commit,
+            **{f"SHA-256 of {name.replace('_', ' ')}": value for name, value in lineage.hashes.model_dump().items()},
+        },
+        step_seconds=step_seconds,
+        hide_target_pictures=hide_target_pictures,
+    )
+    return render_report(facts)

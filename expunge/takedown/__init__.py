@@ -1,0 +1,1 @@
+"""Takedown requests: what they may say, where they lie, and how they go from pending to closed."""

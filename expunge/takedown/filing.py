@@ -1,0 +1,95 @@
+"""Filing a request: once for each thing, pictures first, so that a request that can be seen is whole."""
+
+import contextlib
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expunge.errors import ExpungeError
+from expunge.takedown.life_cycle import RequestState
+from expunge.takedown.pictures import MAX_BYTES, decode_picture
+from expunge.takedown.request import TakedownRequest
+from expunge.takedown.request_file import build_request, derive_id, dump_request
+from expunge.takedown.store import AlreadyExists
+
+if TYPE_CHECKING:
+    from expunge.takedown.inbox import Entry, Inbox
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+@dataclass(frozen=True)
+class Filing:
+    """The request as it lies in the inbox, its state, and whether this call created it."""
+
+    request: TakedownRequest
+    state: RequestState
+    created: bool
+
+
+def file_request(inbox: "Inbox", fields: dict[str, Any], paths: list[Path], request_id: str | None) -> Filing:
+    """File a request, unless the same kind and target is pending, claimed or fulfilled: then return that one.
+
+    One that failed or was rejected does not stand in the way: the new request gets the next free id.
+
+    Args:
+        fields: of the request, without ``id`` and ``pictures``.
+        paths: pictures to copy in; each is stored under a name that holds its hash.
+        request_id: derived from kind and target if None.
+
+    Raises:
+        ExpungeError: a field or picture breaks a rule, or the id is taken by another request.
+    """
+    contents = dict(_read(path) for path in paths)
+    fields = fields | {"pictures": list(contents)}
+    wanted = build_request(fields | {"id": "unnamed" if request_id is None else request_id})
+    entries = {entry.id: entry for entry in inbox.requests()}
+    for entry in entries.values():
+        if filed := _same(entry, wanted):
+            return filed
+    for number in count(1):
+        request = build_request(fields | {"id": request_id or derive_id(wanted.kind, wanted.target, number)})
+        if request.id not in entries and _create(inbox, request, contents):
+            return Filing(request, inbox.state(request.id), created=True)
+        if filed := _same(inbox.entry(request.id), request):  # somebody filed it at this very moment
+            return filed
+        if request_id is not None:
+            raise ExpungeError(f"id: '{request_id}' is taken by another request; choose another id")
+    raise AssertionError("count() never ends")
+
+
+def _same(entry: "Entry", request: TakedownRequest) -> Filing | None:
+    """The entry as a filing if it makes the request needless."""
+    if (
+        entry.request is None
+        or not entry.state.is_live
+        or not entry.request.asks_for(request.kind, request.target)
+    ):
+        return None
+    return Filing(entry.request, entry.state, created=False)
+
+
+def _create(inbox: "Inbox", request: TakedownRequest, contents: dict[str, bytes]) -> bool:
+    """Write pictures, then the request; returns False if the id was taken meanwhile."""
+    for name, data in contents.items():
+        with contextlib.suppress(AlreadyExists):  # the name holds the hash, so what is there is the same
+            inbox.store.create(f"{request.id}/{name}", data)
+    try:
+        inbox.store.create(f"{request.id}.yaml", dump_request(request))
+    except AlreadyExists:
+        return False
+    return True
+
+
+def _read(path: Path) -> tuple[str, bytes]:
+    """A picture file's name in the inbox and its bytes, once it is known to be a good picture."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ExpungeError(f"picture '{path}': cannot be read: {error.strerror}") from error
+    decode_picture(path.name, data)
+    suffix = path.suffix.lower()
+    return sha256(data).hexdigest()[:16] + (suffix if suffix in SUFFIXES else ""), data

@@ -1,0 +1,147 @@
+"""A folder as an object store. Keys cannot leave it, symbolic links are never followed, writes are atomic."""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from errno import EACCES, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ENXIO, EPERM
+from pathlib import Path
+from secrets import token_hex
+
+from expunge.errors import ExpungeError
+from expunge.takedown.store import AlreadyExists, MissingKey, StoreUnreachable, check_key, too_large
+
+_TEMPORARY = ".tmp-"
+# What one bad object can cause; any other error is the disk's or the system's.
+_THE_OBJECTS_OWN = {EACCES, EPERM, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ENXIO}
+
+
+class FolderStore:
+    """Objects are files below ``root``, which is made at the first write.
+
+    A file appears under its key by ``os.link`` (refused if the key is taken) or ``os.replace``, after its
+    bytes are on the disk: a reader, or a process killed half-way, never leaves or sees a part. The file
+    system must know hard links. Folders are opened one by one relative to their parent, so that nothing
+    swapped in meanwhile is followed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def list(self, prefix: str = "") -> list[str]:
+        """All keys that begin with ``prefix``, sorted. Links are listed; reading them complains."""
+        above = prefix.rpartition("/")[0]
+        start = self.root / check_key(above) if above else self.root
+        keys: list[str] = []
+        with self._explaining(above or "."):
+            if self.root.exists() and not self.root.is_dir():
+                raise NotADirectoryError(ENOTDIR, "is no folder")
+            if any(folder.is_symlink() for folder in self._folders_to(above)):
+                raise OSError(ELOOP, "is a symbolic link")
+            for folder, _, names in os.walk(start, onerror=_raise_unless_missing):
+                below = Path(folder).relative_to(self.root)
+                keys += [(below / name).as_posix() for name in names if not name.startswith(_TEMPORARY)]
+        return sorted(key for key in keys if key.startswith(prefix))
+
+    def read(self, key: str, limit: int) -> bytes:
+        """The file's bytes. Raises MissingKey, or ExpungeError if it is a link, no file, or too large."""
+        with self._opened(key) as file:
+            if os.fstat(file).st_size > limit:
+                raise too_large(key, limit)
+            with os.fdopen(os.dup(file), "rb") as stream:
+                data = stream.read(limit + 1)
+        if len(data) > limit:
+            raise too_large(key, limit)
+        return data
+
+    def modified(self, key: str) -> datetime:
+        """The file's modification time, in UTC, to the second."""
+        with self._opened(key) as file:
+            return datetime.fromtimestamp(int(os.fstat(file).st_mtime), UTC)
+
+    def create(self, key: str, data: bytes) -> None:
+        """Write a new file; raises AlreadyExists if the key is taken, even by a broken link."""
+        with self._written(key, data) as (folder, temporary, name):
+            try:
+                os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            except FileExistsError as error:
+                raise AlreadyExists(f"'{key}' exists already") from error
+            finally:
+                os.unlink(temporary, dir_fd=folder)
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Write the file over whatever lies there; a link is replaced, not followed."""
+        with self._written(key, data) as (folder, temporary, name):
+            os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def _folders_to(self, key: str) -> tuple[Path, ...]:
+        """The folders on the way from the root, which may itself be a link, to ``key``."""
+        parts = key.split("/") if key else []
+        return tuple(self.root.joinpath(*parts[: count + 1]) for count in range(len(parts)))
+
+    @contextmanager
+    def _written(self, key: str, data: bytes) -> Iterator[tuple[int, str, str]]:
+        """Write a temporary file beside the key; yields the folder, the temporary name and the last name."""
+        with self._explaining(key), self._folder(key, make=True) as (folder, name):
+            temporary = f"{_TEMPORARY}{token_hex(8)}"
+            file = os.open(
+                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder
+            )
+            with os.fdopen(file, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            yield folder, temporary, name
+            os.fsync(folder)
+
+    @contextmanager
+    def _opened(self, key: str) -> Iterator[int]:
+        """A descriptor of the regular file under ``key``."""
+        with self._explaining(key), self._folder(key, make=False) as (folder, name):
+            # O_NONBLOCK: opening a pipe that somebody put here must not wait for a writer.
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+            try:
+                if not stat.S_ISREG(os.fstat(file).st_mode):
+                    raise ExpungeError(f"'{key}' is no regular file")
+                yield file
+            finally:
+                os.close(file)
+
+    @contextmanager
+    def _folder(self, key: str, make: bool) -> Iterator[tuple[int, str]]:
+        """The folder that holds ``key``, opened without following links, and the last name."""
+        *folders, name = check_key(key).split("/")
+        if make:
+            self.root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for folder in folders:
+                if make:
+                    with contextlib.suppress(FileExistsError):  # the next line refuses it if it is no folder
+                        os.mkdir(folder, dir_fd=descriptor)
+                below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+                os.close(descriptor)
+                descriptor = below
+            yield descriptor, name
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _explaining(self, key: str) -> Iterator[None]:
+        """Turn what the operating system says into a line for people."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise MissingKey(f"there is no '{key}' in {self.root}") from error
+        except OSError as error:
+            if (self.root / key).is_symlink():
+                raise ExpungeError(f"'{key}' is a symbolic link; put the file itself there") from error
+            kind = ExpungeError if error.errno in _THE_OBJECTS_OWN else StoreUnreachable
+            raise kind(f"'{key}' in {self.root}: {error.strerror or error}") from error
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

@@ -1,0 +1,101 @@
+"""A prefix of an S3 bucket as an object store."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from expunge.errors import ExpungeError
+from expunge.takedown.store import AlreadyExists, MissingKey, StoreUnreachable, check_key, too_large
+
+_MISSING = {"NoSuchKey", "404", "NotFound"}
+_LOST_RACE = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
+
+
+class S3Store:
+    """Objects below ``s3://bucket/prefix``.
+
+    Credentials, region and endpoint come from the environment as boto3 reads it (``AWS_ACCESS_KEY_ID``,
+    ``AWS_SECRET_ACCESS_KEY``, ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL``). The server must honour
+    ``If-None-Match: *``, as AWS, SeaweedFS, MinIO and Ceph do: claims rest on it.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
+            raise ExpungeError(f"inbox: got '{url}'; an S3 place is written s3://BUCKET/PREFIX")
+        self.url = url
+        self._bucket = parts.netloc
+        self._prefix = f"{check_key(parts.path.strip('/'))}/" if parts.path.strip("/") else ""
+        own_endpoint = any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
+        config = Config(
+            connect_timeout=5,
+            read_timeout=60,
+            retries={"mode": "standard", "max_attempts": 2},
+            # Servers other than AWS answer to HOST/BUCKET, and not all know the newer checksums.
+            s3={"addressing_style": "path" if own_endpoint else "auto"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+        with self._explaining(""):
+            self._client = boto3.client("s3", config=config, region_name=region)
+
+    def list(self, prefix: str = "") -> list[str]:
+        """All keys that begin with ``prefix``, sorted."""
+        with self._explaining(prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix + prefix
+            )
+            keys = [
+                item["Key"].removeprefix(self._prefix) for page in pages for item in page.get("Contents", [])
+            ]
+        return sorted(key for key in keys if key and not key.endswith("/"))
+
+    def read(self, key: str, limit: int) -> bytes:
+        """The object's bytes. Raises MissingKey, or ExpungeError if it is too large, before fetching it."""
+        with self._explaining(key):
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._full(key))
+            with answer["Body"] as body:
+                if answer["ContentLength"] > limit:
+                    raise too_large(key, limit)
+                return body.read()
+
+    def modified(self, key: str) -> datetime:
+        """When the object was last written, in UTC, to the second."""
+        with self._explaining(key):
+            answer = self._client.head_object(Bucket=self._bucket, Key=self._full(key))
+        return answer["LastModified"].astimezone(UTC).replace(microsecond=0)
+
+    def create(self, key: str, data: bytes) -> None:
+        """Write a new object; raises AlreadyExists if the key is taken or another writer was first."""
+        with self._explaining(key):
+            self._client.put_object(Bucket=self._bucket, Key=self._full(key), Body=data, IfNoneMatch="*")
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Write the object over whatever lies there."""
+        with self._explaining(key):
+            self._client.put_object(Bucket=self._bucket, Key=self._full(key), Body=data)
+
+    def _full(self, key: str) -> str:
+        return self._prefix + check_key(key)
+
+    @contextmanager
+    def _explaining(self, key: str) -> Iterator[None]:
+        """Turn what boto3 says into a line for people."""
+        try:
+            yield
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in _MISSING:
+                raise MissingKey(f"there is no '{key}' in {self.url}") from error
+            if code in _LOST_RACE:
+                raise AlreadyExists(f"'{key}' exists already in {self.url}") from error
+            raise StoreUnreachable(f"{self.url}: {error}") from error
+        except BotoCoreError as error:
+            raise StoreUnreachable(f"{self.url}: {error}; check the endpoint and the credentials") from error

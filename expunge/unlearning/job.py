@@ -1,0 +1,112 @@
+"""From a base model and two picture sets to an unlearned model: what the pipeline's steps call."""
+
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from expunge.datasets import DrawingSettings, draw_with_own_seeds
+from expunge.metrics.panel import Panel
+from expunge.metrics.unlearning_accuracy import not_found
+from expunge.models.picture_set import PictureSet
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.prompts.grid import PromptGrid
+from expunge.prompts.pairing import forget_prompts
+from expunge.prompts.target import Target
+from expunge.settings import Settings
+from expunge.unlearning.cache import GradientCache, cache_gradients
+from expunge.unlearning.encoding import encode
+from expunge.unlearning.loop import unlearn
+from expunge.unlearning.settings import UnlearnSettings
+from expunge.unlearning.trace import Trace, TraceRow
+
+
+class GradientSettings(Settings):
+    """How the full gradients at θ₀ are measured."""
+
+    batch_size: int = Field(default=16, ge=1, le=4096, description="pictures a pass")
+    draws: int = Field(
+        default=1, ge=1, le=1000, description="passes over each set; the error falls with its root"
+    )
+    forget_threshold: float = Field(default=1.0, gt=0, le=1e6, description="τ of the forget loss")
+    seed: int = Field(default=0, ge=0)
+
+
+class CheckSettings(Settings):
+    """How it is measured, while unlearning, whether the target is still drawn."""
+
+    pictures: int = Field(default=24, ge=1, le=10_000, description="of each target, each time")
+    steps: int = Field(
+        default=10, ge=1, le=1000, description="sampling steps; fewer than evaluation uses will do"
+    )
+
+
+def measure_gradients(
+    model: StableDiffusion, forget: PictureSet, retain: PictureSet, settings: GradientSettings
+) -> GradientCache:
+    """Full gradients of both objectives at the base model."""
+    trained = copy.deepcopy(model.unet).requires_grad_(True)
+    scheduler = model.training_scheduler()
+    sets = (encode(model, each) for each in (forget, retain))
+    return cache_gradients(trained, scheduler, *sets, model_hash=model.digest(), **settings.model_dump())
+
+
+def unlearn_model(
+    model: StableDiffusion,
+    forget: PictureSet,
+    retain: PictureSet,
+    cache: GradientCache,
+    targets: Sequence[Target],
+    grid: PromptGrid,
+    panel: Panel,
+    settings: UnlearnSettings,
+    check: CheckSettings,
+    drawing: DrawingSettings,
+    on_step: Callable[[TraceRow], None] | None = None,
+    checkpoint_folder: Path | None = None,
+) -> tuple[StableDiffusion, Trace]:
+    """Unlearn the targets. The given model is left as it is.
+
+    Returns:
+        The unlearned model and the trace of its training.
+    """
+    pipeline = copy.copy(model.pipeline)
+    pipeline.register_modules(unet=copy.deepcopy(model.unet))
+    unlearned = StableDiffusion(pipeline)
+    unlearned.unet.requires_grad_(True)
+    how = drawing.model_copy(update={"steps": min(check.steps, drawing.steps)})
+    trace = unlearn(
+        unlearned.unet,
+        model.training_scheduler(),
+        encode(model, forget),
+        encode(model, retain),
+        settings,
+        cache,
+        is_forgotten=lambda: least_forgotten(
+            unlearned, targets, grid, panel, check.pictures, how, settings.seed
+        ),
+        on_step=on_step,
+        checkpoint_folder=checkpoint_folder,
+    )
+    unlearned.unet.requires_grad_(False)
+    return unlearned, trace
+
+
+def least_forgotten(
+    model: StableDiffusion,
+    targets: Sequence[Target],
+    grid: PromptGrid,
+    panel: Panel,
+    pictures: int,
+    drawing: DrawingSettings,
+    seed: int,
+) -> float:
+    """UA of the target that is forgotten least, on train-level prompts: a share, 0–1."""
+    shares = []
+    for target in targets:
+        prompts = forget_prompts(target, grid, "train", pictures, seed)
+        drawn = draw_with_own_seeds(model, prompts, f"check/{target.name}", drawing, "")
+        recognised = panel.classifiers[target.factor].recognise(drawn.pictures)
+        shares.append(float(not_found(target, recognised).mean()))
+    return min(shares)

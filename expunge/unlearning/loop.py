@@ -1,0 +1,258 @@
+"""The unlearning loop: draw batches, step, measure, stop when forgetting is done and holds."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from rich.progress import Progress
+from torch import Tensor, nn
+
+from expunge.errors import ExpungeError
+from expunge.unlearning.cache import GradientCache
+from expunge.unlearning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from expunge.unlearning.data import LatentSet, NoiseScheduler, StratifiedSampler, draw_batch, generator_of
+from expunge.unlearning.gradients import NonFiniteGradientError
+from expunge.unlearning.methods import Method, MethodStep, get_method
+from expunge.unlearning.problem import Problem
+from expunge.unlearning.safeguard import Probe, ProbeLosses, Safeguard
+from expunge.unlearning.settings import UnlearnSettings
+from expunge.unlearning.trace import Trace, TraceRow
+
+# Streams of randomness, so that no two share their numbers.
+FORGET_ORDER, RETAIN_ORDER, FORGET_NOISE, RETAIN_NOISE = range(4)
+
+# What may differ between a checkpoint's run and the one that goes on with it.
+FREE_TO_CHANGE = {"steps", "checkpoint_every"}
+
+
+def unlearn(
+    unet: nn.Module,
+    scheduler: NoiseScheduler,
+    forget: LatentSet,
+    retain: LatentSet,
+    settings: UnlearnSettings,
+    cache: GradientCache | None = None,
+    *,
+    probe: Probe | None = None,
+    is_forgotten: Callable[[], float] | None = None,
+    on_step: Callable[[TraceRow], None] | None = None,
+    checkpoint_folder: Path | None = None,
+    progress: bool = True,
+) -> Trace:
+    """Unlearn the forget set. The denoiser is changed in place and stays in evaluation mode throughout.
+
+    Without dropout to draw from the global generator, a run depends on its settings and sets alone: one
+    that was stopped and resumed from a checkpoint gives the same bits on a CPU as one that was not.
+
+    Args:
+        unet: the denoiser at θ₀, also where a run goes on; float32 or float64. What is frozen stays as it is.
+        scheduler: adds the noise.
+        forget: forget set.
+        retain: retain set.
+        settings: how.
+        cache: gradients at θ₀, for methods that want them.
+        probe: held-out batches on which both losses are measured; needed for the safeguard.
+        is_forgotten: share of the target forgotten by the model as it is now, 0–1, by whatever judge.
+        on_step: called with every new row.
+        checkpoint_folder: where checkpoints are kept; an unfinished run found there goes on.
+        progress: whether to show a progress bar.
+
+    Raises:
+        ExpungeError: the settings need a cache or a probe that is not there; a checkpoint is broken or
+            belongs to another run; a gradient is not finite, and then nothing of that step has been done.
+    """
+    if settings.safeguard is not None and probe is None:
+        raise ExpungeError("safeguard is set but there is no probe; give one, or set safeguard to null")
+    was_training = unet.training
+    unet.eval()
+    try:
+        run = _Run(unet, scheduler, forget, retain, settings, cache, probe, checkpoint_folder)
+        with Progress(disable=not progress, transient=True) as bar:
+            task = bar.add_task("unlearning", total=settings.steps, completed=len(run.rows))
+            while run.stopped() is None:
+                row = run.step(is_forgotten)
+                bar.update(task, completed=row.step, description=_described(row))
+                if on_step is not None:
+                    on_step(row)
+        return run.trace()
+    finally:
+        unet.train(was_training)
+
+
+class _Run:
+    """A run in progress: what it is made of, and its rows so far."""
+
+    def __init__(
+        self,
+        unet: nn.Module,
+        scheduler: NoiseScheduler,
+        forget: LatentSet,
+        retain: LatentSet,
+        settings: UnlearnSettings,
+        cache: GradientCache | None,
+        probe: Probe | None,
+        folder: Path | None,
+    ) -> None:
+        self.settings, self.forget, self.retain, self.probe, self.folder = (
+            settings,
+            forget,
+            retain,
+            probe,
+            folder,
+        )
+        self.timesteps: int = scheduler.config.num_train_timesteps
+        self.problem = Problem(
+            unet,
+            scheduler,
+            settings.learning_rate,
+            settings.retain_weight,
+            settings.forget_threshold,
+            settings.alignment,
+        )
+        self.method: Method = get_method(settings.method)()
+        self.method.setup(self.problem, cache, settings.method_settings())
+        self.forget_order = StratifiedSampler(
+            forget.strata, settings.forget_batch_size, _seed(settings.seed, FORGET_ORDER)
+        )
+        self.retain_order = StratifiedSampler(
+            retain.strata, settings.retain_batch_size, _seed(settings.seed, RETAIN_ORDER)
+        )
+        self.safeguard = (
+            Safeguard(probe, self.problem, settings.safeguard) if probe and settings.safeguard else None
+        )
+        self.probe_start = self.probe_last = probe.measure(self.problem) if probe else None
+        self.rows: list[TraceRow] = []
+        self.identity = settings.model_dump(mode="json", exclude=FREE_TO_CHANGE) | {
+            "start": _digest(self.problem.parameters),
+            "forget_set": forget.digest(),
+            "retain_set": retain.digest(),
+            "gradient_cache": cache.key if cache else None,
+        }
+        if folder is not None:
+            self._resume(folder)
+
+    def step(self, is_forgotten: Callable[[], float] | None) -> TraceRow:
+        """One step with its probe, check and checkpoint."""
+        number, started = len(self.rows) + 1, time.perf_counter()
+        probed = self.probe is not None and number % self.settings.probe_every == 0
+        try:
+            done = self._step_method(number - 1)
+        except NonFiniteGradientError as error:
+            raise ExpungeError(f"step {number}: {error}") from error
+        share, losses = self._probe_step() if probed else (1.0, None)
+        seconds = time.perf_counter() - started
+        checked = is_forgotten is not None and number % self.settings.check_every == 0
+        row = TraceRow(
+            step=number,
+            forget_loss=done.forget_loss,
+            retain_loss=done.retain_loss,
+            cosine=done.report.cosine,
+            c_f=done.report.coefficients.forget,
+            c_r=done.report.coefficients.retain,
+            conflict=done.report.conflict,
+            change_forget=done.report.change_forget,
+            change_retain=done.report.change_retain,
+            passes=done.passes,
+            seconds=seconds,
+            step_share=share,
+            probe_forget=losses.forget if losses else None,
+            probe_retain=losses.retain if losses else None,
+            forgotten=is_forgotten() if is_forgotten is not None and checked else None,
+        )
+        self.rows.append(row)
+        if self.folder is not None and (number % self.settings.checkpoint_every == 0 or self.stopped()):
+            self._save(self.folder)
+        return row
+
+    def stopped(self) -> str | None:
+        """Why the run is over, or None."""
+        checks = [row.forgotten for row in self.rows if row.forgotten is not None][-2:]
+        if len(checks) == 2 and min(checks) >= self.settings.stop_at:
+            return "forgotten"
+        return "steps" if len(self.rows) >= self.settings.steps else None
+
+    def trace(self) -> Trace:
+        """The finished run's trace."""
+        start = self.probe_start
+        return Trace.model_validate(
+            {
+                "rows": tuple(self.rows),
+                "stopped": self.stopped(),
+                "probe_forget_start": start.forget if start else None,
+                "probe_retain_start": start.retain if start else None,
+            }
+        )
+
+    def _step_method(self, index: int) -> MethodStep:
+        seed, count = self.settings.seed, self.method.retain_batches(self.retain_order.batches_to_cover())
+        forget = draw_batch(
+            self.forget,
+            self.forget_order.batch(index),
+            self.timesteps,
+            generator_of(seed, FORGET_NOISE, index),
+        )
+        retain = [
+            draw_batch(
+                self.retain, self.retain_order.batch(i), self.timesteps, generator_of(seed, RETAIN_NOISE, i)
+            )
+            for i in range(index * count, (index + 1) * count)
+        ]
+        return self.method.step(forget, retain)
+
+    def _probe_step(self) -> tuple[float, ProbeLosses]:
+        assert self.probe is not None and self.probe_last is not None
+        if self.safeguard is None:
+            share, self.probe_last = 1.0, self.probe.measure(self.problem)
+        else:
+            share, self.probe_last = self.safeguard.settle(self.probe_last)
+        return share, self.probe_last
+
+    def _save(self, folder: Path) -> None:
+        rows = [row.model_dump() for row in self.rows]
+        optimiser = self.method.state_dict()
+        if self.safeguard is not None:
+            optimiser |= {f"before/{name}": t for name, t in self.safeguard.before.items()}
+        parameters: dict[str, Tensor] = dict(self.problem.parameters)
+        save_checkpoint(folder, Checkpoint(len(rows), self.identity, rows, parameters, optimiser))
+
+    @torch.no_grad()
+    def _resume(self, folder: Path) -> None:
+        found = load_checkpoint(folder, self.identity)
+        if found is None:
+            return
+        for name, parameter in self.problem.parameters.items():
+            parameter.copy_(found.parameters[name])
+        kept = {name: t for name, t in found.optimiser.items() if not name.startswith("before/")}
+        self.method.load_state_dict(kept)
+        if self.safeguard is not None:
+            for name, before in self.safeguard.before.items():
+                before.copy_(found.optimiser[f"before/{name}"])
+        self.rows = [TraceRow.model_validate(row) for row in found.rows]
+        measured = [row for row in self.rows if row.probe_forget is not None and row.probe_retain is not None]
+        if measured:
+            last = measured[-1]
+            assert last.probe_forget is not None and last.probe_retain is not None
+            self.probe_last = ProbeLosses(last.probe_forget, last.probe_retain)
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _seed(*numbers: int) -> int:
+    return generator_of(*numbers).initial_seed()
+
+
+def _described(row: TraceRow) -> str:
+    parts = [
+        f"{name} {value:.4f}"
+        for name, value in (("forget", row.forget_loss), ("retain", row.retain_loss))
+        if value is not None
+    ]
+    return " ".join(["unlearning", *parts, f"cosine {row.cosine:+.2f}"])

@@ -1,0 +1,19 @@
+"""GradDiff: the plain weighted sum of both gradients.
+
+Source: the GradDiff baseline of Ko et al., NeurIPS 2024, arXiv 2412.07808. Update: θ ← Adam(g_f + λ g_r).
+
+Differs from the paper: the forget loss is truncated (``forget_threshold``), as for all methods here.
+"""
+
+from expunge.unlearning.gradients import Coefficients
+from expunge.unlearning.methods.adam_method import AdamMethod
+from expunge.unlearning.methods.registry import register
+
+
+@register("gradient_difference")
+class GradientDifference(AdamMethod):
+    """Adam along the sum, whether or not the gradients conflict."""
+
+    def fixed_coefficients(self) -> Coefficients:
+        """(1, λ)."""
+        return Coefficients(1.0, self.problem.retain_weight, conflict=False)

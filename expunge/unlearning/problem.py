@@ -1,0 +1,112 @@
+"""The two objectives on a denoiser: their losses and gradients, one set of tensors each."""
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from expunge.unlearning.data import Batch, NoiseScheduler, denoising_error, predict
+from expunge.unlearning.objectives import (
+    alignment_loss,
+    noise_prediction_error,
+    retain_loss,
+    truncated_forget_loss,
+)
+
+Alignment = Literal["data", "original", "both"]
+
+
+def trained_parameters(unet: nn.Module) -> dict[str, nn.Parameter]:
+    """Parameters that require a gradient, by name. A frozen parameter takes no part.
+
+    Raises:
+        ValueError: there are none.
+    """
+    trained = {name: p for name, p in unet.named_parameters() if p.requires_grad}
+    if not trained:
+        raise ValueError("the denoiser has no parameter that requires a gradient")
+    return trained
+
+
+@dataclass
+class Problem:
+    """Forget loss and retain loss over one denoiser's trained parameters.
+
+    Attributes:
+        unet: the denoiser; trained in place.
+        scheduler: adds the noise.
+        learning_rate: η.
+        retain_weight: λ.
+        forget_threshold: τ of the truncated forget loss, squared noise units.
+        alignment: retain loss against the ``data``, the ``original`` model's prediction, or the mean of
+            ``both``.
+        parameters: what is trained, by name.
+        original: frozen copy of the denoiser at θ₀; only where the alignment needs one.
+    """
+
+    unet: nn.Module
+    scheduler: NoiseScheduler
+    learning_rate: float
+    retain_weight: float
+    forget_threshold: float
+    alignment: Alignment = "data"
+    parameters: dict[str, nn.Parameter] = field(init=False)
+    original: nn.Module | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.parameters = trained_parameters(self.unet)
+        if self.alignment != "data":
+            self.original = copy.deepcopy(self.unet).requires_grad_(False).eval()
+
+    def forget_loss(self, batch: Batch) -> Tensor:
+        """Truncated forget loss, a scalar."""
+        return truncated_forget_loss(
+            denoising_error(self.unet, self.scheduler, self._placed(batch)), self.forget_threshold
+        )
+
+    def retain_loss(self, batch: Batch) -> Tensor:
+        """Retain loss as the alignment says, a scalar."""
+        batch = self._placed(batch)
+        prediction, target = predict(self.unet, self.scheduler, batch)
+        data_loss = retain_loss(noise_prediction_error(prediction, target))
+        if self.original is None:
+            return data_loss
+        with torch.no_grad():
+            original, _ = predict(self.original, self.scheduler, batch)
+        distance = alignment_loss(prediction, original)
+        return distance if self.alignment == "original" else (data_loss + distance) / 2
+
+    def forget_gradient(self, batches: Iterable[Batch]) -> tuple[float, list[Tensor | None]]:
+        """Mean forget loss over the batches, weighted by their sizes, and its gradient."""
+        return self._gradient(self.forget_loss, batches)
+
+    def retain_gradient(self, batches: Iterable[Batch]) -> tuple[float, list[Tensor | None]]:
+        """Mean retain loss over the batches, weighted by their sizes, and its gradient."""
+        return self._gradient(self.retain_loss, batches)
+
+    def no_gradient(self) -> list[Tensor | None]:
+        """An absent objective: zero everywhere."""
+        return [None] * len(self.parameters)
+
+    def _gradient(
+        self, loss_of: Callable[[Batch], Tensor], batches: Iterable[Batch]
+    ) -> tuple[float, list[Tensor | None]]:
+        batches = list(batches)
+        total_size, total_loss = sum(map(len, batches)), 0.0
+        total: list[Tensor | None] = self.no_gradient()
+        for batch in batches:
+            loss = loss_of(batch) * (len(batch) / total_size)
+            gradients = torch.autograd.grad(loss, list(self.parameters.values()), allow_unused=True)
+            total_loss += loss.item()
+            total = [
+                g if t is None else (t if g is None else t.add_(g))
+                for t, g in zip(total, gradients, strict=True)
+            ]
+        return total_loss, total
+
+    def _placed(self, batch: Batch) -> Batch:
+        first = next(iter(self.parameters.values()))
+        return batch.to(first.device, first.dtype)

@@ -1,0 +1,57 @@
+"""How a model is unlearned: settings, checked before any work."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from expunge.unlearning.methods import MethodSettings, get_method
+from expunge.unlearning.problem import Alignment
+from expunge.unlearning.safeguard import SafeguardSettings
+
+
+class UnlearnSettings(BaseModel):
+    """Settings of one run. Unknown fields, unknown methods and a method's unknown options are refused.
+
+    Attributes:
+        method: a registered name.
+        method_options: options of that method.
+        steps: at most this many.
+        learning_rate: η.
+        retain_weight: λ; raising it keeps more and forgets more slowly.
+        forget_threshold: τ, squared noise units: an element whose error has reached it is forgotten enough.
+        forget_batch_size: pictures of the forget set a step.
+        retain_batch_size: pictures of the retain set a retain batch.
+        seed: of batches, noise and timesteps.
+        alignment: retain loss against the ``data``, the ``original`` model's prediction, or ``both``.
+        probe_every: the probe is measured at each such step.
+        safeguard: cut back steps that raise a probe loss, at each step that is probed; None for never.
+        check_every: ``is_forgotten`` is asked at each such step.
+        stop_at: share forgotten, 0–1, that ends the run when two checks in a row reach it.
+        checkpoint_every: steps between checkpoints.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    method: str = "stepping_metric"
+    method_options: dict[str, Any] = Field(default_factory=dict)
+    steps: int = Field(default=100, ge=1, le=1_000_000)
+    learning_rate: float = Field(default=1e-4, gt=0, le=1)
+    retain_weight: float = Field(default=5.0, gt=0, le=1e6)
+    forget_threshold: float = Field(default=1.0, gt=0, le=1e6)
+    forget_batch_size: int = Field(default=16, ge=1, le=4096)
+    retain_batch_size: int = Field(default=16, ge=1, le=4096)
+    seed: int = Field(default=0, ge=0)
+    alignment: Alignment = "data"
+    probe_every: int = Field(default=1, ge=1)
+    safeguard: SafeguardSettings | None = None
+    check_every: int = Field(default=10, ge=1)
+    stop_at: float = Field(default=0.99, gt=0, le=1)
+    checkpoint_every: int = Field(default=25, ge=1)
+
+    @model_validator(mode="after")
+    def _method_takes_its_options(self) -> Self:
+        self.method_settings()
+        return self
+
+    def method_settings(self) -> MethodSettings:
+        """The options, validated by the method they are for."""
+        return get_method(self.method).settings_type.model_validate(self.method_options)

@@ -1,0 +1,67 @@
+"""The trace of an unlearning run: one row a step, and why it ended."""
+
+from typing import Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+
+class TraceRow(BaseModel):
+    """One step. Losses are those before the step, on its own batches.
+
+    Attributes:
+        step: 1, 2, …
+        forget_loss: truncated forget loss; None if the method does not look at it.
+        retain_loss: retain loss as the alignment says; None likewise.
+        cosine: between what was combined, −1 to 1, in the product of the method.
+        c_f: coefficient of the forget gradient.
+        c_r: coefficient of the retain gradient.
+        conflict: whether the gradients were opposed.
+        change_forget: first-order change of the forget loss per unit learning rate.
+        change_retain: the same of the retain loss.
+        passes: batches that went forward and backward.
+        seconds: of this step, with its probe, without the check.
+        step_share: how much of the step the safeguard kept, 0–1.
+        probe_forget: forget loss on the probe after the step; None where it was not measured.
+        probe_retain: retain loss on the probe, likewise.
+        forgotten: share forgotten, 0–1, at a check; None between checks.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    step: int
+    forget_loss: float | None
+    retain_loss: float | None
+    cosine: float
+    c_f: float
+    c_r: float
+    conflict: bool
+    change_forget: float
+    change_retain: float
+    passes: int
+    seconds: float
+    step_share: float = 1.0
+    probe_forget: float | None = None
+    probe_retain: float | None = None
+    forgotten: float | None = None
+
+
+class Trace(BaseModel):
+    """All steps of a run.
+
+    Attributes:
+        rows: one a step.
+        stopped: ``steps`` when the number of steps was used up, ``forgotten`` when forgetting was done
+            and held.
+        probe_forget_start: forget loss on the probe at θ₀; None without a probe.
+        probe_retain_start: retain loss on the probe at θ₀.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    rows: tuple[TraceRow, ...]
+    stopped: Literal["steps", "forgotten"]
+    probe_forget_start: float | None = None
+    probe_retain_start: float | None = None
+
+    def frame(self) -> pd.DataFrame:
+        """The rows as a table."""
+        return pd.DataFrame([row.model_dump() for row in self.rows], columns=list(TraceRow.model_fields))

@@ -1,0 +1,136 @@
+"""The zoo's denoiser: a ``UNet2DConditionModel`` on 8×8 latents with a small ``CLIPTextModel`` trained along.
+
+v-prediction on a cosine noise schedule; the tokenizer is byte-level BPE learned on the world's own captions, in the
+file format of ``CLIPTokenizer``.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from expunge.zoo.autoencoder import LATENT_CHANNELS, LATENT_SIZE
+
+MAX_TOKENS = 20  # the longest caption has 15 words
+TEXT_WIDTH = 128
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Scaled latents ``(n, 8, 8, 8)`` and token ids ``(n, 20)`` of their captions."""
+
+    latents: torch.Tensor
+    tokens: torch.Tensor
+
+
+def make_tokenizer(vocabulary: list[str], folder: Path) -> CLIPTokenizer:
+    """Learn byte-level BPE in which every word of ``vocabulary`` is one token; unknown words fall into pieces."""
+    trained = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    trained.normalizer = normalizers.Lowercase()
+    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytes_alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=4096, initial_alphabet=bytes_alphabet, end_of_word_suffix="</w>", show_progress=False
+    )
+    trained.train_from_iterator(vocabulary * 2, trainer)
+    merges = [tuple(pair) for pair in json.loads(trained.to_str())["model"]["merges"]]
+    pieces = [*bytes_alphabet, *(f"{byte}</w>" for byte in bytes_alphabet)]
+    pieces += [merged for pair in merges if (merged := "".join(pair)) not in pieces]
+    vocab = {piece: index for index, piece in enumerate(dict.fromkeys([*pieces, START, END]))}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
+    return CLIPTokenizer.from_pretrained(folder, model_max_length=MAX_TOKENS, pad_token=END)
+
+
+def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """An untrained text encoder, two layers, 128 wide."""
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=TEXT_WIDTH,
+        intermediate_size=2 * TEXT_WIDTH,
+        projection_dim=TEXT_WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=MAX_TOKENS,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPTextModel(config)
+
+
+def make_denoiser() -> UNet2DConditionModel:
+    """An untrained denoiser, 7.2M parameters, attention at both resolutions (8×8 and 4×4)."""
+    return UNet2DConditionModel(
+        sample_size=LATENT_SIZE,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        block_out_channels=(96, 160),
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        layers_per_block=1,
+        cross_attention_dim=TEXT_WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+
+
+def make_scheduler() -> DDIMScheduler:
+    """The noise schedule: cosine, v-prediction, deterministic sampling from the noisiest step on."""
+    return DDIMScheduler(
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,
+    )
+
+
+def train_denoiser(
+    tokenizer: CLIPTokenizer,
+    batches: Callable[[int], Batch],
+    steps: int,
+    batch_size: int = 32,
+    rate: float = 6e-4,
+    progress: Callable[[int, float], None] | None = None,
+    start: tuple[UNet2DConditionModel, CLIPTextModel] | None = None,
+) -> tuple[UNet2DConditionModel, CLIPTextModel]:
+    """Train denoiser and text encoder together, anew or from ``start``; return their exponential moving averages.
+
+    The loss is the mean squared error of the predicted velocity (Salimans & Ho 2022, arXiv 2202.00512).
+    """
+    scheduler = make_scheduler()
+    unet, text_encoder = start or (make_denoiser(), make_text_encoder(tokenizer))
+    both = torch.nn.ModuleDict({"unet": unet, "text": text_encoder}).requires_grad_(True)
+    both = both.to(memory_format=torch.channels_last)
+    parameters = list(both.parameters())
+    optimiser = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.05)
+    average = AveragedModel(both, multi_avg_fn=get_ema_multi_avg_fn(0.998))
+    for step in range(steps):
+        batch = batches(batch_size)
+        noise = torch.randn_like(batch.latents)
+        timesteps = torch.randint(0, scheduler.config.num_train_timesteps, (len(noise),))
+        noisy = scheduler.add_noise(batch.latents, noise, timesteps)
+        velocity = scheduler.get_velocity(batch.latents, noise, timesteps)
+        embeddings = both["text"](batch.tokens).last_hidden_state
+        predicted = both["unet"](noisy, timesteps, encoder_hidden_states=embeddings).sample
+        loss = (predicted - velocity).square().mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        schedule.step()
+        average.update_parameters(both)
+        if progress:
+            progress(step, loss.item())
+    trained = average.module.eval().requires_grad_(False)
+    return trained["unet"], trained["text"]

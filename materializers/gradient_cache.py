@@ -1,0 +1,31 @@
+"""Gradient caches are stored as safetensors, with their key and the conflict map beside them."""
+
+from typing import Any, ClassVar
+
+from zenml.enums import ArtifactType, VisualizationType
+from zenml.materializers.base_materializer import BaseMaterializer
+
+from expunge.reports.plots import conflict_chart
+from expunge.unlearning.cache import GradientCache
+from materializers.folder import loaded_folder, saved_folder
+
+
+class GradientCacheMaterializer(BaseMaterializer):
+    """``GradientCache`` in the format of its own ``save`` and ``load``."""
+
+    ASSOCIATED_TYPES: ClassVar = (GradientCache,)
+    ASSOCIATED_ARTIFACT_TYPE: ClassVar = ArtifactType.DATA
+
+    def load(self, data_type: type[Any]) -> GradientCache:
+        """Read the cache."""
+        with loaded_folder(self) as folder:
+            return GradientCache.load(folder)
+
+    def save(self, data: GradientCache) -> None:
+        """Write the cache."""
+        with saved_folder(self) as folder:
+            data.save(folder)
+
+    def compute_content_hash(self, data: GradientCache) -> str:
+        """The cache's key: base model, data, objective and seeds."""
+        return data.key

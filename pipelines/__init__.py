@@ -1,0 +1,1 @@
+"""ZenML pipelines. Each module is named after its pipeline."""

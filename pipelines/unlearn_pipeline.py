@@ -1,0 +1,133 @@
+"""From pending takedown requests to a registered, promoted model with its evidence."""
+
+from typing import Any
+
+from zenml import pipeline
+
+from expunge.datasets import DiversificationSettings, DrawingSettings
+from expunge.gate import GateThresholds
+from expunge.metrics.model_evaluation import EvaluationSettings
+from expunge.takedown.inbox import Inbox
+from expunge.takedown.store import open_store
+from expunge.unlearning.job import CheckSettings, GradientSettings
+from expunge.unlearning.settings import UnlearnSettings
+from steps.cache_gradients import cache_gradients
+from steps.close_takedowns import close_takedowns
+from steps.collect_takedowns import collect_takedowns
+from steps.diversify_datasets import diversify_datasets
+from steps.draw_grid import draw_grid
+from steps.evaluate import evaluate
+from steps.gate import gate as hold_gate
+from steps.load_base_model import load_base_model
+from steps.promote_model import promote_model
+from steps.register_model import register_model
+from steps.trace_lineage import trace_lineage
+from steps.unlearn import unlearn
+from steps.write_report import write_report
+
+
+@pipeline(dynamic=True, enable_cache=True)
+def unlearn_pipeline(
+    inbox: str = ".expunge/inbox",
+    base_model: str = "zoo",
+    registered_model: str = "expunge-zoo",
+    prompt_grid: str = "zoo",
+    judges: str = "zoo",
+    drawing: DrawingSettings = DrawingSettings(),  # noqa: B008
+    diversification: DiversificationSettings = DiversificationSettings(),  # noqa: B008
+    gradients: GradientSettings = GradientSettings(),  # noqa: B008
+    unlearning: UnlearnSettings = UnlearnSettings(),  # noqa: B008
+    check: CheckSettings = CheckSettings(),  # noqa: B008
+    evaluation: EvaluationSettings = EvaluationSettings(),  # noqa: B008
+    gate: GateThresholds = GateThresholds(),  # noqa: B008
+    hide_target_pictures: bool = False,
+) -> None:
+    """Work on every pending takedown request; with none pending, end at once.
+
+    Args:
+        inbox: folder or ``s3://BUCKET/PREFIX`` that holds the requests.
+        base_model: ``zoo``, a diffusers folder, a hub id or an ``s3://`` URL; used until there is a champion.
+        registered_model: name in the MLflow registry.
+        prompt_grid: ``zoo`` or a YAML file: what the model draws, and in which words.
+        judges: ``zoo`` or an open_clip model.
+        drawing: how pictures are drawn.
+        diversification: size and make-up of the forget and retain sets.
+        gradients: how the gradients at the base model are measured.
+        unlearning: method and its settings.
+        check: how forgetting is measured while unlearning.
+        evaluation: sample sizes.
+        gate: thresholds for promotion.
+        hide_target_pictures: leave pictures of the targets out of the report altogether.
+    """
+    config: dict[str, Any] = {
+        "base_model": base_model,
+        "prompt_grid": prompt_grid,
+        "judges": judges,
+        **{
+            name: settings.model_dump(mode="json")
+            for name, settings in {
+                "drawing": drawing,
+                "diversification": diversification,
+                "gradients": gradients,
+                "unlearning": unlearning,
+                "check": check,
+                "evaluation": evaluation,
+                "gate": gate,
+            }.items()
+        },
+    }
+    takedowns = collect_takedowns(inbox, prompt_grid)
+    pending = [request.id for request in takedowns.load().requests]
+    if not pending:
+        print(f"No takedown request is pending in {inbox}: nothing to do. File one with: expunge takedown file --help")
+        return
+    try:
+        base, base_facts = load_base_model(base_model, registered_model)
+        pool = draw_grid(
+            base, prompt_grid, "train", diversification.pool_per_stratum, diversification.seed, drawing
+        )
+        held_out = draw_grid(
+            base, prompt_grid, "held_out", evaluation.held_out_per_stratum, evaluation.seed, drawing
+        )
+        forget, retain, diversity = diversify_datasets(
+            base, pool, takedowns, inbox, prompt_grid, judges, diversification, drawing
+        )
+        cache = cache_gradients(base, forget, retain, gradients)
+        unlearned, trace = unlearn(
+            base, forget, retain, cache, takedowns, prompt_grid, judges, unlearning, check, drawing
+        )
+        scores, before, after = evaluate(
+            base, unlearned, held_out, pool, takedowns, prompt_grid, judges, evaluation, drawing
+        )
+        decision = hold_gate(scores, gate)
+        lineage = trace_lineage(base_facts, unlearned, forget, retain, takedowns, config)
+        version = register_model(unlearned, scores, decision, lineage, registered_model)
+        if decision.load().passed:
+            version = promote_model(version, decision)
+        report = write_report(
+            takedowns,
+            scores,
+            decision,
+            before,
+            after,
+            trace,
+            cache,
+            diversity,
+            lineage,
+            prompt_grid,
+            hide_target_pictures,
+        )
+        close_takedowns(
+            inbox, takedowns, scores, decision, lineage, version, report, unlearning.method
+        )
+    except BaseException:
+        release_unfinished(inbox, pending)
+        raise
+
+
+def release_unfinished(inbox: str, request_ids: list[str]) -> None:
+    """Make requests that a failed run leaves claimed pending again."""
+    box = Inbox(open_store(inbox))
+    for request_id in request_ids:
+        if box.state(request_id).claim is not None:
+            box.release(request_id, "the run that held it failed")

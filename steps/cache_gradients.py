@@ -1,0 +1,18 @@
+"""Measure the full gradients of both objectives at the base model."""
+
+from typing import Annotated
+
+from zenml import step
+
+from expunge.models.picture_set import PictureSet
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.unlearning.cache import GradientCache
+from expunge.unlearning.job import GradientSettings, measure_gradients
+
+
+@step
+def cache_gradients(
+    model: StableDiffusion, forget: PictureSet, retain: PictureSet, settings: GradientSettings
+) -> Annotated[GradientCache, "gradient_cache"]:
+    """Gradients, second moments and the conflict map; keyed by model, data, objective and seeds."""
+    return measure_gradients(model, forget, retain, settings)

@@ -1,0 +1,20 @@
+"""Draw the base model's pictures over the whole prompt grid, on one side of its wordings."""
+
+from typing import Annotated
+
+from zenml import step
+
+from expunge import datasets
+from expunge.datasets import DrawingSettings
+from expunge.models.picture_set import PictureSet
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.prompts.grid import Side
+from expunge.prompts.sources import load_prompt_grid
+
+
+@step
+def draw_grid(
+    model: StableDiffusion, prompt_grid: str, side: Side, per_stratum: int, seed: int, drawing: DrawingSettings
+) -> Annotated[PictureSet, "grid_pictures"]:
+    """Balanced over strata and independent of any target: a second takedown on the same base takes it from the cache."""
+    return datasets.draw_grid(model, load_prompt_grid(prompt_grid), side, per_stratum, seed, drawing)

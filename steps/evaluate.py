@@ -1,0 +1,38 @@
+"""Measure the unlearned model against the base model."""
+
+from typing import Annotated
+
+from zenml import step
+
+from expunge.datasets import DrawingSettings
+from expunge.evaluation import Evaluation
+from expunge.metrics.judges import load_panel
+from expunge.metrics.model_evaluation import EvaluationSettings, evaluate_model
+from expunge.models.picture_set import PictureSet
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.prompts.sources import load_prompt_grid
+from expunge.prompts.target import resolve_targets
+from expunge.takedown.request import TakedownBatch
+
+
+@step
+def evaluate(
+    base: StableDiffusion,
+    unlearned: StableDiffusion,
+    base_held_out: PictureSet,
+    base_train: PictureSet,
+    takedowns: TakedownBatch,
+    prompt_grid: str,
+    judges: str,
+    settings: EvaluationSettings,
+    drawing: DrawingSettings,
+) -> tuple[
+    Annotated[Evaluation, "evaluation"],
+    Annotated[PictureSet, "pictures_before"],
+    Annotated[PictureSet, "pictures_after"],
+]:
+    """Same prompts and noise before and after; every number with its interval."""
+    grid = load_prompt_grid(prompt_grid)
+    targets, panel = resolve_targets(takedowns, grid), load_panel(judges, grid)
+    done = evaluate_model(base, unlearned, base_held_out, base_train, targets, grid, panel, settings, drawing)
+    return done.evaluation, done.before, done.after

@@ -1,0 +1,14 @@
+"""Hold the evaluation against the thresholds."""
+
+from typing import Annotated
+
+from zenml import step
+
+from expunge.evaluation import Evaluation, GateDecision
+from expunge.gate import GateThresholds, judge
+
+
+@step
+def gate(evaluation: Evaluation, thresholds: GateThresholds) -> Annotated[GateDecision, "gate_decision"]:
+    """Interval bounds against thresholds; missing evidence means no."""
+    return judge(evaluation, thresholds)

@@ -1,0 +1,16 @@
+"""Load the model that the takedowns are about."""
+
+from typing import Annotated
+
+from zenml import step
+
+from expunge.models.base import BaseModelFacts, load_base
+from expunge.models.stable_diffusion import StableDiffusion
+
+
+@step(enable_cache=False)
+def load_base_model(
+    base_model: str, registered_model: str
+) -> tuple[Annotated[StableDiffusion, "base_model"], Annotated[BaseModelFacts, "base_model_facts"]]:
+    """The registry's champion, else the configured base. Later steps are cached by the model's own hash."""
+    return load_base(base_model, registered_model)

@@ -1,0 +1,15 @@
+"""Make the registered version champion, if the gate let it pass."""
+
+from typing import Annotated
+
+from zenml import step
+
+from expunge.evaluation import GateDecision
+from expunge.model_version import ModelVersion
+from expunge.registry import Registry
+
+
+@step(enable_cache=False)
+def promote_model(version: ModelVersion, decision: GateDecision) -> Annotated[ModelVersion, "champion"]:
+    """The champion moves only through the gate; the former one stays reachable."""
+    return Registry(name=version.name).promote(version.version, decision)

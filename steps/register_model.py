@@ -1,0 +1,18 @@
+"""Register the unlearned model, whether or not it passed."""
+
+from typing import Annotated
+
+from zenml import step
+
+from expunge.evaluation import Evaluation, GateDecision
+from expunge.model_version import ModelVersion
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.release import Lineage, register
+
+
+@step(enable_cache=False)
+def register_model(
+    model: StableDiffusion, evaluation: Evaluation, decision: GateDecision, lineage: Lineage, registered_model: str
+) -> Annotated[ModelVersion, "registered_version"]:
+    """A registry version with signature, numbers, tags and lineage. The same weights are registered once."""
+    return register(model, evaluation, decision, lineage, registered_model)

@@ -1,0 +1,24 @@
+"""Put on record what the unlearned model was made from."""
+
+from typing import Annotated, Any
+
+from zenml import step
+
+from expunge.models.base import BaseModelFacts
+from expunge.models.picture_set import PictureSet
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.release import Lineage, trace
+from expunge.takedown.request import TakedownBatch
+
+
+@step
+def trace_lineage(
+    base: BaseModelFacts,
+    unlearned: StableDiffusion,
+    forget: PictureSet,
+    retain: PictureSet,
+    takedowns: TakedownBatch,
+    config: dict[str, Any],
+) -> Annotated[Lineage, "lineage"]:
+    """Hashes of models, data, requests and config, and the code's commit."""
+    return trace(base, unlearned, forget, retain, takedowns, config)

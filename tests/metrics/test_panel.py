@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from expunge.errors import ExpungeError
+from expunge.metrics.panel import Panel
+from expunge.prompts.grid import Level
+from tests.metrics.colour_judges import (
+    COLOURS,
+    GRID,
+    ColourClassifier,
+    ColourClip,
+    colour_panel,
+    draw,
+    prompts_for,
+)
+
+STRATA = [(subject, style) for subject in COLOURS["subject"] for style in COLOURS["style"]]
+
+
+def test_clip_finds_the_levels_by_their_words():
+    prompts = prompts_for(STRATA, "held_out", 2)
+    pictures = draw(prompts, seed=0).pictures
+    for factor in ("subject", "style"):
+        found = colour_panel().recognise_by_clip(pictures, factor, GRID)
+        assert found == [prompt.factors[factor] for prompt in prompts]
+
+
+def test_batches_do_not_matter():
+    pictures, panel = draw(prompts_for(STRATA, "train", 2), seed=0).pictures, colour_panel()
+    parts = [
+        panel.recognise_by_clip(pictures[i : i + 5], "subject", GRID) for i in range(0, len(pictures), 5)
+    ]
+    assert sum(parts, []) == panel.recognise_by_clip(pictures, "subject", GRID)
+
+
+def test_every_level_weighs_the_same_however_many_wordings_it_has():
+    """Wordings are averaged and scaled again, so a level named in ten ways is not nearer for that."""
+    wordy = GRID.model_copy(deep=True)
+    wordy.factors["subject"]["cat"] = Level(train=["cat", "cat flat", "cat noto", "cat blob"])
+    pictures = draw(prompts_for(STRATA, "train", 1), seed=0).pictures
+    panel = colour_panel()
+    assert panel.recognise_by_clip(pictures, "subject", wordy) == panel.recognise_by_clip(
+        pictures, "subject", GRID
+    )
+
+
+def test_a_level_without_words_goes_by_its_name():
+    silent = GRID.model_copy(deep=True)
+    silent.factors["subject"]["dog"] = Level(train=[""])
+    prompts = prompts_for([("dog", "noto")], "train", 1)
+    assert colour_panel().recognise_by_clip(draw(prompts, seed=0).pictures, "subject", silent) == ["dog"]
+
+
+def test_classifiers_answer_by_factor():
+    prompts = prompts_for(STRATA, "held_out", 1)
+    found = colour_panel().recognise(draw(prompts, seed=0).pictures)
+    assert found == {factor: [p.factors[factor] for p in prompts] for factor in ("subject", "style")}
+
+
+def test_refusals():
+    panel = colour_panel()
+    with pytest.raises(ExpungeError, match="'mood' given; the prompt grid has subject, style"):
+        panel.nearest_levels(np.ones((1, 6)), "mood", GRID)
+    with pytest.raises(ExpungeError, match="NaN"):
+        panel.nearest_levels(np.full((1, 6), np.nan), "subject", GRID)
+
+
+def test_a_judge_that_drops_pictures_is_found_out():
+    class Sleepy(ColourClassifier):
+        def recognise(self, pictures: np.ndarray) -> list[str]:
+            return super().recognise(pictures)[1:]
+
+    with pytest.raises(ExpungeError, match="classifier of subject: 1 answers for 2 pictures"):
+        Panel({"subject": Sleepy("subject")}, ColourClip()).recognise(np.zeros((2, 8, 8, 3), np.uint8))

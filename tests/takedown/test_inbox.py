@@ -1,0 +1,454 @@
+"""The inbox: filing once, claiming exclusively, rejecting the bad, losing nothing."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+
+from expunge.errors import ExpungeError
+from expunge.prompts.grid import Level, PromptGrid
+from expunge.prompts.target import resolve_target
+from expunge.takedown.inbox import Inbox
+from expunge.takedown.owner import this_owner
+from expunge.takedown.pictures import MAX_BYTES
+from expunge.takedown.request import TakedownRequest
+from expunge.takedown.store import StoreUnreachable, open_store
+from tests.takedown.conftest import Clock, picture_bytes
+
+ROOT = Path(__file__).parents[2]
+FAR = "far-away:1:run"
+GRID = PromptGrid(
+    templates={"train": ["a {subject}"]},
+    factors={"subject": {"cat": Level(train=["cat", "kitten"])}, "style": {"noto": Level(train=["noto"])}},
+)
+
+
+def anything(request: TakedownRequest) -> None:
+    """Every request is fine."""
+
+
+def drawn(request: TakedownRequest) -> None:
+    resolve_target(request, GRID)
+
+
+def drop(folder: Path, name: str, text: str = "kind: style\ntarget: noto\n") -> None:
+    (folder / name).write_text(text)
+
+
+def ids(inbox: Inbox, owner: str = FAR) -> list[str]:
+    return [request.id for request in inbox.claim_pending(owner, anything).requests]
+
+
+# Filing
+
+
+def test_filing_makes_a_pending_request(inbox: Inbox, clock: Clock) -> None:
+    filing = inbox.file(
+        kind="style", target="Van Gogh", synonyms=["vincent"], requester="R", reason="because"
+    )
+    assert filing.created and filing.state.label == "pending"
+    assert filing.request.id == "style-van-gogh" and filing.request.filed_at == clock.now
+    [entry] = inbox.requests()
+    assert entry.request == filing.request and entry.problem == ""
+
+
+@pytest.mark.parametrize("stage", ["pending", "claimed", "fulfilled"])
+def test_filing_the_same_again_returns_what_is_there(inbox: Inbox, stage: str) -> None:
+    first = inbox.file(kind="style", target="noto", id="mine")
+    if stage != "pending":
+        inbox.claim_pending(FAR, anything)
+    if stage == "fulfilled":
+        inbox.close("mine", "fulfilled")
+    again = inbox.file(kind="style", target=" NOTO ")
+    assert not again.created and again.request == first.request and again.state.label == stage
+    assert len(inbox.requests()) == 1
+
+
+@pytest.mark.parametrize("outcome", ["failed", "rejected"])
+def test_filing_again_after_it_came_to_nothing_makes_a_new_one(inbox: Inbox, outcome: str) -> None:
+    inbox.file(kind="style", target="noto")
+    inbox.claim_pending(FAR, anything)
+    inbox.close("style-noto", outcome)
+    again = inbox.file(kind="style", target="noto")
+    assert again.created and again.request.id == "style-noto-2"
+
+
+def test_different_targets_with_one_slug_get_different_ids(inbox: Inbox) -> None:
+    assert inbox.file(kind="object", target="C").request.id == "object-c"
+    assert inbox.file(kind="object", target="C+").request.id == "object-c-2"
+    assert inbox.file(kind="style", target="C").request.id == "style-c"
+
+
+def test_an_id_that_is_taken(inbox: Inbox) -> None:
+    inbox.file(kind="style", target="noto", id="mine")
+    with pytest.raises(ExpungeError, match="id: 'mine' is taken by another request"):
+        inbox.file(kind="style", target="twemoji", id="mine")
+
+
+def test_filing_in_many_threads_makes_one_request(folder: Path) -> None:
+    start, filings = threading.Barrier(6), []
+
+    def file() -> None:
+        start.wait()
+        filings.append(Inbox(open_store(folder)).file(kind="style", target="noto"))
+
+    threads = [threading.Thread(target=file) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(filing.created for filing in filings) == 1
+    assert {filing.request.id for filing in filings} == {"style-noto"}
+
+
+def test_pictures_are_copied_in(inbox: Inbox, picture: Path) -> None:
+    request = inbox.file(kind="images", target="my cat", pictures=[picture]).request
+    picture.unlink()
+    assert ids(inbox) == [request.id]
+    pixels = inbox.read_picture(request, request.pictures[0])
+    assert pixels.shape == (7, 9, 3) and request.pictures[0].endswith(".png")
+    assert sorted(inbox.state(request.id).hashes) == [
+        f"{request.id}.yaml",
+        f"{request.id}/{request.pictures[0]}",
+    ]
+
+
+def test_filing_refuses_what_claiming_would_reject(inbox: Inbox, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    for fields, message in [
+        ({"kind": "artist", "target": "a"}, "kind: got 'artist'"),
+        ({"kind": "style", "target": "../a"}, "target: holds '..'"),
+        ({"kind": "images", "target": "a"}, "at least one picture"),
+        ({"kind": "style", "target": "a", "id": "../a"}, "id: got '../a'"),
+        (
+            {"kind": "images", "target": "a", "pictures": [tmp_path / "text.png"]},
+            "picture 'text.png': is no PNG",
+        ),
+        (
+            {"kind": "images", "target": "a", "pictures": [tmp_path / "none.png"]},
+            "cannot be read: No such file",
+        ),
+        ({"kind": "images", "target": "a", "pictures": [tmp_path]}, "cannot be read: Is a directory"),
+    ]:
+        with pytest.raises(ExpungeError, match=message):
+            inbox.file(**fields)
+    assert inbox.store.list() == []
+
+
+# Dropping files
+
+
+def test_a_dropped_file_is_a_request(inbox: Inbox, folder: Path) -> None:
+    drop(folder, "please.yaml", "kind: images\ntarget: my cat\npictures: [one.webp]\n")
+    (folder / "please").mkdir()
+    (folder / "please" / "one.webp").write_bytes(picture_bytes((5, 4), "WEBP"))
+    [request] = inbox.claim_pending(FAR, anything).requests
+    assert request.id == "please" and inbox.read_picture(request, "one.webp").shape == (4, 5, 3)
+    before = (folder / "please.yaml").read_bytes()
+    inbox.close("please", "fulfilled", "done", {"weights": "abc"})
+    assert (folder / "please.yaml").read_bytes() == before
+    assert inbox.state("please").certificate == {"weights": "abc"}
+
+
+def test_the_batch_does_not_depend_on_who_claims_or_when(inbox: Inbox, folder: Path, clock: Clock) -> None:
+    drop(folder, "b.yaml")
+    drop(folder, "a.yaml", "kind: object\ntarget: cat\n")
+    first = inbox.claim_pending(FAR, anything)
+    clock.passes(hours=3)
+    assert inbox.claim_pending("other:2:run", anything) == first
+    assert [request.id for request in first.requests] == ["a", "b"]
+
+
+def test_other_files_are_left_alone(inbox: Inbox, folder: Path) -> None:
+    for name in ("README.md", ".hidden.yaml", "notes.txt"):
+        drop(folder, name)
+    (folder / "sub").mkdir()
+    drop(folder, "sub/deep.yaml")
+    (folder / ".state").mkdir()
+    drop(folder, ".state/stray")
+    assert inbox.requests() == [] and ids(inbox) == []
+
+
+# Bad requests
+
+
+def test_bad_requests_are_rejected_with_a_reason_and_the_others_go_on(inbox: Inbox, folder: Path) -> None:
+    reasons = {
+        "malformed": ("kind: [", "no plain YAML"),
+        "kind-unknown": ("kind: artist\ntarget: noto", "kind: got 'artist'; allowed are"),
+        "not-drawn": (
+            "kind: object\ntarget: unicorn",
+            "the model draws no object called 'unicorn'. It draws",
+        ),
+        "path": ("kind: style\ntarget: ../noto", "target: holds '..'"),
+        "url": ("kind: style\ntarget: https://noto", "target: holds '://'"),
+        "picture-url": ("kind: images\ntarget: cat\npictures: ['https://h/a.png']", "is a path or URL"),
+        "picture-missing": ("kind: images\ntarget: cat\npictures: [no.png]", "picture 'no.png': is missing"),
+        "picture-broken": (
+            "kind: images\ntarget: cat\npictures: [a.png]",
+            "picture 'a.png': is broken or truncated",
+        ),
+        "picture-huge": (
+            "kind: images\ntarget: cat\npictures: [a.png]",
+            "picture 'a.png': .*more than the 10,000,000",
+        ),
+        "picture-wide": (
+            "kind: images\ntarget: cat\npictures: [a.png]",
+            "picture 'a.png': has .* 16 megapixels",
+        ),
+        "picture-link": ("kind: images\ntarget: cat\npictures: [a.png]", "picture 'a.png': .*symbolic link"),
+        "large": ("kind: style\ntarget: noto\nreason: " + "a" * 70_000, "more than the 65,536 bytes"),
+    }
+    contents = {
+        "picture-broken": picture_bytes((50, 50))[:-2000],
+        "picture-huge": b"\0" * (MAX_BYTES + 1),
+        "picture-wide": picture_bytes((8001, 2001), mode="1"),
+    }
+    for name, (text, _) in reasons.items():
+        drop(folder, f"{name}.yaml", text)
+        (folder / name).mkdir()
+    for name, data in contents.items():
+        (folder / name / "a.png").write_bytes(data)
+    (folder / "picture-link" / "a.png").symlink_to("/etc/hostname")
+    drop(folder, "good.yaml", "kind: object\ntarget: Kitten")
+    assert [request.id for request in inbox.claim_pending(FAR, drawn).requests] == ["good"]
+    states = {entry.id: entry.state for entry in inbox.requests()}
+    assert {id for id, state in states.items() if state.label == "rejected"} == set(reasons)
+    for name, (_, message) in reasons.items():
+        with pytest.raises(ExpungeError, match=message):
+            raise ExpungeError(states[name].reason)
+    assert ids(inbox) == ["good"]  # still held by the same owner; the rejected stay rejected
+
+
+@pytest.mark.parametrize(
+    "name", ["My Request.yaml", "a.yml", "A.yaml", "-a.yaml", "a b\n.yaml", "x" * 64 + ".yaml"]
+)
+def test_a_file_whose_name_is_no_id_is_rejected(inbox: Inbox, folder: Path, name: str) -> None:
+    drop(folder, name)
+    assert ids(inbox) == []
+    [entry] = inbox.requests()
+    assert entry.id.startswith("_") and "rename it" in entry.state.reason and entry.state.label == "rejected"
+
+
+def test_a_request_that_is_a_link_is_rejected(inbox: Inbox, folder: Path, tmp_path: Path) -> None:
+    drop(tmp_path, "outside.yaml")
+    (folder / "link.yaml").symlink_to(tmp_path / "outside.yaml")
+    assert ids(inbox) == [] and "symbolic link" in inbox.state("link").reason
+
+
+def test_a_file_name_that_is_no_unicode(inbox: Inbox, folder: Path) -> None:
+    (Path(os.fsdecode(os.fsencode(folder) + b"/\xff.yaml"))).write_text("kind: style\ntarget: noto\n")
+    assert ids(inbox) == []
+    assert inbox.requests()[0].state.label == "rejected"
+
+
+def test_a_mended_request_is_retried(inbox: Inbox, folder: Path) -> None:
+    drop(folder, "a.yaml", "kind: artist\ntarget: noto")
+    assert ids(inbox) == []
+    drop(folder, "a.yaml")
+    assert ids(inbox) == []
+    assert inbox.retry("a").label == "pending"
+    assert ids(inbox) == ["a"]
+    assert [event.status for event in inbox.state("a").history] == ["rejected", "pending", "claimed"]
+
+
+def test_an_unforeseen_error_leaves_nothing_claimed(inbox: Inbox, folder: Path) -> None:
+    drop(folder, "a.yaml")
+    drop(folder, "b.yaml")
+
+    def breaks(request: TakedownRequest) -> None:
+        if request.id == "b":
+            raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError):
+        inbox.claim_pending(FAR, breaks)
+    assert {entry.state.label for entry in inbox.requests()} == {"pending"}
+
+
+@pytest.mark.parametrize(
+    "second", ["kind: style\ntarget: x\n", "kind: [", "kind: images\ntarget: x\npictures: [a.png]\n"]
+)
+def test_a_store_that_stops_answering_rejects_nothing(inbox: Inbox, folder: Path, second: str) -> None:
+    drop(folder, "a.yaml")
+    drop(folder, "b.yaml", second)
+    (folder / "b").mkdir()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def exhausts_files(request: TakedownRequest) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+
+    try:
+        with pytest.raises(StoreUnreachable, match="Too many open files"):
+            inbox.claim_pending(FAR, exhausts_files)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert {entry.state.label for entry in inbox.requests()} == {"pending"}
+
+
+# Claims
+
+
+def test_a_claim_is_exclusive_until_closed(inbox: Inbox) -> None:
+    inbox.file(kind="style", target="noto")
+    assert ids(inbox) == ["style-noto"] and ids(inbox, "other:2:run") == []
+    inbox.close("style-noto", "failed", "UA 0.5")
+    assert ids(inbox, "other:2:run") == []
+    inbox.retry("style-noto")
+    assert ids(inbox, "other:2:run") == ["style-noto"]
+
+
+def test_a_released_claim_can_be_taken(inbox: Inbox) -> None:
+    inbox.file(kind="style", target="noto")
+    assert ids(inbox) == ["style-noto"]
+    assert inbox.release("style-noto").label == "pending"
+    assert ids(inbox, "other:2:run") == ["style-noto"]
+
+
+def test_a_renewed_claim_holds_longer(inbox: Inbox, clock: Clock) -> None:
+    inbox.file(kind="style", target="noto")
+    assert ids(inbox) == ["style-noto"]
+    clock.passes(hours=1)
+    assert inbox.renew(FAR) == 1 and inbox.renew("other:2:run") == 0
+    clock.passes(hours=1)
+    assert ids(inbox, "other:2:run") == []
+    clock.passes(hours=1)
+    assert ids(inbox, "other:2:run") == ["style-noto"]
+
+
+def test_a_live_process_keeps_its_claim_and_its_lease_ends_it(inbox: Inbox, clock: Clock) -> None:
+    inbox.file(kind="style", target="noto")
+    assert ids(inbox, this_owner("one")) == ["style-noto"] and ids(inbox, this_owner("two")) == []
+    clock.passes(hours=2)
+    assert ids(inbox, this_owner("two")) == ["style-noto"]
+
+
+def test_closing_and_asking_for_what_is_not_there(inbox: Inbox) -> None:
+    inbox.file(kind="style", target="noto")
+    for call, message in [
+        (lambda: inbox.close("style-noto", "fulfilled"), "request 'style-noto' is pending; only a claimed"),
+        (
+            lambda: inbox.close("style-noto", "done"),
+            "outcome: got 'done'; allowed are fulfilled, failed, rejected",
+        ),
+        (lambda: inbox.close("other", "failed"), "no request 'other' in the inbox. It holds: style-noto"),
+        (lambda: inbox.state("../x"), "no request '../x'"),
+        (lambda: inbox.read_picture(inbox.requests()[0].request, "a.png"), "names none"),
+    ]:
+        with pytest.raises(ExpungeError, match=message):
+            call()
+
+
+def test_a_damaged_state_is_named(inbox: Inbox, folder: Path) -> None:
+    inbox.file(kind="style", target="noto")
+    ids(inbox)
+    (folder / ".state" / "style-noto" / "000001.json").write_text("{")
+    with pytest.raises(ExpungeError, match=r"'\.state/style-noto/000001\.json' is no state"):
+        inbox.requests()
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.slow)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "folder":
+        return str(tmp_path / "inbox")
+    request.getfixturevalue("s3_server")
+    return f"s3://expunge/{uuid.uuid4().hex}"
+
+
+def test_the_whole_life_in_either_store(place: str, picture: Path) -> None:
+    inbox = Inbox(open_store(place))
+    filed = inbox.file(kind="images", target="cat", pictures=[picture]).request
+    assert inbox.claim_pending(FAR, drawn).requests == (filed,)
+    assert inbox.read_picture(filed, filed.pictures[0]).shape == (7, 9, 3)
+    assert Inbox(open_store(place)).claim_pending("other:2:run", drawn).requests == ()
+    inbox.renew(FAR)
+    inbox.close(filed.id, "fulfilled", "passed", {"ua": 1.0})
+    state = Inbox(open_store(place)).state(filed.id)
+    assert state.label == "fulfilled" and state.certificate == {"ua": 1.0}
+    assert not inbox.file(kind="images", target="cat", pictures=[picture]).created
+
+
+def test_of_many_threads_one_claims(place: str) -> None:
+    count = 3 if place.startswith("s3") else 8
+    Inbox(open_store(place)).file(kind="style", target="noto")
+    start, batches = threading.Barrier(count), []
+
+    def claim(number: int) -> None:
+        inbox = Inbox(open_store(place))
+        start.wait()
+        batches.append(inbox.claim_pending(f"far-away:{number}:run", anything).requests)
+
+    threads = [threading.Thread(target=claim, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(len(batch) for batch in batches) == [0] * (count - 1) + [1]
+
+
+CLAIMANT = """
+import sys
+from expunge.takedown.inbox import Inbox
+from expunge.takedown.owner import this_owner
+from expunge.takedown.store import open_store
+inbox = Inbox(open_store(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+batch = inbox.claim_pending(this_owner("run"), lambda request: None)
+print(",".join(request.id for request in batch.requests), flush=True)
+sys.stdin.readline()
+"""
+
+
+def claimant(place: str) -> subprocess.Popen:
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLAIMANT, place],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    return process
+
+
+def claims_of(process: subprocess.Popen) -> list[str]:
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    return [id for id in process.stdout.readline().strip().split(",") if id]
+
+
+def test_of_many_processes_each_request_has_one(folder: Path) -> None:
+    for number in range(12):
+        drop(folder, f"request-{number:02d}.yaml")
+    processes = [claimant(str(folder)) for _ in range(3)]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    claims = [
+        claim for process in processes for claim in process.stdout.readline().strip().split(",") if claim
+    ]
+    assert sorted(claims) == [f"request-{number:02d}" for number in range(12)]
+    for process in processes:
+        process.communicate("end\n")
+
+
+def test_after_kill_minus_nine_another_takes_over(place: str) -> None:
+    inbox = Inbox(open_store(place))
+    inbox.file(kind="style", target="noto")
+    process = claimant(place)
+    assert claims_of(process) == ["style-noto"]
+    assert ids(inbox) == []  # it lives, so its claim holds
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert ids(inbox) == ["style-noto"]
+    state = inbox.state("style-noto")
+    assert state.claim is not None and state.claim.owner == FAR
+    assert state.history[-1].reason.startswith("taken over from ")

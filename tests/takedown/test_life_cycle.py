@@ -1,0 +1,108 @@
+"""Which moves a request's state allows."""
+
+import os
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import psutil
+import pytest
+
+from expunge.errors import ExpungeError
+from expunge.takedown.life_cycle import Outcome, RequestState, Status
+from expunge.takedown.owner import owner_is_gone, this_owner
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+LEASE = timedelta(hours=2)
+PENDING = RequestState()
+CLAIMED = PENDING.claimed("far:1:run", NOW, LEASE, {"a.yaml": "00"})
+CLOSED = {outcome: CLAIMED.closed(outcome, NOW, "why", {"n": 1}) for outcome in Outcome}
+
+
+def test_the_way_through() -> None:
+    state = CLOSED[Outcome.FULFILLED]
+    assert (state.status, state.outcome, state.label) == (Status.CLOSED, Outcome.FULFILLED, "fulfilled")
+    assert [event.status for event in state.history] == ["claimed", "fulfilled"]
+    assert state.claim is None and state.certificate == {"n": 1} and state.hashes == {"a.yaml": "00"}
+    assert RequestState() == PENDING
+
+
+def test_it_survives_json() -> None:
+    for state in (PENDING, CLAIMED, *CLOSED.values()):
+        assert RequestState.model_validate_json(state.model_dump_json()) == state
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_closing_again_changes_nothing_and_otherwise_is_refused(outcome: Outcome) -> None:
+    closed = CLOSED[outcome]
+    assert closed.closed(outcome, NOW + LEASE, "again", None) is closed
+    for other in set(Outcome) - {outcome}:
+        with pytest.raises(ExpungeError, match=f"is {outcome.value}; only a claimed"):
+            closed.closed(other, NOW, "", None)
+
+
+def test_moves_that_are_refused() -> None:
+    for move, message in [
+        (lambda: PENDING.closed(Outcome.FULFILLED, NOW, "", None), "is pending; only a claimed"),
+        (lambda: PENDING.released(NOW, ""), "is pending; only a claimed"),
+        (lambda: PENDING.retried(NOW, ""), "is pending; only a failed or rejected"),
+        (lambda: CLAIMED.retried(NOW, ""), "is claimed by far:1:run; only a failed"),
+        (lambda: CLAIMED.claimed("b:2:run", NOW, LEASE, {}), "is claimed by far:1:run; only a pending"),
+        (lambda: CLAIMED.rejected("b:2:run", NOW, ""), "only a pending request can be rejected"),
+        (lambda: CLOSED[Outcome.FULFILLED].retried(NOW, ""), "is fulfilled; only a failed"),
+        (lambda: CLOSED[Outcome.REJECTED].claimed("b:2:run", NOW, LEASE, {}), "is rejected; only a pending"),
+    ]:
+        with pytest.raises(ExpungeError, match=message):
+            move()
+
+
+def test_failed_and_rejected_can_be_retried() -> None:
+    for outcome in (Outcome.FAILED, Outcome.REJECTED):
+        again = CLOSED[outcome].retried(NOW, "")
+        assert again.status is Status.PENDING and again.outcome is None and again.certificate is None
+        assert again.is_open_to("b:2:run", NOW)
+
+
+def test_a_lease_runs_out() -> None:
+    assert not CLAIMED.is_open_to("b:2:run", NOW + LEASE - timedelta(seconds=1))
+    assert CLAIMED.is_open_to("b:2:run", NOW + LEASE)
+    taken = CLAIMED.claimed("b:2:run", NOW + LEASE, LEASE, {})
+    assert taken.claim is not None and taken.claim.owner == "b:2:run"
+    assert taken.history[-1].reason == "taken over from far:1:run"
+
+
+def test_a_renewed_lease_runs_longer() -> None:
+    renewed = CLAIMED.renewed("far:1:run", NOW + timedelta(hours=1), LEASE)
+    assert not renewed.is_open_to("b:2:run", NOW + LEASE)
+    assert CLAIMED.renewed("b:2:run", NOW, LEASE) is CLAIMED
+
+
+def test_only_a_live_request_stands_in_for_a_new_one() -> None:
+    live = {Outcome.FULFILLED: True, Outcome.FAILED: False, Outcome.REJECTED: False}
+    assert {outcome: CLOSED[outcome].is_live for outcome in Outcome} == live
+    assert PENDING.is_live and CLAIMED.is_live
+
+
+def test_owners() -> None:
+    now = datetime.now(UTC) + timedelta(minutes=5)
+    assert this_owner("run:1") == f"{socket.gethostname()}:{os.getpid()}:run:1"
+    assert not owner_is_gone(this_owner("x"), now)
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    assert owner_is_gone(f"{socket.gethostname()}:{process.pid}:x", now)
+    assert not owner_is_gone(f"elsewhere-{socket.gethostname()}:{process.pid}:x", now)
+    assert not owner_is_gone("anybody", now)
+
+
+def test_a_process_that_inherited_the_number_is_not_the_owner() -> None:
+    started = datetime.fromtimestamp(psutil.Process().create_time(), UTC)
+    assert owner_is_gone(this_owner("x"), started - timedelta(hours=1))
+
+
+def test_a_dead_process_that_nobody_waited_for_is_gone() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        pass
+    assert owner_is_gone(f"{socket.gethostname()}:{process.pid}:x", datetime.now(UTC))
+    process.wait()

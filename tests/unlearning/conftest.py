@@ -1,0 +1,69 @@
+"""A denoiser of two blocks, real in every part, in float64, and two small sets of latents."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from diffusers import DDPMScheduler, UNet2DConditionModel
+
+from expunge.unlearning.data import LatentSet
+
+EMBEDDING = 8  # width of the prompt embeddings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models this small only lose by threads, and lose much where other work shares the machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def make_unet(seed: int = 0) -> UNet2DConditionModel:
+    """Stock diffusers at its smallest, random weights from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return UNet2DConditionModel(
+            sample_size=8,
+            in_channels=4,
+            out_channels=4,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            block_out_channels=(16, 16),
+            layers_per_block=1,
+            cross_attention_dim=EMBEDDING,
+            attention_head_dim=4,
+            norm_num_groups=4,
+        ).double()
+
+
+def make_set(size: int, seed: int, strata: tuple[str, ...]) -> LatentSet:
+    """Random latents and one random prompt embedding a stratum; members take the strata in turn."""
+    generator = torch.Generator().manual_seed(seed)
+    return LatentSet(
+        latents=torch.randn(size, 4, 8, 8, generator=generator, dtype=torch.float64),
+        prompt_indices=torch.arange(size) % len(strata),
+        embeddings=torch.randn(len(strata), 3, EMBEDDING, generator=generator, dtype=torch.float64),
+        strata=[strata[i % len(strata)] for i in range(size)],
+    )
+
+
+@pytest.fixture
+def unet() -> UNet2DConditionModel:
+    return make_unet()
+
+
+@pytest.fixture
+def scheduler() -> DDPMScheduler:
+    return DDPMScheduler(num_train_timesteps=100)
+
+
+@pytest.fixture
+def forget() -> LatentSet:
+    return make_set(6, 1, ("cat/noto",))
+
+
+@pytest.fixture
+def retain() -> LatentSet:
+    return make_set(12, 2, ("dog/noto", "apple/noto", "car/twemoji"))

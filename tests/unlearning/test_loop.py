@@ -1,0 +1,246 @@
+"""The loop: resume to the bit, the measured stop, the safeguard, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from expunge.errors import ExpungeError
+from expunge.unlearning.cache import cache_gradients
+from expunge.unlearning.loop import unlearn
+from expunge.unlearning.problem import Problem
+from expunge.unlearning.safeguard import ProbeLosses, Safeguard, SafeguardSettings, make_probe
+from expunge.unlearning.settings import UnlearnSettings
+from expunge.unlearning.trace import Trace, TraceRow
+from tests.unlearning.conftest import make_set, make_unet
+
+
+class Killed(Exception):
+    """Ends a run in the middle."""
+
+
+@pytest.fixture
+def cache(unet, scheduler, forget, retain):
+    return cache_gradients(
+        unet, scheduler, forget, retain, model_hash="tiny", seed=0, batch_size=6, progress=False
+    )
+
+
+@pytest.fixture
+def probe():
+    return make_probe(make_set(4, 5, ("cat",)), make_set(5, 6, ("dog",)), timesteps=100, seed=0, batch_size=3)
+
+
+def settings(**changes) -> UnlearnSettings:
+    plain = {"steps": 6, "learning_rate": 1e-3, "forget_batch_size": 3, "retain_batch_size": 4}
+    return UnlearnSettings(**(plain | changes))
+
+
+def without_seconds(trace: Trace) -> list[dict]:
+    return [row.model_dump(exclude={"seconds"}) for row in trace.rows]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"method": "restricted_gradient"},
+        {"safeguard": {"halvings": 1}, "probe_every": 2, "learning_rate": 0.02},
+        {"alignment": "both"},
+    ],
+)
+def test_a_resumed_run_is_the_run_to_the_bit(
+    changes: dict, scheduler, forget, retain, cache, probe, tmp_path: Path
+) -> None:
+    how = settings(checkpoint_every=1, check_every=2, **changes)
+
+    def run(folder: Path | None, kill_after: int | None) -> tuple[Trace, dict[str, Tensor]]:
+        def on_step(row: TraceRow) -> None:
+            if row.step == kill_after:
+                raise Killed
+
+        unet = make_unet()
+        trace = unlearn(
+            unet,
+            scheduler,
+            forget,
+            retain,
+            how,
+            cache,
+            probe=probe,
+            is_forgotten=lambda: 0.5,
+            on_step=on_step,
+            checkpoint_folder=folder,
+            progress=False,
+        )
+        return trace, unet.state_dict()
+
+    straight, weights = run(None, None)
+    with pytest.raises(Killed):
+        run(tmp_path, 3)
+    (tmp_path / "partial-rubbish").mkdir()  # a checkpoint cut off in the middle
+    resumed, resumed_weights = run(tmp_path, None)
+    assert without_seconds(straight) == without_seconds(resumed)
+    assert straight.probe_forget_start == resumed.probe_forget_start
+    assert all(torch.equal(weights[name], resumed_weights[name]) for name in weights)
+    assert [p.name for p in tmp_path.iterdir()] == ["step-0000006"]
+    again, again_weights = run(tmp_path, None)  # a finished run is only read
+    assert without_seconds(again) == without_seconds(straight)
+    assert all(torch.equal(weights[name], again_weights[name]) for name in weights)
+
+
+def test_a_checkpoint_of_another_run_is_refused(
+    unet, scheduler, forget, retain, cache, tmp_path: Path
+) -> None:
+    def run(model, how: UnlearnSettings, forget_set=forget) -> None:
+        unlearn(model, scheduler, forget_set, retain, how, cache, checkpoint_folder=tmp_path, progress=False)
+
+    run(unet, settings(steps=1))
+    with pytest.raises(ExpungeError, match="learning_rate was 0.001 and is now 0.002"):
+        run(make_unet(), settings(steps=1, learning_rate=2e-3))
+    with pytest.raises(ExpungeError, match="forget_set was"):
+        run(make_unet(), settings(steps=1), make_set(6, 9, ("cat",)))
+    with pytest.raises(ExpungeError, match="start was"):
+        run(make_unet(seed=1), settings(steps=1))
+    run(make_unet(), settings(steps=2))  # more steps are a continuation
+    state = tmp_path / "step-0000002" / "state.json"
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"format_version": 99}))
+    with pytest.raises(ExpungeError, match="format version 99"):
+        run(make_unet(), settings(steps=2))
+    weights = tmp_path / "step-0000002" / "parameters.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ExpungeError, match="remove it to start afresh"):
+        run(make_unet(), settings(steps=2))
+
+
+@pytest.mark.parametrize(
+    ("answers", "steps", "why"),
+    [
+        ([0.2, 1.0, 0.99, 1.0], 6, "forgotten"),  # checks at 2, 4 and 6: done, and it holds
+        ([1.0, 0.5, 1.0, 0.5], 8, "steps"),  # never twice in a row
+    ],
+)
+def test_the_run_ends_when_forgetting_is_done_and_holds(
+    answers: list[float], steps: int, why: str, unet, scheduler, forget, retain, cache
+) -> None:
+    asked = iter(answers)
+    trace = unlearn(
+        unet,
+        scheduler,
+        forget,
+        retain,
+        settings(steps=8, check_every=2, stop_at=0.99),
+        cache,
+        is_forgotten=lambda: next(asked),
+        progress=False,
+    )
+    assert (len(trace.rows), trace.stopped) == (steps, why)
+    table = trace.frame()
+    assert list(table["forgotten"].dropna()) == answers[: steps // 2]
+    assert table["step"].tolist() == list(range(1, steps + 1))
+
+
+def test_the_safeguard_lets_no_probe_loss_rise(unet, scheduler, forget, retain, cache, probe) -> None:
+    wild = {"method": "gradient_difference", "learning_rate": 0.05, "steps": 5}
+    free = unlearn(make_unet(), scheduler, forget, retain, settings(**wild), probe=probe, progress=False)
+    rises = [row.probe_retain for row in free.rows]
+    assert max(rises) > free.probe_retain_start  # the setting does harm
+    held = unlearn(
+        unet,
+        scheduler,
+        forget,
+        retain,
+        settings(**wild, safeguard={"halvings": 2}),
+        probe=probe,
+        progress=False,
+    )
+    forget_losses = [held.probe_forget_start, *(row.probe_forget for row in held.rows)]
+    retain_losses = [held.probe_retain_start, *(row.probe_retain for row in held.rows)]
+    for losses in (forget_losses, retain_losses):
+        assert all(after <= before for before, after in zip(losses, losses[1:], strict=False))
+    assert {row.step_share for row in held.rows} <= {0.0, 0.25, 0.5, 1.0}
+    assert any(row.step_share < 1 for row in held.rows)
+
+
+def test_a_refused_step_restores_the_parameters_exactly(unet, scheduler, probe) -> None:
+    problem = Problem(unet, scheduler, learning_rate=1.0, retain_weight=1.0, forget_threshold=1.0)
+    guard = Safeguard(probe, problem, SafeguardSettings(halvings=1))
+    before = {name: p.detach().clone() for name, p in unet.named_parameters()}
+    last = probe.measure(problem)
+    with torch.no_grad():
+        for p in unet.parameters():
+            p.add_(float("nan"))
+    share, losses = guard.settle(last)
+    assert share == 0 and losses == last
+    assert all(torch.equal(before[name], p) for name, p in unet.named_parameters())
+    share, losses = guard.settle(last)  # nothing has moved: nothing rises
+    assert share == 1 and losses == last
+
+
+def test_a_step_too_long_is_halved(unet, scheduler, probe) -> None:
+    problem = Problem(unet, scheduler, learning_rate=1.0, retain_weight=1.0, forget_threshold=1.0)
+    guard = Safeguard(probe, problem, SafeguardSettings(halvings=2))
+    bias, start = unet.conv_out.bias, unet.conv_out.bias.detach().clone()
+    with torch.no_grad():
+        bias.add_(0.8)
+    full = probe.measure(problem)
+    with torch.no_grad():
+        bias.copy_(start + 0.2)
+    quarter = probe.measure(problem)
+    with torch.no_grad():
+        bias.copy_(start + 0.8)
+    assert quarter.retain < full.retain
+    between = ProbeLosses(forget=1.0, retain=(quarter.retain + probe.measure(problem).retain) / 2)
+    with torch.no_grad():
+        bias.copy_(start + 0.4)
+    half = probe.measure(problem)
+    with torch.no_grad():
+        bias.copy_(start + 0.8)
+    share, losses = guard.settle(between)
+    assert share == (0.5 if half.retain <= between.retain else 0.25)
+    torch.testing.assert_close(bias.detach(), start + 0.8 * share)
+    assert losses.retain <= between.retain
+
+
+def test_the_probe_measures_the_same_twice_and_whatever_the_batch_size(unet, scheduler) -> None:
+    problem = Problem(unet, scheduler, learning_rate=1.0, retain_weight=1.0, forget_threshold=1.0)
+    sets = make_set(4, 5, ("cat",)), make_set(5, 6, ("dog",))
+    losses = [
+        make_probe(*sets, timesteps=100, seed=0, batch_size=size).measure(problem) for size in (2, 2, 5)
+    ]
+    assert losses[0] == losses[1]
+    assert losses[2].forget == pytest.approx(losses[0].forget, rel=1e-12)
+    assert losses[2].retain == pytest.approx(losses[0].retain, rel=1e-12)
+
+
+def test_alignment_with_the_original_begins_at_zero(unet, scheduler, forget, retain) -> None:
+    how = settings(steps=2, alignment="original", method_options={"warm_start": "none"})
+    trace = unlearn(unet, scheduler, forget, retain, how, progress=False)
+    assert trace.rows[0].retain_loss == 0 and trace.rows[0].cosine == 0
+    assert trace.rows[1].retain_loss > 0
+
+
+def test_frozen_parameters_and_the_mode_stay(unet, scheduler, forget, retain) -> None:
+    unet.conv_in.requires_grad_(False)
+    unet.train()
+    frozen, free = unet.conv_in.weight.clone(), unet.conv_out.weight.clone()
+    how = settings(steps=1, method_options={"warm_start": "none"})
+    unlearn(unet, scheduler, forget, retain, how, progress=False)
+    assert torch.equal(unet.conv_in.weight, frozen) and not torch.equal(unet.conv_out.weight, free)
+    assert unet.training and all(p.grad is None for p in unet.parameters())
+
+
+def test_a_gradient_that_is_not_finite_names_the_step(unet, scheduler, forget, retain) -> None:
+    forget.latents[:] = float("nan")
+    how = settings(method_options={"warm_start": "none"})
+    before = unet.conv_out.weight.clone()
+    with pytest.raises(ExpungeError, match="step 1: forget gradient of"):
+        unlearn(unet, scheduler, forget, retain, how, progress=False)
+    assert torch.equal(unet.conv_out.weight, before)
+
+
+def test_a_safeguard_without_a_probe_is_refused(unet, scheduler, forget, retain) -> None:
+    with pytest.raises(ExpungeError, match="there is no probe"):
+        unlearn(unet, scheduler, forget, retain, settings(safeguard={}), progress=False)

@@ -1,0 +1,205 @@
+"""The stepping metric keeps the guarantee in the step that is taken; the published rule does not."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from expunge.unlearning.euclidean import EuclideanAdam
+from expunge.unlearning.gradients import NonFiniteGradientError
+from expunge.unlearning.optimiser import RestrictedAdam
+
+SHAPES = ((3, 4), (5,), ())
+
+
+def random_gradients(generator: torch.Generator, scale: float, lean_on: list[Tensor] | None = None):
+    drawn = [torch.randn(s, generator=generator, dtype=torch.float64) for s in SHAPES]
+    # Entries of very different sizes, as in a real network: this is where Adam's metric departs from
+    # Euclid's.
+    drawn = [g * 10 ** torch.randn(g.shape, generator=generator, dtype=torch.float64) for g in drawn]
+    if lean_on is not None:
+        drawn = [g - 2 * f / (f.norm() + 1e-300) * g.norm() for g, f in zip(drawn, lean_on, strict=True)]
+    return [g * scale for g in drawn]
+
+
+def zeros() -> dict[str, Tensor]:
+    return {f"p{i}": torch.zeros(s, dtype=torch.float64) for i, s in enumerate(SHAPES)}
+
+
+def inner(a: list[Tensor], b: list[Tensor]) -> float:
+    return math.fsum((x * y).sum().item() for x, y in zip(a, b, strict=True))
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    forget_exponent=st.floats(-20, 20),
+    retain_exponent=st.floats(-20, 20),
+    momenta=st.sampled_from([(0.0, 0.0), (0.9, 0.9), (0.0, 0.9), (0.5, 0.0)]),
+    scope=st.sampled_from(["model", "tensor"]),
+    bound=st.sampled_from([None, 1e-3]),
+    weight=st.floats(0.1, 10),
+)
+@settings(max_examples=120, deadline=None)
+def test_the_step_taken_raises_neither_loss_to_first_order(
+    seed, forget_exponent, retain_exponent, momenta, scope, bound, weight
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    parameters = zeros()
+    optimiser = RestrictedAdam(
+        parameters,
+        learning_rate=1.0,
+        retain_weight=weight,
+        forget_momentum=momenta[0],
+        retain_momentum=momenta[1],
+        scope=scope,
+        max_step_norm=bound,
+    )
+    for _ in range(3):
+        forget = random_gradients(generator, 10**forget_exponent)
+        retain = random_gradients(generator, 10**retain_exponent, lean_on=forget)
+        for p in parameters.values():
+            p.zero_()  # so that the step can be read off without cancellation
+        report = optimiser.step(forget, retain)
+        assert report.change_forget <= 0 and report.change_retain <= 0
+        step = list(parameters.values())
+        for kind, raw in (("forget", forget), ("retain", retain)):
+            averaged = optimiser.moments[kind] or raw
+            size = math.sqrt(inner(averaged, averaged)) * math.sqrt(inner(step, step))
+            assert inner(averaged, step) <= 1e-12 * size
+
+
+def test_without_momentum_the_report_is_what_the_step_does() -> None:
+    generator = torch.Generator().manual_seed(3)
+    parameters = zeros()
+    optimiser = RestrictedAdam(
+        parameters, learning_rate=1.0, retain_weight=2.0, forget_momentum=0, retain_momentum=0
+    )
+    forget = random_gradients(generator, 1.0)
+    retain = random_gradients(generator, 1.0, lean_on=forget)
+    report = optimiser.step(forget, retain)
+    assert report.conflict and report.cosine < 0
+    assert inner(forget, list(parameters.values())) == pytest.approx(report.change_forget, rel=1e-9)
+    assert inner(retain, list(parameters.values())) == pytest.approx(report.change_retain, rel=1e-9)
+
+
+def test_the_published_rule_does_raise_a_loss() -> None:
+    # By hand: <f,r> = −10, <f,f> = 101, <r,r> = 1, so δ_f = (1, 0) and δ_r = (10, 1)/101.
+    parameters = {"p": torch.zeros(2, dtype=torch.float64)}
+    optimiser = EuclideanAdam(parameters, learning_rate=1.0)
+    forget = [torch.tensor([1.0, -10.0], dtype=torch.float64)]
+    retain = [torch.tensor([0.0, 1.0], dtype=torch.float64)]
+    report = optimiser.step(forget, retain, retain_weight=1.0)
+    # d = δ_f + δ_r: both entries positive, so Adam's first step is −(1, 1).
+    assert parameters["p"].tolist() == pytest.approx([-1.0, -1.0], abs=1e-5)
+    assert report.change_forget == pytest.approx(9.0, abs=1e-4)  # the forget loss rises
+    assert report.change_retain == pytest.approx(-1.0, abs=1e-4)
+    ours = {"p": torch.zeros(2, dtype=torch.float64)}
+    restricted = RestrictedAdam(ours, learning_rate=1.0, retain_weight=1.0).step(forget, retain)
+    assert restricted.change_forget <= 0 and restricted.change_retain <= 0
+
+
+def test_the_reported_change_of_plain_adam_is_that_of_its_step() -> None:
+    generator = torch.Generator().manual_seed(5)
+    parameters = zeros()
+    optimiser = EuclideanAdam(parameters, learning_rate=1.0)
+    for _ in range(3):
+        forget, retain = random_gradients(generator, 1.0), random_gradients(generator, 1.0)
+        before = [p.clone() for p in parameters.values()]
+        report = optimiser.step(forget, retain, retain_weight=3.0)
+        step = [p - b for p, b in zip(parameters.values(), before, strict=True)]
+        assert report.change_forget == pytest.approx(inner(forget, step), rel=1e-9)
+        assert report.change_retain == pytest.approx(inner(retain, step), rel=1e-9)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 1e200])
+@pytest.mark.parametrize("side", ["forget", "retain"])
+def test_a_non_finite_gradient_changes_nothing(bad: float, side: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    parameters = zeros()
+    optimiser = RestrictedAdam(parameters, learning_rate=0.1, retain_weight=2.0)
+    optimiser.step(random_gradients(generator, 1.0), random_gradients(generator, 1.0))
+    before = {k: v.clone() for k, v in (optimiser.state_dict() | parameters).items()}
+    gradients = {name: random_gradients(generator, 1.0) for name in ("forget", "retain")}
+    gradients[side][1][2] = bad
+    with pytest.raises(NonFiniteGradientError, match=f"{side} gradient of p1"):
+        optimiser.step(gradients["forget"], gradients["retain"])
+    assert all(torch.equal(before[k], v) for k, v in (optimiser.state_dict() | parameters).items())
+
+
+def test_absent_gradients_leave_parameters_alone() -> None:
+    parameters = zeros()
+    optimiser = RestrictedAdam(parameters, learning_rate=0.1, retain_weight=1.0)
+    one = torch.ones(3, 4, dtype=torch.float64)
+    report = optimiser.step([one, None, None], [None, None, torch.tensor(2.0, dtype=torch.float64)])
+    assert report.fr == 0 and not report.conflict
+    assert parameters["p1"].count_nonzero() == 0
+    assert (parameters["p0"] < 0).all() and parameters["p2"] < 0
+    still = RestrictedAdam(zeros(), learning_rate=0.1, retain_weight=1.0).step([None] * 3, [None] * 3)
+    assert (still.change_forget, still.change_retain) == (0.0, 0.0)
+
+
+def test_warm_start_takes_the_cached_gradients_as_moments() -> None:
+    generator = torch.Generator().manual_seed(1)
+    parameters = zeros()
+    full = dict(zip(parameters, random_gradients(generator, 1.0), strict=True))
+    squares = {name: g.square() + 1 for name, g in full.items()}
+    optimiser = RestrictedAdam(parameters, learning_rate=0.1, retain_weight=3.0)
+    optimiser.warm_start(retain=full, forget_second=squares, retain_second=squares)
+    state = optimiser.state_dict()
+    assert torch.equal(state["retain/p0"], full["p0"])
+    assert state["forget/p0"].count_nonzero() == 0
+    torch.testing.assert_close(state["second/p0"], 10 * squares["p0"])  # 1 + λ²
+    assert state["weights"].tolist() == [0.0, 1.0, 1.0]
+    report = optimiser.step(random_gradients(generator, 1.0), random_gradients(generator, 1.0))
+    assert report.change_forget <= 0 and report.change_retain <= 0
+
+
+@pytest.mark.parametrize("scope", ["model", "tensor"])
+def test_state_makes_the_round_trip(scope) -> None:
+    def run(restart_at: int | None) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed(2)
+        parameters = zeros()
+
+        def make() -> RestrictedAdam:
+            return RestrictedAdam(parameters, learning_rate=0.1, retain_weight=2.0, scope=scope)
+
+        optimiser = make()
+        for i in range(4):
+            if i == restart_at:
+                state = {k: v.clone() for k, v in optimiser.state_dict().items()}
+                optimiser = make()
+                optimiser.load_state_dict(state)
+            optimiser.step(random_gradients(generator, 1.0), random_gradients(generator, 1.0))
+        return parameters
+
+    straight, restarted = run(None), run(2)
+    assert all(torch.equal(straight[name], restarted[name]) for name in straight)
+
+
+def test_the_bound_on_the_norm_holds_in_the_metric() -> None:
+    generator = torch.Generator().manual_seed(4)
+    forget, retain = random_gradients(generator, 1.0), random_gradients(generator, 1.0)
+    free, bound = zeros(), zeros()
+    kwargs = {"learning_rate": 1.0, "retain_weight": 2.0, "forget_momentum": 0, "retain_momentum": 0}
+    RestrictedAdam(free, **kwargs).step(forget, retain)
+    report = RestrictedAdam(bound, **kwargs, max_step_norm=1e-2).step(forget, retain)
+    c = report.coefficients
+    square = c.forget**2 * report.ff + 2 * c.forget * c.retain * report.fr + c.retain**2 * report.rr
+    assert math.sqrt(square) == pytest.approx(1e-2)
+    ratio = bound["p0"] / free["p0"]
+    torch.testing.assert_close(ratio, torch.full_like(ratio, ratio[0, 0].item()))
+
+
+def test_weight_decay_shrinks_parameters_besides_the_step() -> None:
+    parameters = {"p": torch.full((2,), 2.0)}
+    optimiser = RestrictedAdam(parameters, learning_rate=0.1, retain_weight=1.0, weight_decay=0.5)
+    optimiser.step([None], [None])
+    assert parameters["p"].tolist() == pytest.approx([1.9, 1.9])
+
+
+def test_half_precision_parameters_are_refused() -> None:
+    with pytest.raises(ValueError, match="bfloat16"):
+        RestrictedAdam({"p": torch.zeros(2, dtype=torch.bfloat16)}, learning_rate=0.1, retain_weight=1.0)
