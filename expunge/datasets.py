@@ -22,7 +22,7 @@ class DrawingSettings(Settings):
     """How pictures are drawn, everywhere in a run: before and after, training and evaluation."""
 
     steps: int = Field(default=20, ge=1, le=1000, description="sampling steps; time grows in proportion")
-    guidance: float = Field(default=2.5, ge=1, le=30, description="classifier-free guidance; 1 is off and twice as fast")
+    guidance: float = Field(default=2.5, ge=1, le=30, description="classifier-free guidance; 1: off, twice as fast")
     batch_size: int = Field(default=64, ge=1, le=4096, description="pictures at once; memory grows in proportion")
 
 
@@ -105,7 +105,8 @@ def diversify(
         pairs = [pair_without_target(prompt, target, grid, neighbours, rng) for prompt in wanted]
         pairs = [pair for pair in pairs if not any(other.matches(pair) for other in targets)][: settings.paired_size]
         salt = f"{settings.seed}/paired/{target.name}"
-        retain.append(draw_with_own_seeds(model, pairs, salt, drawing, f"Drawing retain pairs: {target.name}"))
+        if pairs:
+            retain.append(draw_with_own_seeds(model, pairs, salt, drawing, f"Drawing retain pairs: {target.name}"))
         facts.append({"set": f"neighbours of {target.name}", "value": ", ".join(neighbours)})
     sets = {"forget": concatenate(forget), "retain": concatenate(retain)}
     for name, pictures in sets.items():

@@ -2,15 +2,16 @@
 
 import math
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from expunge.evaluation import Change, Condition, Evaluation, GateDecision, Interval, TargetScores
+from expunge.settings import Settings
 
 
-class GateThresholds(BaseModel):
+class GateThresholds(Settings):
     """What must hold, judged by the unfavourable end of each 95 % interval. Unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
     unlearning_accuracy_at_least: float = Field(
         default=0.90, ge=0, le=1, description="for each target: low end of UA after unlearning, a share"
     )

@@ -37,7 +37,7 @@ SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec("string")]),
     outputs=Schema([ColSpec("binary")]),
     params=ParamSchema(
-        [ParamSpec("seed", "long", 0), ParamSpec("steps", "long", 20), ParamSpec("guidance", "double", 3.0)]
+        [ParamSpec("seed", "long", 0), ParamSpec("steps", "long", 20), ParamSpec("guidance", "double", 2.5)]
     ),
 )
 

@@ -13,6 +13,6 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _keys_are_known(cls, given: Any) -> Any:
-        if isinstance(given, dict) and (unknown := sorted(set(given) - set(cls.model_fields))):
+        if isinstance(given, dict) and (unknown := sorted(map(str, set(given) - set(cls.model_fields)))):
             raise ValueError(f"unknown key {', '.join(map(repr, unknown))}; allowed are {', '.join(cls.model_fields)}")
         return given

@@ -1,7 +1,8 @@
-"""How artifacts are stored: safetensors, parquet, PNG, JSON; never pickle. Imported by ``steps`` to be known to ZenML."""
+"""How artifacts are stored: safetensors, parquet, PNG, JSON; never pickle. ``steps`` imports them for ZenML."""
 
 from materializers.gradient_cache import GradientCacheMaterializer
 from materializers.picture_set import PictureSetMaterializer
 from materializers.stable_diffusion import StableDiffusionMaterializer
+from materializers.zoo_judges import ZooJudgesMaterializer
 
-__all__ = ["GradientCacheMaterializer", "PictureSetMaterializer", "StableDiffusionMaterializer"]
+__all__ = ["GradientCacheMaterializer", "PictureSetMaterializer", "StableDiffusionMaterializer", "ZooJudgesMaterializer"]

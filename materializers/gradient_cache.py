@@ -1,4 +1,4 @@
-"""Gradient caches are stored as safetensors, with their key and the conflict map beside them."""
+"""Gradient caches are stored as safetensors, with their key and losses beside them."""
 
 from typing import Any, ClassVar
 
@@ -25,6 +25,25 @@ class GradientCacheMaterializer(BaseMaterializer):
         """Write the cache."""
         with saved_folder(self) as folder:
             data.save(folder)
+
+    def save_visualizations(self, data: GradientCache) -> dict[str, VisualizationType]:
+        """The conflict map by layer."""
+        chart = conflict_chart(data.conflict_map())
+        if chart is None:
+            return {}
+        path = f"{self.uri}/conflict.html"
+        with self.artifact_store.open(path, "w") as file:
+            file.write(str(chart))
+        return {path: VisualizationType.HTML}
+
+    def extract_metadata(self, data: GradientCache) -> dict[str, Any]:
+        """Key, losses and the cosine between the two gradients."""
+        return {
+            "key": data.key,
+            "forget_loss": data.forget_loss,
+            "retain_loss": data.retain_loss,
+            "cosine": data.cosine,
+        }
 
     def compute_content_hash(self, data: GradientCache) -> str:
         """The cache's key: base model, data, objective and seeds."""

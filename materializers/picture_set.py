@@ -56,7 +56,9 @@ class PictureSetMaterializer(BaseMaterializer):
             (folder / "format.json").write_text(json.dumps(facts))
 
     def save_visualizations(self, data: PictureSet) -> dict[str, VisualizationType]:
-        """A grid of up to 96 pictures, spread evenly over the set."""
+        """A grid of up to 96 pictures, spread evenly over the set; none of an empty one."""
+        if not len(data):
+            return {}
         shown = data.select(np.linspace(0, len(data) - 1, min(96, len(data))).astype(int).tolist())
         path = f"{self.uri}/grid.png"
         with self.artifact_store.open(path, "wb") as file:

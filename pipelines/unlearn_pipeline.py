@@ -92,7 +92,7 @@ def unlearn_pipeline(
         forget, retain, diversity = diversify_datasets(
             base, pool, takedowns, inbox, prompt_grid, judges, diversification, drawing
         )
-        cache = cache_gradients(base, forget, retain, gradients)
+        cache = cache_gradients(base, forget, retain, gradients, unlearning.forget_threshold)
         unlearned, trace = unlearn(
             base, forget, retain, cache, takedowns, prompt_grid, judges, unlearning, check, drawing
         )

@@ -1,3 +1,3 @@
-"""Thin ZenML steps: typed artifacts in and out, one call into ``expunge``. Importing them registers the materializers."""
+"""Thin ZenML steps: typed artifacts in and out, one call into ``expunge``. This registers the materializers too."""
 
 import materializers  # noqa: F401

@@ -12,7 +12,11 @@ from expunge.unlearning.job import GradientSettings, measure_gradients
 
 @step
 def cache_gradients(
-    model: StableDiffusion, forget: PictureSet, retain: PictureSet, settings: GradientSettings
+    model: StableDiffusion,
+    forget: PictureSet,
+    retain: PictureSet,
+    settings: GradientSettings,
+    forget_threshold: float,
 ) -> Annotated[GradientCache, "gradient_cache"]:
     """Gradients, second moments and the conflict map; keyed by model, data, objective and seeds."""
-    return measure_gradients(model, forget, retain, settings)
+    return measure_gradients(model, forget, retain, settings, forget_threshold)

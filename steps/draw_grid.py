@@ -16,5 +16,5 @@ from expunge.prompts.sources import load_prompt_grid
 def draw_grid(
     model: StableDiffusion, prompt_grid: str, side: Side, per_stratum: int, seed: int, drawing: DrawingSettings
 ) -> Annotated[PictureSet, "grid_pictures"]:
-    """Balanced over strata and independent of any target: a second takedown on the same base takes it from the cache."""
+    """Balanced over strata, independent of any target: a second takedown on the same base takes it from the cache."""
     return datasets.draw_grid(model, load_prompt_grid(prompt_grid), side, per_stratum, seed, drawing)

@@ -11,7 +11,7 @@ from expunge.release import Lineage, trace
 from expunge.takedown.request import TakedownBatch
 
 
-@step
+@step(enable_cache=False)
 def trace_lineage(
     base: BaseModelFacts,
     unlearned: StableDiffusion,
@@ -20,5 +20,5 @@ def trace_lineage(
     takedowns: TakedownBatch,
     config: dict[str, Any],
 ) -> Annotated[Lineage, "lineage"]:
-    """Hashes of models, data, requests and config, and the code's commit."""
+    """Hashes of models, data, requests and config, and the commit of the code that runs now."""
     return trace(base, unlearned, forget, retain, takedowns, config)

@@ -14,7 +14,54 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+ROOT = Path(__file__).resolve().parent.parent
 BUCKETS = ("expunge", "zenml", "mlflow")
+
+# Read when their packages are imported, hence here: no test fetches a model, none sends usage statistics.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["ZENML_ANALYTICS_OPT_IN"] = "false"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A diffusers folder with a model too small to draw anything. Tests leave it as it is."""
+    from tests.tiny import make_tiny_pipeline
+
+    return make_tiny_pipeline(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_folder: Path):
+    """The model in ``tiny_folder``. Tests leave it as it is."""
+    from expunge.models.stable_diffusion import StableDiffusion
+
+    return StableDiffusion.load(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def zenml_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A ZenML of its own: configuration, database, artifact store and repository in a new folder.
+
+    Code is still found from this project's root, whatever the working directory.
+    """
+    home = tmp_path_factory.mktemp("zenml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZENML_CONFIG_PATH", str(home / "config"))
+        patch.setenv("ZENML_REPOSITORY_PATH", str(home))
+        patch.setenv("ZENML_AUTO_OPEN_DASHBOARD", "false")
+        from zenml.client import Client
+        from zenml.config.global_config import GlobalConfiguration
+        from zenml.utils import source_utils
+
+        for singleton in (Client, GlobalConfiguration):  # made already if something imported a step before
+            singleton._reset_instance()
+        Client.initialize(home)
+        source_utils.set_custom_source_root(str(ROOT))
+        yield home
+        source_utils.set_custom_source_root(None)
+        for singleton in (Client, GlobalConfiguration):
+            singleton._reset_instance()
 
 
 @pytest.fixture(scope="session")

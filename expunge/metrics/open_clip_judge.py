@@ -3,6 +3,7 @@
 import numpy as np
 import open_clip
 import torch
+from safetensors import SafetensorError
 
 from expunge.errors import ExpungeError
 
@@ -18,14 +19,15 @@ class OpenClipJudge:
         batch_size: pictures a forward pass.
 
     Raises:
-        ExpungeError: open_clip cannot load the model.
+        ExpungeError: open_clip cannot load the model, or has no weights for it.
     """
 
     def __init__(self, model: str, pretrained: str | None = None, name: str = "", batch_size: int = 128) -> None:
         try:
-            loaded, _, self._preprocess = open_clip.create_model_and_transforms(model, pretrained=pretrained)
+            # Refuses a model without weights; open_clip's other ways in would start it from random ones.
+            loaded, self._preprocess = open_clip.create_model_from_pretrained(model, pretrained=pretrained)
             self._tokenizer = open_clip.get_tokenizer(model)
-        except (RuntimeError, OSError, ValueError) as error:
+        except (RuntimeError, OSError, ValueError, SafetensorError) as error:
             raise ExpungeError(f"CLIP judge '{model}' cannot be loaded: {error}") from error
         self._model = loaded.eval().requires_grad_(False)
         self._batch_size = batch_size
@@ -55,9 +57,8 @@ class OpenClipJudge:
     def _prepared(self, pictures: np.ndarray) -> torch.Tensor:
         size = self._model.visual.image_size
         if pictures.shape[1:3] == (tuple(size) if isinstance(size, (tuple, list)) else (size, size)):
-            mean, spread = (
-                torch.tensor(each).view(1, 3, 1, 1) for each in (self._model.visual.image_mean, self._model.visual.image_std)
-            )
+            visual = self._model.visual
+            mean, spread = (torch.tensor(each).view(1, 3, 1, 1) for each in (visual.image_mean, visual.image_std))
             return (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255 - mean) / spread
         from PIL import Image
 

@@ -1,5 +1,6 @@
 """The panel of judges: one classifier per factor, and an independent CLIP. Protocols, no models."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,6 +10,8 @@ import numpy as np
 from expunge.errors import ExpungeError
 from expunge.metrics.features import unit_rows
 from expunge.prompts.grid import PromptGrid
+
+ENSEMBLE = 20  # sentences that stand for a level
 
 
 class Classifier(Protocol):
@@ -57,7 +60,10 @@ class Panel:
         return self.nearest_levels(self.clip.picture_features(pictures), factor, grid)
 
     def nearest_levels(self, features: np.ndarray, factor: str, grid: PromptGrid) -> list[str]:
-        """The level whose words lie nearest to each picture, by cosine with the mean of its train wordings.
+        """The level whose prompts lie nearest to each picture, by cosine with their mean.
+
+        Each level is embedded in whole sentences, over the train templates and the other factors' levels, and the
+        embeddings averaged: prompt ensembling (Radford et al. 2021, arXiv 2103.00020, section 3.1.4).
 
         Args:
             features: (n, d) of pictures, by this panel's CLIP.
@@ -67,13 +73,10 @@ class Panel:
         """
         if factor not in grid.factors:
             raise ExpungeError(f"factor: '{factor}' given; the prompt grid has {', '.join(grid.factors)}.")
-        levels = grid.factors[factor]
-        wordings = {name: [w for w in level.train if w.strip()] or [name] for name, level in levels.items()}
-        texts = self.clip.text_features([text for texts in wordings.values() for text in texts])
-        ends = np.cumsum([len(texts) for texts in wordings.values()])[:-1]
-        means = np.stack([part.mean(axis=0) for part in np.split(np.asarray(texts, dtype=np.float64), ends)])
-        names = list(levels)
-        nearest = unit_rows(features, "pictures") @ unit_rows(means, f"wordings of {factor}").T
+        names = list(grid.factors[factor])
+        texts = self.clip.text_features([text for name in names for text in ensemble(grid, factor, name)])
+        means = np.asarray(texts, dtype=np.float64).reshape(len(names), ENSEMBLE, -1).mean(axis=1)
+        nearest = unit_rows(features, "pictures") @ unit_rows(means, f"prompts of {factor}").T
         return [names[i] for i in nearest.argmax(axis=1)]
 
     def recognise(self, pictures: np.ndarray) -> dict[str, list[str]]:
@@ -85,6 +88,18 @@ class Panel:
         found = {factor: judge.recognise(pictures) for factor, judge in self.classifiers.items()}
         _answered({f"classifier of {factor}": levels for factor, levels in found.items()}, len(pictures))
         return found
+
+
+def ensemble(grid: PromptGrid, factor: str, level: str) -> list[str]:
+    """``ENSEMBLE`` train-level sentences that name a level, spread over templates and the other factors' levels."""
+    rng = random.Random(f"{factor}/{level}")
+    others = {
+        name: [each for each, words in levels.items() if words.train] or list(levels)
+        for name, levels in grid.factors.items()
+        if name != factor
+    }
+    rest = [{name: rng.choice(levels) for name, levels in others.items()} for _ in range(ENSEMBLE)]
+    return [grid.prompt({factor: level} | each, "train", rng, turn).text for turn, each in enumerate(rest)]
 
 
 def _answered(answers: dict[str, Sequence[str]], pictures: int) -> None:

@@ -5,12 +5,16 @@ import tempfile
 from pathlib import Path
 
 import fsspec
+from botocore.exceptions import BotoCoreError
+from safetensors import SafetensorError
 
 from expunge.errors import ExpungeError
 from expunge.models.stable_diffusion import StableDiffusion
 
 ZOO_MODEL = Path(__file__).parent.parent / "zoo" / "weights" / "emoji"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+# What diffusers and transformers raise on folders that are not whole or not of the right kind.
+LOAD_ERRORS = (OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, RuntimeError, SafetensorError)
 
 
 def load_text_to_image(source: str | Path) -> StableDiffusion:
@@ -41,20 +45,24 @@ def _load_folder(folder: Path, source: str) -> StableDiffusion:
         raise ExpungeError(f"base_model: '{source}' holds no model_index.json, so it is not a diffusers folder.")
     if not list(folder.glob("unet/*.safetensors")):
         raise ExpungeError(f"base_model: '{source}' holds no unet/*.safetensors. Only safetensors weights are read.")
+    if not any((folder / "tokenizer" / name).is_file() for name in ("vocab.json", "tokenizer.json")):
+        # Without them, transformers makes up an empty vocabulary and every prompt means the same.
+        raise ExpungeError(f"base_model: '{source}' holds no tokenizer/vocab.json or tokenizer/tokenizer.json.")
     try:
         return StableDiffusion.load(folder)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except LOAD_ERRORS as error:
         raise ExpungeError(f"base_model: '{source}' cannot be loaded: {_first_line(error)}") from error
 
 
 def _load_remote(url: str) -> StableDiffusion:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            files = fsspec.filesystem("s3")
+            # A fresh one: fsspec would keep credentials, endpoint and listings of earlier calls.
+            files = fsspec.filesystem("s3", skip_instance_cache=True)
             if not files.exists(url.rstrip("/") + "/model_index.json"):
                 raise ExpungeError(f"base_model: '{url}' holds no model_index.json, so it is not a diffusers folder.")
             files.get(url.rstrip("/") + "/", folder + "/", recursive=True)
-        except OSError as error:
+        except (OSError, ValueError, BotoCoreError) as error:
             raise ExpungeError(f"base_model: '{url}' cannot be read: {_first_line(error)}") from error
         return _load_folder(Path(folder), url)
 
@@ -66,7 +74,7 @@ def _load_hub(hub_id: str) -> StableDiffusion:
     patterns = ["*.json", "*.txt", "*/*.json", "*/*.txt", "*/*.safetensors"]
     try:
         folder = snapshot_download(hub_id, allow_patterns=patterns)
-    except (OSError, HfHubHTTPError) as error:
+    except (OSError, ValueError, HfHubHTTPError) as error:
         raise ExpungeError(f"base_model: hub id '{hub_id}' cannot be fetched: {_first_line(error)}") from error
     return _load_folder(Path(folder), hub_id)
 

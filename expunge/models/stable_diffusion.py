@@ -1,6 +1,7 @@
 """Latent diffusion models of the Stable Diffusion family, as diffusers' ``StableDiffusionPipeline`` holds them."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -129,7 +130,9 @@ class StableDiffusion:
             for name, tensor in _sorted_tensors(getattr(self.pipeline, component)):
                 digest.update(f"{component}.{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
                 digest.update(tensor.detach().contiguous().cpu().view(torch.uint8).numpy().tobytes())
-        facts = {key: value for key, value in dict(self.pipeline.scheduler.config).items() if not key.startswith("_")}
+        # Only what the scheduler knows: leftovers of another kind of scheduler are lost when it is saved.
+        known = inspect.signature(type(self.pipeline.scheduler).__init__).parameters
+        facts = {key: value for key, value in dict(self.pipeline.scheduler.config).items() if key in known}
         digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
         return digest.hexdigest()
 
@@ -141,7 +144,7 @@ class StableDiffusion:
     def load(cls, folder: Path) -> "StableDiffusion":
         """Read a diffusers folder, safetensors only, nothing fetched from a network."""
         pipeline = StableDiffusionPipeline.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, safety_checker=None, torch_dtype=torch.float32
+            folder, use_safetensors=True, local_files_only=True, safety_checker=None, dtype=torch.float32
         )
         if not isinstance(pipeline.scheduler, DDIMScheduler):
             pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)

@@ -5,6 +5,7 @@ learned to dodge a phrase is found out.
 """
 
 import random
+import string
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from expunge.errors import ExpungeError
 
 Side = Literal["train", "held_out"]
+STRATUM_FACTORS = ("subject", "style")  # what sets are balanced over; every prompt asks for a level of each
 
 
 class Level(BaseModel):
@@ -42,7 +44,7 @@ class Prompt(BaseModel):
     @property
     def stratum(self) -> str:
         """What the retain set is balanced over: the levels of ``subject`` and ``style``, e.g. ``cat/noto``."""
-        return "/".join(self.factors[name] for name in ("subject", "style") if name in self.factors)
+        return "/".join(self.factors[name] for name in STRATUM_FACTORS if name in self.factors)
 
 
 class PromptGrid(BaseModel):
@@ -60,15 +62,26 @@ class PromptGrid(BaseModel):
     def _templates_name_factors(self) -> "PromptGrid":
         if "subject" not in self.factors:
             raise ValueError("a prompt grid needs the factor 'subject'")
-        for side in ("train", "held_out"):
-            for template in self.templates.get(side, []):
-                try:
-                    template.format(**dict.fromkeys(self.factors, ""))
-                except (KeyError, IndexError) as error:
-                    raise ValueError(f"template {template!r} names {error}, not one of {list(self.factors)}") from error
+        if empty := [name for name, levels in self.factors.items() if not levels]:
+            raise ValueError(f"the factor {empty[0]!r} has no levels; give it some or leave it out")
         if not self.templates.get("train"):
             raise ValueError("a prompt grid needs at least one train template")
+        for template in (each for templates in self.templates.values() for each in templates):
+            self._check_template(template)
         return self
+
+    def _check_template(self, template: str) -> None:
+        try:
+            fields = [each for each in string.Formatter().parse(template) if each[1] is not None]
+        except ValueError as error:
+            raise ValueError(f"template {template!r}: {error}") from error
+        named = {field for _, field, _, _ in fields}
+        if unknown := sorted(str(each) for each in named - set(self.factors)):
+            raise ValueError(f"template {template!r} names {unknown[0]!r}, not one of {list(self.factors)}")
+        if any(spec or conversion for _, _, spec, conversion in fields):
+            raise ValueError(f"template {template!r} formats a factor; write its plain name in braces")
+        if missing := [name for name in STRATUM_FACTORS if name in self.factors and name not in named]:
+            raise ValueError(f"template {template!r} leaves out {missing[0]!r}, so its prompts would not ask for it")
 
     def prompt(
         self, factors: dict[str, str], side: Side, rng: random.Random, template: int | None = None
@@ -105,15 +118,20 @@ class PromptGrid(BaseModel):
         others = {
             name: [level for level, words in levels.items() if words.wordings(side)]
             for name, levels in self.factors.items()
-            if name not in ("subject", "style")
+            if name not in STRATUM_FACTORS
         }
         prompts = []
         for stratum in self.strata():
             # Seeded by the stratum's name: adding a subject to the grid leaves the prompts of all others as they were.
             rng = random.Random(f"{seed}/{side}/{sorted(stratum.items())}")
             start = rng.randrange(1000)
+            starts = [start, *(rng.randrange(1000) for _ in range(1, len(others)))]  # own ones: no two go in step
             for turn in range(per_stratum):
-                rest = {name: levels[(start + turn) % len(levels)] for name, levels in others.items() if levels}
+                rest = {
+                    name: levels[(first + turn) % len(levels)]
+                    for first, (name, levels) in zip(starts, others.items(), strict=False)
+                    if levels
+                }
                 prompts.append(self.prompt(stratum | rest, side, rng, template=start // 7 + turn))
         return prompts
 
@@ -126,5 +144,5 @@ def load_grid(path: Path) -> PromptGrid:
     """
     try:
         return PromptGrid.model_validate(yaml.safe_load(path.read_text()))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         raise ExpungeError(f"prompt grid {path}: {error}") from error

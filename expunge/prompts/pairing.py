@@ -42,7 +42,7 @@ def nearest_levels(features: dict[str, np.ndarray], of: Sequence[str], exclude: 
         if name not in exclude and name not in of
     }
     if not likeness:
-        raise ExpungeError(f"target: '{', '.join(of)}' is all the model draws of its kind, so nothing could be retained.")
+        raise ExpungeError(f"target: '{', '.join(of)}' is all the model draws of its kind: nothing could be retained.")
     return sorted(likeness, key=lambda name: -likeness[name])
 
 

@@ -4,14 +4,14 @@ from pydantic import BaseModel, ConfigDict
 
 from expunge.errors import ExpungeError
 from expunge.prompts.grid import Prompt, PromptGrid
-from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
+from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest, same_name
 
 # Which factors a kind of request can mean, first match wins.
 FACTORS_OF_KIND = {
     Kind.OBJECT: ("subject",),
     Kind.CLASS: ("subject",),
     Kind.STYLE: ("style",),
-    Kind.CONCEPT: ("subject", "style", "background"),
+    Kind.CONCEPT: ("subject", "style"),
     Kind.IMAGES: ("subject", "style"),
 }
 
@@ -38,22 +38,22 @@ class Target(BaseModel):
 def resolve_target(request: TakedownRequest, grid: PromptGrid) -> Target:
     """Find what the request names among the things the model draws.
 
-    A name matches a level by its own name or by any of its wordings, ignoring case; a ``concept`` may also name a
+    A name matches a level by its own name or by any of its wordings, ignoring case and the form of letters; a ``concept`` may also name a
     group, and then means every level of it.
 
     Raises:
         ExpungeError: nothing the model draws goes by that name; the message lists what it draws.
     """
-    asked = {name.casefold() for name in (request.target, *request.synonyms)}
+    asked = {same_name(name) for name in (request.target, *request.synonyms)}
     factors = [name for name in FACTORS_OF_KIND[request.kind] if name in grid.factors]
     for factor in factors:
         levels = grid.factors[factor]
         for name, level in levels.items():
-            known = {name.casefold(), *(w.casefold() for w in (*level.train, *level.held_out) if w)}
+            known = {same_name(each) for each in (name, *level.train, *level.held_out) if each}
             if asked & known:
                 return _target(request, factor, (name,))
         if request.kind is Kind.CONCEPT:
-            members = tuple(name for name, level in levels.items() if level.group.casefold() in asked and level.group)
+            members = tuple(name for name, level in levels.items() if level.group and same_name(level.group) in asked)
             if members:
                 return _target(request, factor, members)
     drawn = "; ".join(f"{name}: {', '.join(grid.factors[name])}" for name in factors)

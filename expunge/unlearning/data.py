@@ -25,12 +25,15 @@ class Denoiser(Protocol):
 class NoiseScheduler(Protocol):
     """A diffusers scheduler that can add noise (``DDPMScheduler`` and its like)."""
 
-    config: Any
+    # ``Any``, because diffusers annotates timesteps, int64 ``(b,)``, in several ways.
+    @property
+    def config(self) -> Any:
+        """``prediction_type`` and ``num_train_timesteps``."""
 
-    def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+    def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Any) -> Tensor:
         """Noisy latents at the timesteps."""
 
-    def get_velocity(self, sample: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+    def get_velocity(self, sample: Tensor, noise: Tensor, timesteps: Any) -> Tensor:
         """Target of v-prediction."""
 
 

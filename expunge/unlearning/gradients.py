@@ -15,7 +15,7 @@ in which the guarantee does not hold for a step taken with Adam.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -74,7 +74,10 @@ def dot_products(
     Raises:
         ValueError: the lists differ in length or shapes.
     """
-    ff, fr, rr = dot_products_by_tensor(forget, retain, metric).sum(dim=0).tolist()
+    blocks = _Blocks()
+    for tensors in _by_parameter(forget, retain, metric):
+        blocks.add(tensors)
+    ff, fr, rr = blocks.take().tolist()
     return ff, fr, rr
 
 
@@ -82,57 +85,92 @@ def dot_products_by_tensor(
     forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None = None
 ) -> Tensor:
     """As `dot_products`, one row for each parameter: float64 on the CPU, ``(parameters, 3)``."""
+    blocks, rows = _Blocks(), [torch.empty(0, 3, dtype=torch.float64)]
+    for tensors in _by_parameter(forget, retain, metric):
+        blocks.add(tensors)
+        rows.append(blocks.take()[None])
+    return torch.cat(rows)
+
+
+def _by_parameter(
+    forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None
+) -> Iterator[list[Tensor]]:
+    """(g_f, g_r) or (g_f, g_r, P⁻¹) of each parameter; one that is absent as zeros, both as no tensors."""
     weights: Gradients = [None] * len(forget) if metric is None else metric
     if not len(forget) == len(retain) == len(weights):
         raise ValueError(
             f"{len(forget)} forget gradients, {len(retain)} retain gradients, {len(weights)} metric tensors: "
             "must be one each for every parameter"
         )
-    scratch: dict[torch.device, Tensor] = {}
-    rows = [_tensor_products(f, r, w, scratch) for f, r, w in zip(forget, retain, weights, strict=True)]
-    return torch.stack([row.cpu() for row in rows]) if rows else torch.zeros(0, 3, dtype=torch.float64)
+    for f, r, w in zip(forget, retain, weights, strict=True):
+        like = r if f is None else f
+        if like is None:
+            yield []
+            continue
+        tensors = [torch.zeros_like(like) if t is None else t for t in (f, r)] + ([] if w is None else [w])
+        if any(t.shape != like.shape for t in tensors):
+            raise ValueError(f"tensors of one parameter differ in shape: {[tuple(t.shape) for t in tensors]}")
+        yield tensors
 
 
-def _tensor_products(
-    f: Tensor | None, r: Tensor | None, weight: Tensor | None, scratch: dict[torch.device, Tensor]
-) -> Tensor:
-    if f is None or r is None:
-        alone = r if f is None else f
-        if alone is None:
-            return torch.zeros(3, dtype=torch.float64)
-        square = _tensor_products(alone, alone, weight, scratch)[0]
-        zero = torch.zeros_like(square)
-        return torch.stack([zero, zero, square] if f is None else [square, zero, zero])
-    tensors = [f, r] if weight is None else [f, r, weight]
-    if len({t.shape for t in tensors}) > 1:
-        raise ValueError(f"tensors of one parameter differ in shape: {[tuple(t.shape) for t in tensors]}")
-    if f.device not in scratch:
-        block = CPU_BLOCK if f.device.type == "cpu" else DEVICE_BLOCK
-        scratch[f.device] = torch.empty(4, block, dtype=torch.float64, device=f.device)
-    buffer = scratch[f.device]
-    flat = _flat(tensors)
-    products: list[Tensor] = []
-    for start in range(0, f.numel(), buffer.shape[1]):
-        x, y, *w = (_double(t[start : start + buffer.shape[1]], buffer[i]) for i, t in enumerate(flat))
-        weighted = torch.mul(x, w[0], out=buffer[3, : len(x)]) if w else x
-        products += [torch.dot(weighted, x), torch.dot(weighted, y)]
-        weighted = torch.mul(y, w[0], out=buffer[3, : len(x)]) if w else y
-        products.append(torch.dot(weighted, y))
-    return torch.stack(products).view(-1, 3).sum(dim=0) if products else torch.zeros(3, dtype=torch.float64)
+class _Blocks:
+    """A float64 block that tensors fill, large ones in pieces, small ones together; multiplied when full."""
 
+    def __init__(self) -> None:
+        self.buffer = torch.empty(0, 0, dtype=torch.float64)
+        self.filled = 0
+        self.products: list[Tensor] = []
 
-def _double(block: Tensor, buffer: Tensor) -> Tensor:
-    """The block in float64: itself, or a converted copy in the buffer."""
-    return block if block.dtype == torch.float64 else buffer[: len(block)].copy_(block)
+    def add(self, tensors: list[Tensor]) -> None:
+        """The tensors of one parameter, of one shape."""
+        if not tensors:
+            return
+        device, streams = tensors[0].device, len(tensors)
+        if self.buffer.device != device or len(self.buffer) != streams + 1:
+            self._multiply()
+            size = CPU_BLOCK if device.type == "cpu" else DEVICE_BLOCK
+            self.buffer = torch.empty(streams + 1, size, dtype=torch.float64, device=device)
+        size = self.buffer.shape[1]
+        for pieces in zip(*(t.split(size) for t in _flat(tensors)), strict=True):
+            count = len(pieces[0])
+            if self.filled + count > size:
+                self._multiply()
+            end = self.filled + count
+            for row, piece in enumerate(pieces):
+                self.buffer[row, self.filled : end].copy_(piece)
+            self.filled = end
+
+    def take(self) -> Tensor:
+        """ff, fr and rr of everything added since the last call: float64 on the CPU, ``(3,)``."""
+        self._multiply()
+        total = torch.zeros(3, dtype=torch.float64)
+        if self.products:
+            total = torch.stack(self.products).view(-1, 3).sum(dim=0).cpu()
+        self.products = []
+        return total
+
+    def _multiply(self) -> None:
+        if self.filled:
+            x, y, *w, weighted = self.buffer[:, : self.filled]
+            xw = torch.mul(x, w[0], out=weighted) if w else x
+            self.products += [torch.dot(xw, x), torch.dot(xw, y)]
+            yw = torch.mul(y, w[0], out=weighted) if w else y
+            self.products.append(torch.dot(yw, y))
+            self.filled = 0
 
 
 def _flat(tensors: Sequence[Tensor]) -> list[Tensor]:
     """The tensors of one parameter in one dimension and one order of elements; views where layouts agree."""
-    if any(t.layout != torch.strided for t in tensors):
-        tensors = [t if t.layout == torch.strided else t.to_dense() for t in tensors]
-    if all(t.dim() == 4 and t.is_contiguous(memory_format=torch.channels_last) for t in tensors):
+    tensors = [_dense(t) for t in tensors]
+    if not all(t.is_contiguous() for t in tensors) and all(
+        t.dim() == 4 and t.is_contiguous(memory_format=torch.channels_last) for t in tensors
+    ):
         tensors = [t.permute(0, 2, 3, 1) for t in tensors]
     return [t.reshape(-1) for t in tensors]
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    return tensor if tensor.layout == torch.strided else tensor.to_dense()
 
 
 def coefficients(ff: float, fr: float, rr: float, retain_weight: float) -> Coefficients:
@@ -233,18 +271,17 @@ def combine(
 
 
 def _combine_tensor(target: Tensor, f: Tensor | None, r: Tensor | None, chosen: Coefficients) -> None:
-    terms = [(t, c) for t, c in ((f, chosen.forget), (r, chosen.retain)) if t is not None and c != 0]
+    terms = [(_dense(t), c) for t, c in ((f, chosen.forget), (r, chosen.retain)) if t is not None and c != 0]
     if not terms:
         target.zero_()
         return
-    whole = [target, *(t for t, _ in terms)]
-    flat = _flat(whole)
-    if flat[0].data_ptr() == target.data_ptr():
-        # In blocks: the second term is added while the first is still in the cache.
-        size = CPU_BLOCK if target.device.type == "cpu" else DEVICE_BLOCK
-        blocks = list(zip(*(t.split(size) for t in flat), strict=True))
-    else:  # the target cannot be viewed in one dimension
-        blocks = [tuple(whole)]
+    size = CPU_BLOCK if target.device.type == "cpu" else DEVICE_BLOCK
+    blocks: list[tuple[Tensor, ...]] = [(target, *(t for t, _ in terms))]
+    if target.numel() > size:
+        flat = _flat(blocks[0])
+        if flat[0].data_ptr() == target.data_ptr():  # otherwise it cannot be viewed in one dimension
+            # In blocks: the second term is added while the first is still in the cache.
+            blocks = list(zip(*(t.split(size) for t in flat), strict=True))
     for into, *parts in blocks:
         _scale(parts[0], terms[0][1], out=into)
         for part, scalar in zip(parts[1:], [c for _, c in terms[1:]], strict=True):

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 from pydantic import Field
 
 from expunge.datasets import DrawingSettings, draw_with_own_seeds
@@ -18,8 +19,11 @@ from expunge.settings import Settings
 from expunge.unlearning.cache import GradientCache, cache_gradients
 from expunge.unlearning.encoding import encode
 from expunge.unlearning.loop import unlearn
+from expunge.unlearning.safeguard import Probe, make_probe
 from expunge.unlearning.settings import UnlearnSettings
 from expunge.unlearning.trace import Trace, TraceRow
+
+PROBE_SIZE = 32  # pictures of each side on which the safeguard measures a step
 
 
 class GradientSettings(Settings):
@@ -29,7 +33,6 @@ class GradientSettings(Settings):
     draws: int = Field(
         default=1, ge=1, le=1000, description="passes over each set; the error falls with its root"
     )
-    forget_threshold: float = Field(default=1.0, gt=0, le=1e6, description="τ of the forget loss")
     seed: int = Field(default=0, ge=0)
 
 
@@ -43,13 +46,24 @@ class CheckSettings(Settings):
 
 
 def measure_gradients(
-    model: StableDiffusion, forget: PictureSet, retain: PictureSet, settings: GradientSettings
+    model: StableDiffusion,
+    forget: PictureSet,
+    retain: PictureSet,
+    settings: GradientSettings,
+    forget_threshold: float,
 ) -> GradientCache:
-    """Full gradients of both objectives at the base model."""
+    """Full gradients of both objectives at the base model; ``forget_threshold`` is the τ that unlearning will use."""
     trained = copy.deepcopy(model.unet).requires_grad_(True)
     scheduler = model.training_scheduler()
     sets = (encode(model, each) for each in (forget, retain))
-    return cache_gradients(trained, scheduler, *sets, model_hash=model.digest(), **settings.model_dump())
+    return cache_gradients(
+        trained,
+        scheduler,
+        *sets,
+        model_hash=model.digest(),
+        forget_threshold=forget_threshold,
+        **settings.model_dump(),
+    )
 
 
 def unlearn_model(
@@ -75,14 +89,16 @@ def unlearn_model(
     pipeline.register_modules(unet=copy.deepcopy(model.unet))
     unlearned = StableDiffusion(pipeline)
     unlearned.unet.requires_grad_(True)
+    scheduler = model.training_scheduler()
     how = drawing.model_copy(update={"steps": min(check.steps, drawing.steps)})
     trace = unlearn(
         unlearned.unet,
-        model.training_scheduler(),
+        scheduler,
         encode(model, forget),
         encode(model, retain),
         settings,
         cache,
+        probe=probe_of(model, forget, retain, settings.seed) if settings.safeguard else None,
         is_forgotten=lambda: least_forgotten(
             unlearned, targets, grid, panel, check.pictures, how, settings.seed
         ),
@@ -91,6 +107,16 @@ def unlearn_model(
     )
     unlearned.unet.requires_grad_(False)
     return unlearned, trace
+
+
+def probe_of(model: StableDiffusion, forget: PictureSet, retain: PictureSet, seed: int) -> Probe:
+    """Up to ``PROBE_SIZE`` pictures of each set, spread over it, with noise and timesteps of their own."""
+    sides = []
+    for pictures in (forget, retain):
+        chosen = np.linspace(0, len(pictures) - 1, min(PROBE_SIZE, len(pictures))).astype(int)
+        sides.append(encode(model, pictures.select(chosen.tolist())))
+    timesteps = model.training_scheduler().config.num_train_timesteps
+    return make_probe(*sides, timesteps=timesteps, seed=seed + 1)
 
 
 def least_forgotten(

@@ -9,18 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
+from expunge.settings import Settings
 from expunge.unlearning.data import Batch, LatentSet, denoising_error, draw_batch, generator_of
 from expunge.unlearning.objectives import retain_loss, truncated_forget_loss
 from expunge.unlearning.problem import Problem
 
 
-class SafeguardSettings(BaseModel):
+class SafeguardSettings(Settings):
     """When a step is cut back."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     tolerance: float = Field(
         default=0.0,
         ge=0,

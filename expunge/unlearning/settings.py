@@ -2,14 +2,15 @@
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from expunge.settings import Settings
 from expunge.unlearning.methods import MethodSettings, get_method
 from expunge.unlearning.problem import Alignment
 from expunge.unlearning.safeguard import SafeguardSettings
 
 
-class UnlearnSettings(BaseModel):
+class UnlearnSettings(Settings):
     """Settings of one run. Unknown fields, unknown methods and a method's unknown options are refused.
 
     Attributes:
@@ -30,7 +31,6 @@ class UnlearnSettings(BaseModel):
         checkpoint_every: steps between checkpoints.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     method: str = "stepping_metric"
     method_options: dict[str, Any] = Field(default_factory=dict)
     steps: int = Field(default=100, ge=1, le=1_000_000)

@@ -14,8 +14,8 @@ class TraceRow(BaseModel):
         forget_loss: truncated forget loss; None if the method does not look at it.
         retain_loss: retain loss as the alignment says; None likewise.
         cosine: between what was combined, −1 to 1, in the product of the method.
-        c_f: coefficient of the forget gradient.
-        c_r: coefficient of the retain gradient.
+        forget_coefficient: coefficient of the forget gradient.
+        retain_coefficient: coefficient of the retain gradient.
         conflict: whether the gradients were opposed.
         change_forget: first-order change of the forget loss per unit learning rate.
         change_retain: the same of the retain loss.
@@ -32,8 +32,8 @@ class TraceRow(BaseModel):
     forget_loss: float | None
     retain_loss: float | None
     cosine: float
-    c_f: float
-    c_r: float
+    forget_coefficient: float
+    retain_coefficient: float
     conflict: bool
     change_forget: float
     change_retain: float

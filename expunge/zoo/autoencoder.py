@@ -69,7 +69,7 @@ def sharpen_decoder(
 ) -> AutoencoderKL:
     """Train the decoder alone on noisy latents of the frozen encoder and return its moving average."""
     model = model.to(memory_format=torch.channels_last)
-    trained = [*model.post_quant_conv.parameters(), *model.decoder.parameters()]
+    trained = [*model.post_quant_conv.requires_grad_(True).parameters(), *model.decoder.requires_grad_(True).parameters()]
     with torch.no_grad():
         spread = model.encode(batches(256)).latent_dist.mode().std()
 

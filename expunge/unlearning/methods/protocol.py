@@ -4,19 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from expunge.settings import Settings
 from expunge.unlearning.cache import GradientCache
 from expunge.unlearning.data import Batch
 from expunge.unlearning.optimiser import StepReport
 from expunge.unlearning.problem import Problem
 
 
-class MethodSettings(BaseModel):
+class MethodSettings(Settings):
     """Options of a method. Unknown ones are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)

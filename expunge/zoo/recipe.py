@@ -1,0 +1,224 @@
+"""The recipe of the zoo: from the icon packages to a model, its judges, their scores and their card."""
+
+import random
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from pydantic import BaseModel, ConfigDict, Field
+from transformers import CLIPTokenizer
+
+from expunge.datasets import DrawingSettings, draw_grid
+from expunge.metrics.retain_accuracy import as_asked
+from expunge.models.picture_set import PictureSet
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.progress import progress_bar
+from expunge.prompts.grid import Side
+from expunge.settings import Settings
+from expunge.zoo.autoencoder import PICTURE_SIZE, peak_signal_to_noise, train_autoencoder
+from expunge.zoo.classifiers import train_classifier
+from expunge.zoo.clip import train_clip
+from expunge.zoo.corpus import Corpus, make_corpus
+from expunge.zoo.denoiser import Batch, make_scheduler, make_tokenizer, train_denoiser
+from expunge.zoo.judges import ZooJudges
+from expunge.zoo.pictures import fetch_icon_packages, render_drawings
+from expunge.zoo.world import load_world, zoo_grid
+
+ICONS = Path(".expunge") / "icons"
+HELD_OUT_SEED = 7919  # augmentations that no part was trained on
+CAPTION_DROPOUT = 0.1  # share of empty captions, for classifier-free guidance
+
+
+class RecipeSettings(Settings):
+    """How long each part is trained; the defaults made the weights in the tree, in about two hours of two cores."""
+
+    seed: int = Field(default=0, ge=0)
+    autoencoder_rounds: int = Field(default=100, ge=1, description="augmentations of each drawing")
+    autoencoder_steps: int = Field(default=3000, ge=1)
+    denoiser_rounds: int = Field(default=150, ge=1)
+    denoiser_steps: tuple[int, ...] = Field(default=(1500, 4500), description="one entry a learning-rate cycle")
+    denoiser_rate: float = Field(default=8e-4, gt=0, le=1)
+    judge_rounds: int = Field(default=300, ge=1)
+    classifier_steps: int = Field(default=1500, ge=1)
+    clip_steps: int = Field(default=1500, ge=1)
+
+
+class ZooScores(BaseModel):
+    """What the zoo can do. Shares are 0–1.
+
+    Attributes:
+        subject_accuracy: drawn pictures in which the subject classifier finds what was asked, by side of the wording.
+        style_accuracy: the same of the style classifier.
+        clip_subject_accuracy: the same of CLIP, zero-shot.
+        clip_on_drawings: CLIP's zero-shot subject accuracy on held-out augmentations of the drawings.
+        classifiers_on_drawings: the classifiers' accuracy on them, by factor.
+        reconstruction_decibels: PSNR of the autoencoder on them.
+        pictures: drawn for each side: every subject and style, three seeds.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    subject_accuracy: dict[Side, float]
+    style_accuracy: dict[Side, float]
+    clip_subject_accuracy: dict[Side, float]
+    clip_on_drawings: float
+    classifiers_on_drawings: dict[str, float]
+    reconstruction_decibels: float
+    pictures: int
+
+
+@cache
+def _drawings() -> torch.Tensor:
+    return render_drawings(load_world(), fetch_icon_packages(ICONS))
+
+
+def corpus(rounds: int, seed: int) -> Corpus:
+    """Augmented pictures of the whole world; fetches the icon packages if they are not there yet."""
+    return make_corpus(load_world(), _drawings(), rounds, PICTURE_SIZE, seed)
+
+
+def pretrain_model(settings: RecipeSettings) -> StableDiffusion:
+    """Train autoencoder, text encoder and denoiser."""
+    torch.manual_seed(settings.seed)
+    generator = torch.Generator().manual_seed(settings.seed)
+    pictures = corpus(settings.autoencoder_rounds, settings.seed)
+    with _reported("Autoencoder", settings.autoencoder_steps) as report:
+        vae = train_autoencoder(
+            lambda n: pictures.inputs(_any(len(pictures), n, generator)), settings.autoencoder_steps, progress=report
+        )
+    pictures = corpus(settings.denoiser_rounds, settings.seed + 1)
+    latents = _encode(vae, pictures)
+    vae.register_to_config(scaling_factor=1 / latents.std().item())
+    latents *= vae.config.scaling_factor
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer = make_tokenizer(load_world().vocabulary(), Path(folder))
+    rng = random.Random(settings.seed)
+
+    def batches(n: int) -> Batch:
+        indices = _any(len(pictures), n, generator)
+        captions = ["" if rng.random() < CAPTION_DROPOUT else each for each in pictures.captions(indices, rng)]
+        tokens = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+        return Batch(latents[indices], tokens)
+
+    trained = None
+    for cycle, steps in enumerate(settings.denoiser_steps, start=1):
+        with _reported(f"Denoiser, cycle {cycle}", steps) as report:
+            trained = train_denoiser(
+                tokenizer, batches, steps, rate=settings.denoiser_rate, progress=report, start=trained
+            )
+    assert trained is not None
+    return assemble(vae, *trained, tokenizer)
+
+
+def assemble(vae, unet, text_encoder, tokenizer: CLIPTokenizer) -> StableDiffusion:  # type: ignore[no-untyped-def]
+    """Put the parts together into a stock pipeline."""
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=make_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    return StableDiffusion(pipeline)
+
+
+def pretrain_judges(settings: RecipeSettings) -> ZooJudges:
+    """Train the two classifiers and CLIP, on other augmentations and from other seeds than the model."""
+    seed = settings.seed + 2
+    torch.manual_seed(seed)
+    generator, rng = torch.Generator().manual_seed(seed), random.Random(seed)
+    pictures, world = corpus(settings.judge_rounds, seed), load_world()
+    classifiers = {}
+    for factor, levels, labels in (
+        ("subject", tuple(world.subjects), pictures.subjects),
+        ("style", tuple(world.styles), pictures.styles),
+    ):
+
+        def labelled(n: int, labels: torch.Tensor = labels) -> tuple[torch.Tensor, torch.Tensor]:
+            indices = _any(len(pictures), n, generator)
+            return pictures.inputs(indices), labels[indices]
+
+        with _reported(f"Classifier of {factor}", settings.classifier_steps) as report:
+            classifiers[factor] = train_classifier(
+                factor, levels, labelled, settings.classifier_steps, generator, progress=report
+            )
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer = make_tokenizer(world.vocabulary(), Path(folder))
+
+    def pairs(n: int) -> tuple[torch.Tensor, list[str]]:
+        indices = pictures.one_of_each(generator, n)
+        return pictures.inputs(indices), pictures.captions(indices, rng)
+
+    with _reported("CLIP", settings.clip_steps) as report:
+        clip = train_clip(tokenizer, pairs, settings.clip_steps, generator, progress=report)
+    return ZooJudges(classifiers, clip, tokenizer)
+
+
+def score(model: StableDiffusion, judges: ZooJudges, drawing: DrawingSettings) -> tuple[ZooScores, PictureSet]:
+    """Draw every subject in every style from three seeds, with train and with held-out wordings, and judge them.
+
+    Returns:
+        The scores, and the train-level pictures.
+    """
+    grid, panel, sides = zoo_grid(), judges.panel(), ("train", "held_out")
+    drawn = {side: draw_grid(model, grid, side, 3, 0, drawing) for side in sides}
+    found: dict[str, dict[Side, float]] = {"subject": {}, "style": {}, "clip": {}}
+    for side, pictures in drawn.items():
+        for factor in ("subject", "style"):
+            recognised = {factor: panel.classifiers[factor].recognise(pictures.pictures)}
+            found[factor][side] = float(as_asked(pictures.prompts, recognised, [factor]).mean())
+        recognised = {"subject": panel.recognise_by_clip(pictures.pictures, "subject", grid)}
+        found["clip"][side] = float(as_asked(pictures.prompts, recognised, ["subject"]).mean())
+    held_out = corpus(3, HELD_OUT_SEED)
+    raw = held_out.pictures.permute(0, 2, 3, 1).numpy()
+    names = {
+        "subject": np.array(list(held_out.world.subjects))[held_out.subjects],
+        "style": np.array(list(held_out.world.styles))[held_out.styles],
+    }
+    by_clip = np.array(panel.recognise_by_clip(raw, "subject", grid))
+    scores = ZooScores(
+        subject_accuracy=found["subject"],
+        style_accuracy=found["style"],
+        clip_subject_accuracy=found["clip"],
+        clip_on_drawings=float((by_clip == names["subject"]).mean()),
+        classifiers_on_drawings={
+            factor: float((np.array(panel.classifiers[factor].recognise(raw)) == names[factor]).mean())
+            for factor in names
+        },
+        reconstruction_decibels=peak_signal_to_noise(
+            model.pipeline.vae, held_out.inputs(torch.arange(0, len(held_out), 3))
+        ),
+        pictures=len(drawn["train"]),
+    )
+    return scores, drawn["train"]
+
+
+def _any(size: int, count: int, generator: torch.Generator) -> torch.Tensor:
+    return torch.randint(0, size, (count,), generator=generator)
+
+
+@torch.no_grad()
+def _encode(vae: AutoencoderKL, pictures: Corpus) -> torch.Tensor:
+    chunks = torch.arange(len(pictures)).split(128)
+    return torch.cat([vae.encode(pictures.inputs(chunk)).latent_dist.mode() for chunk in chunks])
+
+
+class _reported:
+    """A progress bar over training steps, with the running loss beside it."""
+
+    def __init__(self, label: str, steps: int) -> None:
+        self._bar = progress_bar()
+        self._task = self._bar.add_task(label, total=steps, note="")
+
+    def __enter__(self) -> Callable[[int, float], None]:
+        self._bar.start()
+        return lambda step, loss: self._bar.update(self._task, completed=step + 1, note=f"loss {loss:.4f}")
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()

@@ -1,0 +1,15 @@
+"""Train the zoo's judges."""
+
+from typing import Annotated
+
+from zenml import step
+
+from expunge.zoo import recipe
+from expunge.zoo.judges import ZooJudges
+from expunge.zoo.recipe import RecipeSettings
+
+
+@step
+def pretrain_judges(settings: RecipeSettings) -> Annotated[ZooJudges, "zoo_judges"]:
+    """Two classifiers and CLIP; they share nothing with the model."""
+    return recipe.pretrain_judges(settings)

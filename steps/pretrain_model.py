@@ -1,0 +1,15 @@
+"""Train the zoo's model."""
+
+from typing import Annotated
+
+from zenml import step
+
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.zoo import recipe
+from expunge.zoo.recipe import RecipeSettings
+
+
+@step
+def pretrain_model(settings: RecipeSettings) -> Annotated[StableDiffusion, "zoo_model"]:
+    """Autoencoder first, then text encoder and denoiser on its latents."""
+    return recipe.pretrain_model(settings)

@@ -1,0 +1,19 @@
+"""Score the zoo."""
+
+from typing import Annotated
+
+from zenml import step
+
+from expunge.datasets import DrawingSettings
+from expunge.models.picture_set import PictureSet
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.zoo.judges import ZooJudges
+from expunge.zoo.recipe import ZooScores, score
+
+
+@step
+def score_zoo(
+    model: StableDiffusion, judges: ZooJudges, drawing: DrawingSettings
+) -> tuple[Annotated[ZooScores, "zoo_scores"], Annotated[PictureSet, "zoo_pictures"]]:
+    """Every subject in every style from three seeds, judged by classifiers and CLIP."""
+    return score(model, judges, drawing)

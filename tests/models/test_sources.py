@@ -1,0 +1,202 @@
+"""Base models that are not there, not whole or not safe: one clear line each, and nothing unpickled."""
+
+import pickle
+import re
+import shutil
+from pathlib import Path
+
+import boto3
+import pytest
+import torch
+
+from expunge.errors import ExpungeError
+from expunge.models.base import load_base
+from expunge.models.sources import load_text_to_image
+
+PARTS = ("unet", "vae", "text_encoder")
+
+
+class Trap:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.fixture
+def folder(tiny_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+
+
+def refused(source: str | Path, reason: str) -> str:
+    with pytest.raises(ExpungeError, match=reason) as error:
+        load_text_to_image(source)
+    said = str(error.value)
+    assert said.startswith("base_model: ") and f"'{source}'" in said
+    assert "\n" not in said
+    return said
+
+
+def weights(folder: Path, part: str) -> Path:
+    (found,) = (folder / part).glob("*.safetensors")
+    return found
+
+
+def test_a_folder_loads_by_path_and_by_name(tiny_model, folder: Path):
+    assert load_text_to_image(folder).digest() == load_text_to_image(str(folder)).digest() == tiny_model.digest()
+
+
+@pytest.mark.parametrize("source", ["./nowhere", "/no/such/folder", "nowhere", "a/b/c", "../up"])
+def test_what_is_not_there(source: str):
+    said = refused(source, "is not there")
+    assert "'zoo'" in said and "s3://" in said and "OWNER/NAME" in said
+
+
+@pytest.mark.parametrize("source", ["nobody/no-such-model", "nobody/bad..name", "nobody/name.git"])
+def test_hub_ids_that_cannot_be_fetched(source: str, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused(source, "cannot be fetched")
+
+
+def test_a_folder_without_a_model(tmp_path: Path):
+    refused(tmp_path, "holds no model_index.json")
+
+
+def test_a_file_is_no_folder(tmp_path: Path):
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    refused(tmp_path / "model.safetensors", "holds no model_index.json")
+
+
+def test_a_folder_without_weights(folder: Path):
+    weights(folder, "unet").unlink()
+    refused(folder, "Only safetensors weights are read")
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("protocol", ["torch", "pickle"])
+def test_pickled_weights_are_refused_unread(part: str, protocol: str, folder: Path, tmp_path: Path):
+    path = weights(folder, part)
+    pickled = path.with_name("pytorch_model.bin" if part == "text_encoder" else "diffusion_pytorch_model.bin")
+    path.unlink()
+    trap = Trap(tmp_path / "sprung")
+    if protocol == "torch":
+        torch.save({"weight": trap}, pickled)
+    else:
+        pickled.write_bytes(pickle.dumps(trap))
+    refused(folder, "safetensors")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_the_trap_works(tmp_path: Path):
+    pickle.loads(pickle.dumps(Trap(tmp_path / "sprung")))
+    assert (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("kept", [0, 40, 0.5])
+def test_truncated_weights(part: str, kept: float, folder: Path):
+    path = weights(folder, part)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
+    refused(folder, "cannot be loaded: .+")
+
+
+def test_weights_of_another_shape(folder: Path):
+    config = folder / "unet" / "config.json"
+    config.write_text(config.read_text().replace('"cross_attention_dim": 16', '"cross_attention_dim": 24'))
+    refused(folder, "cannot be loaded: .+")
+
+
+SPOILT = [
+    (name, content)
+    for name in ("model_index.json", "unet/config.json", "text_encoder/config.json")
+    for content in ("{", "[]", "{}", '{"_class_name": "NoSuchThing"}')
+]
+
+
+@pytest.mark.parametrize(("name", "content"), [*SPOILT, ("scheduler/scheduler_config.json", "{")])
+def test_spoilt_configs(name: str, content: str, folder: Path):
+    (folder / name).write_text(content)
+    refused(folder, "cannot be loaded: .+")
+
+
+@pytest.mark.parametrize(
+    ("given", "spoilt"),
+    [
+        ('"UNet2DConditionModel"', '"NoSuchModel"'),
+        ('"UNet2DConditionModel"', '"AutoencoderKL"'),
+        ('"diffusers",\n    "UNet2DConditionModel"', '"no_such_package",\n    "UNet2DConditionModel"'),
+        ('"diffusers",\n    "UNet2DConditionModel"', '"subprocess",\n    "Popen"'),
+    ],
+)
+def test_an_index_that_names_other_classes(given: str, spoilt: str, folder: Path):
+    index = folder / "model_index.json"
+    assert given in index.read_text()
+    index.write_text(index.read_text().replace(given, spoilt))
+    refused(folder, "cannot be loaded: .+")
+
+
+@pytest.mark.parametrize("part", [*PARTS, "tokenizer", "scheduler"])
+def test_a_missing_part(part: str, folder: Path):
+    shutil.rmtree(folder / part)
+    refused(folder, {"unet": "safetensors", "tokenizer": "holds no tokenizer"}.get(part, "cannot be loaded: .+"))
+
+
+def test_without_a_champion_the_configured_base_is_loaded(tiny_folder, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    model, facts = load_base(str(tiny_folder), "nothing-yet")
+    assert model.digest() == facts.digest == tiny_model.digest()
+    assert (facts.source, facts.version) == (str(tiny_folder), None)
+    with pytest.raises(ExpungeError, match=re.escape("base_model: './nowhere' is not there")):
+        load_base("./nowhere", "nothing-yet")
+
+
+@pytest.fixture
+def upload(s3_server: str, tiny_folder: Path):
+    def put(prefix: str, keep=lambda path: True) -> str:
+        client = boto3.client("s3")
+        for path in sorted(tiny_folder.rglob("*")):
+            if path.is_file() and keep(path):
+                client.upload_file(str(path), "expunge", f"{prefix}/{path.relative_to(tiny_folder).as_posix()}")
+        return f"s3://expunge/{prefix}"
+
+    return put
+
+
+@pytest.mark.slow
+def test_a_model_in_s3_loads_with_and_without_a_slash(upload, tiny_model):
+    url = upload("models/tiny")
+    upload("models/tiny-2", lambda path: False)
+    assert load_text_to_image(url).digest() == load_text_to_image(url + "/").digest() == tiny_model.digest()
+
+
+@pytest.mark.slow
+def test_a_model_in_s3_is_found_as_soon_as_it_is_there(upload, tiny_model):
+    refused("s3://expunge/models/later", "holds no model_index.json")
+    assert load_text_to_image(upload("models/later")).digest() == tiny_model.digest()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "url", ["s3://expunge/models/none", "s3://expunge", "s3://no-such-bucket/model", "s3://", "s3:///x"]
+)
+def test_urls_with_nothing_behind_them(url: str, s3_server: str):
+    refused(url, "holds no model_index.json|cannot be read: .+")
+
+
+@pytest.mark.slow
+def test_half_a_model_in_s3(upload):
+    refused(upload("models/half", lambda path: path.suffix != ".safetensors"), "Only safetensors weights are read")
+
+
+@pytest.mark.slow
+def test_a_store_that_does_not_answer_or_does_not_know_us(upload, monkeypatch):
+    url = upload("models/tiny")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    refused(url, "cannot be read: .+")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    refused(url, "cannot be read: .+")

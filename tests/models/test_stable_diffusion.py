@@ -1,0 +1,172 @@
+"""Drawing, encoding, digest, and the way to disk and back."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import PNDMScheduler, StableDiffusionPipeline
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from expunge.models.stable_diffusion import COMPONENTS, StableDiffusion
+from tests.models.test_picture_set import make_set
+from tests.tiny import make_tiny_pipeline
+
+TEXTS = ["a cat in noto style", "a dog by twemoji", "the car on plain white", "an apple", "a horse"]
+SEEDS = [5, 0, 2**31 - 1, 5, 77]
+
+
+@pytest.fixture(scope="module")
+def drawn(tiny_model) -> np.ndarray:
+    return tiny_model.draw(TEXTS, SEEDS, steps=2)
+
+
+def fresh(folder: Path) -> StableDiffusion:
+    return StableDiffusion.load(folder)
+
+
+def test_pictures_are_rgb_bytes_of_the_models_size(tiny_model, drawn):
+    assert tiny_model.size == 32
+    assert drawn.shape == (5, 32, 32, 3) and drawn.dtype == np.uint8
+    assert drawn.std() > 1  # not one flat colour
+
+
+def test_drawing_is_the_same_for_the_same_seed_and_another_for_another(tiny_model, drawn):
+    assert (tiny_model.draw(TEXTS, SEEDS, steps=2) == drawn).all()
+    other = tiny_model.draw(TEXTS, [seed - 1 if seed else 9 for seed in SEEDS], steps=2)
+    assert (other != drawn).any(axis=(1, 2, 3)).all()
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(range(5)), batch_size=st.integers(1, 6), guidance=st.just(2.5))
+def test_drawing_depends_on_neither_batch_size_nor_order(tiny_model, drawn, order, batch_size, guidance):
+    again = tiny_model.draw(
+        [TEXTS[i] for i in order],
+        [SEEDS[i] for i in order],
+        steps=2,
+        guidance=guidance,
+        batch_size=batch_size,
+    )
+    assert np.abs(again.astype(int) - drawn[list(order)]).max() <= 1
+
+
+def test_prompt_guidance_and_steps_have_their_effect(tiny_model):
+    def latents(text: str, **how) -> np.ndarray:
+        return tiny_model.draw([text], [0], **({"steps": 2, "guidance": 30} | how)).astype(int)
+
+    plain = latents(TEXTS[0])
+    assert (latents(TEXTS[1]) != plain).any()
+    assert (latents(TEXTS[0], guidance=1) != plain).any()
+    assert (latents(TEXTS[0], steps=5) != plain).any()
+
+
+def test_unequal_or_no_texts_and_seeds_are_refused(tiny_model):
+    for texts, seeds in ((["a"], [1, 2]), ([], [])):
+        with pytest.raises(ValueError, match=f"{len(texts)} texts and {len(seeds)} seeds"):
+            tiny_model.draw(texts, seeds)
+
+
+def test_prompts_come_back_with_their_pictures(tiny_model):
+    prompts, seeds = make_set(3).prompts, (4, 5, 6)
+    pictures = tiny_model.draw_prompts(prompts, seeds, steps=1)
+    assert (pictures.prompts, pictures.seeds) == (prompts, seeds)
+    assert (pictures.pictures == tiny_model.draw([p.text for p in prompts], seeds, steps=1)).all()
+
+
+def test_texts_are_encoded_as_the_pipeline_does_itself(tiny_model):
+    texts = [*TEXTS, "", "a cat " * 40]
+    found = tiny_model.encode_texts(texts, batch_size=2)
+    assert found.shape == (7, 16, 16) and found.dtype == torch.float32
+    wanted, _ = tiny_model.pipeline.encode_prompt(texts, "cpu", 1, False)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+
+
+def test_pictures_are_encoded_to_scaled_latents(tiny_model, drawn):
+    found = tiny_model.encode_pictures(drawn, batch_size=2)
+    assert found.shape == (5, 4, 8, 8) and found.dtype == torch.float32
+    vae = tiny_model.pipeline.vae
+    inputs = tiny_model.pipeline.image_processor.preprocess(drawn / 255.0)
+    with torch.no_grad():
+        wanted = vae.encode(inputs.float()).latent_dist.mode() * vae.config.scaling_factor
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4)
+
+
+def test_pictures_of_another_size_are_scaled(tiny_model, drawn):
+    doubled = drawn.repeat(2, axis=1).repeat(2, axis=2)
+    found = tiny_model.encode_pictures(doubled)
+    assert found.shape == (5, 4, 8, 8)
+    assert (found - tiny_model.encode_pictures(drawn)).abs().mean() < 0.5 * found.abs().mean()
+
+
+def test_unlearning_uses_the_noise_schedule_of_sampling(tiny_model):
+    trained, sampled = tiny_model.training_scheduler(), tiny_model.pipeline.scheduler
+    torch.testing.assert_close(trained.alphas_cumprod, sampled.alphas_cumprod)
+    assert trained.config.prediction_type == sampled.config.prediction_type
+    assert tiny_model.sampling() == "DDIM"
+
+
+def test_nothing_is_trained_or_drops_out(tiny_model):
+    for name in COMPONENTS:
+        part = getattr(tiny_model.pipeline, name)
+        assert not part.training and not any(p.requires_grad for p in part.parameters())
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_digest_changes_with_every_tensor(tiny_folder, component):
+    model = fresh(tiny_folder)
+    digests = {model.digest()}
+    tensors = getattr(model.pipeline, component).state_dict().values()
+    for tensor in tensors:
+        tensor.view(-1)[-1] += 1e-3
+        digests.add(model.digest())
+    assert len(digests) == 1 + len(tensors)
+
+
+def test_digest_changes_with_the_noise_schedule(tiny_folder):
+    model, before = fresh(tiny_folder), fresh(tiny_folder).digest()
+    model.pipeline.scheduler.register_to_config(prediction_type="v_prediction")
+    assert model.digest() != before
+
+
+def test_what_is_saved_loads_as_the_same_model_here_and_in_stock_diffusers(tiny_folder, tmp_path, drawn):
+    model = fresh(tiny_folder)
+    model.save(tmp_path / "saved")
+    assert fresh(tmp_path / "saved").digest() == model.digest() == fresh(tiny_folder).digest()
+    suffixes = {path.suffix for path in (tmp_path / "saved").rglob("*") if path.is_file()}
+    assert suffixes <= {".json", ".txt", ".safetensors"}
+    stock = StableDiffusionPipeline.from_pretrained(tmp_path / "saved")
+    stock.set_progress_bar_config(disable=True)
+    generators = [torch.Generator().manual_seed(seed) for seed in SEEDS]
+    pictures = stock(TEXTS, num_inference_steps=2, guidance_scale=2.5, generator=generators, output_type="np").images
+    assert np.abs(np.rint(pictures * 255) - drawn).max() <= 1
+
+
+def test_weights_in_half_precision_are_computed_in_single(tiny_folder, tmp_path):
+    folder = make_tiny_pipeline(tmp_path / "half")
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    halved = {name: tensor.half() for name, tensor in load_file(weights).items()}
+    save_file(halved, weights, metadata={"format": "pt"})
+    model = fresh(folder)
+    assert {p.dtype for p in model.unet.parameters()} == {torch.float32}
+    model.save(tmp_path / "saved")
+    assert fresh(tmp_path / "saved").digest() == model.digest() != fresh(tiny_folder).digest()
+
+
+def test_a_model_with_another_sampler_draws_with_ddim_and_keeps_its_digest(tiny_folder, tmp_path):
+    pipeline = StableDiffusionPipeline.from_pretrained(tiny_folder)
+    pipeline.scheduler = PNDMScheduler(skip_prk_steps=True, steps_offset=1)
+    pipeline.save_pretrained(tmp_path / "pndm")
+    model = fresh(tmp_path / "pndm")
+    assert model.sampling() == "DDIM"
+    model.save(tmp_path / "saved")
+    assert fresh(tmp_path / "saved").digest() == model.digest()
+
+
+def test_a_copy_of_the_denoiser_is_another_one(tiny_folder):
+    model = fresh(tiny_folder)
+    before, other = model.digest(), copy.deepcopy(model.unet)
+    other.conv_in.weight.data += 1
+    assert model.digest() == before

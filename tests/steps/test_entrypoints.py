@@ -1,0 +1,159 @@
+"""Each step on real, tiny input, without a pipeline around it.
+
+``collect_takedowns`` and ``write_report`` ask for their run: the end-to-end test runs them.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from expunge.datasets import DiversificationSettings, DrawingSettings
+from expunge.errors import ExpungeError
+from expunge.gate import GateThresholds
+from expunge.metrics.model_evaluation import EvaluationSettings
+from expunge.prompts.sources import load_prompt_grid
+from expunge.prompts.target import resolve_target
+from expunge.takedown.inbox import Inbox
+from expunge.takedown.owner import this_owner
+from expunge.takedown.store import open_store
+from expunge.unlearning.job import CheckSettings, GradientSettings
+from expunge.unlearning.settings import UnlearnSettings
+from tests.tiny_clip import make_tiny_clip
+
+pytestmark = pytest.mark.slow
+
+GRID = {
+    "templates": {
+        "train": ["{subject} in {style}", "the {subject} by {style}"],
+        "held_out": ["a {subject} of {style}", "{style} {subject} on white"],
+    },
+    "factors": {
+        "subject": {
+            name: {"train": [name], "held_out": [f"the {name}"]} for name in ("cat", "dog", "horse", "car")
+        },
+        "style": {name: {"train": [name], "held_out": [name]} for name in ("noto", "twemoji", "fluent")},
+    },
+}
+DRAWING = DrawingSettings(steps=1, guidance=1)
+EASY = GateThresholds(
+    unlearning_accuracy_at_least=0.0,
+    retain_accuracy_drop_at_most=1.0,
+    frechet_distance_ratio_at_most=1000.0,
+    alignment_drop_at_most=2.0,
+    minimum_target_samples=4,
+    minimum_retain_samples=4,
+)
+STRICT = EASY.model_copy(update={"minimum_target_samples": 1000})
+
+
+@pytest.fixture(scope="module")
+def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
+    """All steps that need no run context, one after the other; every result by the step's name."""
+    from steps.cache_gradients import cache_gradients
+    from steps.close_takedowns import close_takedowns
+    from steps.diversify_datasets import diversify_datasets
+    from steps.draw_grid import draw_grid
+    from steps.evaluate import evaluate
+    from steps.gate import gate
+    from steps.load_base_model import load_base_model
+    from steps.promote_model import promote_model
+    from steps.register_model import register_model
+    from steps.trace_lineage import trace_lineage
+    from steps.unlearn import unlearn
+
+    home = tmp_path_factory.mktemp("steps")
+    judges = f"local-dir:{make_tiny_clip(home / 'clip')}"
+    (home / "grid.yaml").write_text(yaml.safe_dump(GRID, sort_keys=False))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        box = Inbox(open_store("inbox"))
+        box.file(kind="object", target="cat")
+        grid = load_prompt_grid("grid.yaml")
+        batch = box.claim_pending(this_owner("a-run"), lambda request: resolve_target(request, grid))
+
+        base, facts = load_base_model.entrypoint(str(tiny_folder), "tiny")
+        pool = draw_grid.entrypoint(base, "grid.yaml", "train", 1, 0, DRAWING)
+        held_out = draw_grid.entrypoint(base, "grid.yaml", "held_out", 1, 1000, DRAWING)
+        sizes = DiversificationSettings(pool_per_stratum=1, forget_size=6, paired_size=3)
+        forget, retain, diversity = diversify_datasets.entrypoint(
+            base, pool, batch, "inbox", "grid.yaml", judges, sizes, DRAWING
+        )
+        cache = cache_gradients.entrypoint(base, forget, retain, GradientSettings(batch_size=8), 1.0)
+        how = UnlearnSettings(steps=2, forget_batch_size=2, retain_batch_size=2, check_every=2)
+        check = CheckSettings(pictures=3, steps=1)
+        unlearned, trace = unlearn.entrypoint(
+            base, forget, retain, cache, batch, "grid.yaml", judges, how, check, DRAWING
+        )
+        few = EvaluationSettings(held_out_per_stratum=1, target_pictures=6)
+        scores, before, after = evaluate.entrypoint(
+            base, unlearned, held_out, pool, batch, "grid.yaml", judges, few, DRAWING
+        )
+        refusal, decision = (gate.entrypoint(scores, thresholds) for thresholds in (STRICT, EASY))
+        lineage = trace_lineage.entrypoint(facts, unlearned, forget, retain, batch, {"seed": 0})
+        version = register_model.entrypoint(unlearned, scores, decision, lineage, "tiny")
+        with pytest.raises(ExpungeError) as refused:
+            promote_model.entrypoint(version, refusal)
+        champion = promote_model.entrypoint(version, decision)
+        certificates = close_takedowns.entrypoint(
+            "inbox", batch, scores, decision, lineage, champion, "<p>report</p>", how.method
+        )
+        next_base, next_facts = load_base_model.entrypoint(str(tiny_folder), "tiny")
+        yield SimpleNamespace(**locals())
+
+
+def test_the_base_is_the_configured_one_until_there_is_a_champion(run, tiny_folder, tiny_model):
+    assert (run.facts.source, run.facts.version, run.facts.digest) == (
+        str(tiny_folder),
+        None,
+        tiny_model.digest(),
+    )
+    assert run.next_facts.source == "models:/tiny/1" and run.next_facts.version == 1
+    assert run.next_base.digest() == run.next_facts.digest == run.unlearned.digest()
+
+
+def test_grids_are_drawn_on_the_side_asked_for(run):
+    assert len(run.pool) == len(run.held_out) == 12
+    assert {prompt.side for prompt in run.pool.prompts} == {"train"}
+    assert {prompt.side for prompt in run.held_out.prompts} == {"held_out"}
+
+
+def test_sets_are_told_apart_by_the_target(run):
+    assert {prompt.factors["subject"] for prompt in run.forget.prompts} == {"cat"} and len(run.forget) == 6
+    assert {prompt.factors["subject"] for prompt in run.retain.prompts} == {"dog", "horse", "car"}
+    assert "neighbours of cat" in set(run.diversity["set"])
+
+
+def test_gradients_and_unlearning_belong_together(run):
+    assert set(run.cache.retain) == {name for name, _ in run.base.unet.named_parameters()}
+    assert list(run.trace["step"]) == [1, 2] and run.trace["forget_loss"].notna().all()
+    assert run.unlearned.digest() != run.base.digest() == run.facts.digest
+
+
+def test_evaluation_is_paired(run):
+    assert (run.before.prompts, run.before.seeds) == (run.after.prompts, run.after.seeds)
+    (target,) = run.scores.targets
+    assert target.name == "cat" and target.unlearning_accuracy.after.samples == 6
+
+
+def test_the_gate_decides_and_promotion_obeys(run):
+    assert run.decision.passed and not run.refusal.passed
+    assert "did not pass the gate" in str(run.refused.value)
+    assert run.version.aliases == ("challenger",) and run.champion.aliases == ("champion",)
+
+
+def test_lineage_goes_with_the_version(run):
+    (request,) = run.batch.requests
+    assert set(run.lineage.requests) == {request.id}
+    assert run.version.digest == run.lineage.hashes.unlearned_model == run.unlearned.digest()
+    assert run.lineage.hashes.forget_set == run.forget.digest()
+    assert run.version.tags["requests"] == request.id
+
+
+def test_the_request_is_closed_with_its_certificate(run):
+    (request,), (certificate,) = run.batch.requests, run.certificates
+    assert run.box.state(request.id).label == "fulfilled"
+    assert certificate.request.id == request.id and certificate.registered_version == "1"
+    assert (run.home / ".expunge/reports/tiny-1/report.html").read_text() == "<p>report</p>"

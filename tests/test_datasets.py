@@ -1,0 +1,127 @@
+"""Forget and retain sets, drawn by a tiny model and judged by judges that look at the pixels."""
+
+import numpy as np
+import pytest
+
+from expunge.datasets import (
+    Datasets,
+    DiversificationSettings,
+    DrawingSettings,
+    diversify,
+    draw_grid,
+    neighbouring_levels,
+)
+from expunge.errors import ExpungeError
+from expunge.models.picture_set import PictureSet
+from expunge.prompts.target import Target
+from expunge.takedown.request import Kind
+from tests.metrics.colour_judges import GRID, colour_panel
+
+DRAWING = DrawingSettings(steps=1, guidance=1)
+SMALL = DiversificationSettings(pool_per_stratum=1, forget_size=8, paired_size=5, neighbours=2)
+CAT = Target(request_id="object-cat", kind=Kind.OBJECT, name="cat", factor="subject", levels=("cat",))
+BLOB = Target(request_id="style-blob", kind=Kind.STYLE, name="blob", factor="style", levels=("blob",))
+REFERENCES = np.full((3, 32, 32, 3), 200, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def pool(tiny_model) -> PictureSet:
+    return draw_grid(tiny_model, GRID, "train", 1, 0, DRAWING)
+
+
+def build(model, pool, targets=(CAT, BLOB), settings=SMALL, references=None) -> Datasets:
+    return diversify(model, pool, targets, GRID, colour_panel(), settings, DRAWING, references or {})
+
+
+@pytest.fixture(scope="module")
+def datasets(tiny_model, pool) -> Datasets:
+    return build(tiny_model, pool, references={"object-cat": REFERENCES})
+
+
+def test_the_pool_covers_the_grid_and_depends_on_the_seed_alone(tiny_model, pool):
+    assert [prompt.stratum for prompt in pool.prompts] == ["/".join(each.values()) for each in GRID.strata()]
+    assert draw_grid(tiny_model, GRID, "train", 1, 0, DRAWING).digest() == pool.digest()
+    assert draw_grid(tiny_model, GRID, "train", 1, 1, DRAWING).seeds != pool.seeds
+    held_out = draw_grid(tiny_model, GRID, "held_out", 1, 0, DRAWING)
+    assert {prompt.side for prompt in held_out.prompts} == {"held_out"} and held_out.seeds != pool.seeds
+    assert len(set(pool.seeds)) == len(pool)
+
+
+def test_the_forget_set_asks_for_a_target_and_for_each_often_enough(datasets):
+    assert all(CAT.matches(prompt) or BLOB.matches(prompt) for prompt in datasets.forget.prompts)
+    for target in (CAT, BLOB):
+        asked = datasets.forget.where(target.matches)
+        assert len(asked) >= SMALL.forget_size
+        other = "style" if target.factor == "subject" else "subject"
+        assert {prompt.factors[other] for prompt in asked.prompts} == set(GRID.factors[other])
+
+
+def test_the_retain_set_never_asks_for_a_target(datasets):
+    assert not any(CAT.matches(prompt) or BLOB.matches(prompt) for prompt in datasets.retain.prompts)
+    assert {prompt.side for prompt in (*datasets.retain.prompts, *datasets.forget.prompts)} == {"train"}
+
+
+def test_the_retain_set_holds_all_that_stays_of_the_pool_and_the_nearest_neighbours(
+    tiny_model, pool, datasets
+):
+    stays = pool.where(lambda prompt: not (CAT.matches(prompt) or BLOB.matches(prompt)))
+    assert datasets.retain.select(range(len(stays))).digest() == stays.digest()
+    pairs = datasets.retain.select(range(len(stays), len(datasets.retain)))
+    assert 0 < len(pairs) <= 2 * SMALL.paired_size
+    panel = colour_panel()
+    for target in (CAT, BLOB):
+        nearest = neighbouring_levels(target, [CAT, BLOB], GRID, panel)
+        assert nearest[0] in {prompt.factors[target.factor] for prompt in pairs.prompts}
+        told = datasets.facts.set_index("set").loc[f"neighbours of {target.name}", "value"]
+        assert told == ", ".join(nearest[: SMALL.neighbours])
+
+
+def test_neighbours_are_the_likest_and_no_targets():
+    panel = colour_panel()
+    cosines = panel.clip.text_features(list(GRID.factors["subject"])) @ panel.clip.text_features(["cat"])[0]
+    likest = sorted(
+        GRID.factors["subject"], key=dict(zip(GRID.factors["subject"], -cosines, strict=True)).get
+    )
+    assert likest[0] == "cat"
+    assert neighbouring_levels(CAT, [CAT, BLOB], GRID, panel) == likest[1:]
+    other = CAT.model_copy(update={"levels": (likest[1],)})
+    assert neighbouring_levels(CAT, [CAT, other], GRID, panel) == likest[2:]
+
+
+def test_reference_pictures_join_the_forget_set_under_prompts_of_their_target(tiny_model, pool, datasets):
+    bare = build(tiny_model, pool)
+    assert len(datasets.forget) == len(bare.forget) + len(REFERENCES)
+    theirs = [i for i, picture in enumerate(datasets.forget.pictures) if (picture == 200).all()]
+    assert len(theirs) == 3 and all(CAT.matches(datasets.forget.prompts[i]) for i in theirs)
+    assert bare.retain.digest() == datasets.retain.digest()
+
+
+def test_the_same_settings_give_the_same_sets(tiny_model, pool, datasets):
+    again = build(tiny_model, pool, references={"object-cat": REFERENCES})
+    assert (again.forget.digest(), again.retain.digest()) == (
+        datasets.forget.digest(),
+        datasets.retain.digest(),
+    )
+    other = build(tiny_model, pool, settings=SMALL.model_copy(update={"seed": 1}))
+    assert other.retain.digest() != datasets.retain.digest()
+
+
+def test_diversity_is_told_beside_the_sets(datasets):
+    facts = datasets.facts.set_index("set")["value"]
+    for name, pictures in (("forget", datasets.forget), ("retain", datasets.retain)):
+        assert int(facts[f"{name}: pictures"]) == len(pictures)
+        assert 0 <= float(facts[f"{name}: mean pairwise CLIP distance"]) <= 2
+        assert 1 <= float(facts[f"{name}: Vendi score"]) <= len(pictures)
+
+
+def test_a_single_forget_picture_whose_pairs_all_ask_for_another_target(tiny_model, pool):
+    tiny = SMALL.model_copy(update={"forget_size": 1, "paired_size": 1})
+    all_but_one = BLOB.model_copy(update={"levels": ("noto", "blob")})
+    sets = build(tiny_model, pool, (CAT, all_but_one), tiny)
+    assert not any(CAT.matches(prompt) or all_but_one.matches(prompt) for prompt in sets.retain.prompts)
+
+
+def test_forgetting_all_of_a_factor_is_refused(tiny_model, pool):
+    everything = BLOB.model_copy(update={"levels": tuple(GRID.factors["style"])})
+    with pytest.raises(ExpungeError, match="nothing could be retained"):
+        build(tiny_model, pool, (everything,))

@@ -1,0 +1,196 @@
+"""From picture sets to an unlearned model, with its curves and checkpoints."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from expunge.datasets import DiversificationSettings, DrawingSettings, diversify, draw_grid
+from expunge.metrics.panel import Panel
+from expunge.prompts.target import Target
+from expunge.takedown.request import Kind
+from expunge.unlearning.encoding import encode
+from expunge.unlearning.job import (
+    CheckSettings,
+    GradientSettings,
+    least_forgotten,
+    measure_gradients,
+    unlearn_model,
+)
+from expunge.unlearning.settings import UnlearnSettings
+from tests.metrics.colour_judges import GRID, ColourClassifier, colour_panel
+
+DRAWING = DrawingSettings(steps=1, guidance=1)
+CHECK = CheckSettings(pictures=6, steps=1)
+SETTINGS = UnlearnSettings(
+    steps=6, learning_rate=1e-3, forget_batch_size=4, retain_batch_size=4, check_every=2, checkpoint_every=2
+)
+
+
+class Killed(Exception):
+    """Ends a run in the middle."""
+
+
+@pytest.fixture(scope="module")
+def pool(tiny_model):
+    return draw_grid(tiny_model, GRID, "train", 1, 0, DRAWING)
+
+
+@pytest.fixture(scope="module")
+def seen(pool) -> list[str]:
+    """Subjects by how often the classifier finds them in the tiny model's pictures, most often first."""
+    counts = Counter(ColourClassifier("subject").recognise(pool.pictures))
+    return sorted(GRID.factors["subject"], key=lambda name: -counts[name])
+
+
+def target(level: str) -> Target:
+    return Target(request_id=level, kind=Kind.OBJECT, name=level, factor="subject", levels=(level,))
+
+
+@pytest.fixture(scope="module")
+def drawn(seen) -> Target:
+    """What the tiny model draws most, so that it does not count as forgotten."""
+    return target(seen[0])
+
+
+@pytest.fixture(scope="module")
+def datasets(tiny_model, pool, drawn):
+    sizes = DiversificationSettings(pool_per_stratum=1, forget_size=6, paired_size=3)
+    return diversify(tiny_model, pool, [drawn], GRID, colour_panel(), sizes, DRAWING, {})
+
+
+@pytest.fixture(scope="module")
+def cache(tiny_model, datasets):
+    return measure_gradients(tiny_model, datasets.forget, datasets.retain, GradientSettings(batch_size=8), 1.0)
+
+
+@pytest.fixture
+def job(tiny_model, datasets, cache, drawn):
+    """The arguments of one run."""
+    return [
+        tiny_model,
+        datasets.forget,
+        datasets.retain,
+        cache,
+        [drawn],
+        GRID,
+        colour_panel(),
+        SETTINGS,
+        CHECK,
+        DRAWING,
+    ]
+
+
+def parameters(model) -> dict[str, torch.Tensor]:
+    parts = {name: getattr(model.pipeline, name) for name in ("unet", "vae", "text_encoder")}
+    return {f"{part}.{name}": p.clone() for part, module in parts.items() for name, p in module.state_dict().items()}
+
+
+def test_encoding_keeps_each_picture_with_its_prompt_and_stratum(tiny_model, datasets):
+    pictures = datasets.retain
+    encoded = encode(tiny_model, pictures)
+    assert len(encoded) == len(pictures)
+    assert encoded.strata == [prompt.stratum for prompt in pictures.prompts]
+    assert len(encoded.embeddings) == len({prompt.text for prompt in pictures.prompts})
+    for i in (0, len(pictures) - 1):
+        text = tiny_model.encode_texts([pictures.prompts[i].text])[0]
+        torch.testing.assert_close(encoded.embeddings[encoded.prompt_indices[i]], text, rtol=0, atol=1e-5)
+        latent = tiny_model.encode_pictures(pictures.pictures[i : i + 1])[0]
+        torch.testing.assert_close(encoded.latents[i], latent, rtol=0, atol=1e-4)
+
+
+def test_gradients_are_measured_on_a_copy_and_keyed_by_model_and_data(tiny_model, datasets, cache):
+    before = tiny_model.digest()
+    settings = GradientSettings(batch_size=8)
+    again = measure_gradients(tiny_model, datasets.forget, datasets.retain, settings, 1.0)
+    assert again.key == cache.key and again.forget_loss == cache.forget_loss
+    assert measure_gradients(tiny_model, datasets.retain, datasets.forget, settings, 1.0).key != cache.key
+    assert set(cache.retain) == {name for name, _ in tiny_model.unet.named_parameters()}
+    assert tiny_model.digest() == before and not any(p.requires_grad for p in tiny_model.unet.parameters())
+
+
+def test_unlearning_leaves_the_given_model_bit_for_bit_and_changes_the_denoiser_alone(tiny_model, job):
+    before, digest = parameters(tiny_model), tiny_model.digest()
+    unlearned, trace = unlearn_model(*job)
+    after, changed = parameters(tiny_model), parameters(unlearned)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert tiny_model.digest() == digest != unlearned.digest()
+    differing = {name for name in before if not torch.equal(changed[name], before[name])}
+    assert differing and all(name.startswith("unet.") for name in differing)
+    assert not any(p.requires_grad for model in (tiny_model, unlearned) for p in model.unet.parameters())
+    assert len(trace.rows) == 6 and trace.stopped == "steps"
+    now = measure_gradients(unlearned, *job[1:3], GradientSettings(batch_size=8), 1.0)
+    assert now.forget_loss < job[3].forget_loss  # on the same noise: the target is drawn worse
+    assert (tiny_model.draw(["a cat"], [0], steps=1) != unlearned.draw(["a cat"], [0], steps=1)).any()
+
+
+def test_the_same_job_gives_the_same_model_and_tells_every_step(job):
+    rows = []
+    first, trace = unlearn_model(*job, on_step=rows.append)
+    second, _ = unlearn_model(*job)
+    assert first.digest() == second.digest()
+    assert tuple(rows) == trace.rows
+    assert [row.step for row in rows if row.forgotten is not None] == [2, 4, 6]
+
+
+def test_it_ends_early_once_the_target_is_gone(job, seen):
+    job[4] = [target(seen[-1])]  # the tiny model hardly ever draws it
+    job[7] = SETTINGS.model_copy(update={"stop_at": 0.5, "learning_rate": 1e-6})
+    _, trace = unlearn_model(*job)
+    assert trace.stopped == "forgotten" and len(trace.rows) == 4
+
+
+def test_least_forgotten_is_the_worst_of_all_targets(tiny_model, seen, drawn):
+    def share(*targets: Target) -> float:
+        return least_forgotten(tiny_model, targets, GRID, colour_panel(), 6, DRAWING, 0)
+
+    rare = target(seen[-1])
+    assert share(drawn) < share(rare) <= 1
+    assert share(rare, drawn) == share(drawn, rare) == share(drawn)
+    assert share(drawn) == share(drawn)
+
+
+class KilledAtThirdLook(ColourClassifier):
+    """Looks at the pixels, until the run is killed."""
+
+    looks = 0
+
+    def recognise(self, pictures: np.ndarray) -> list[str]:
+        self.looks += 1
+        if self.looks == 3:
+            raise Killed
+        return super().recognise(pictures)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_as_one_that_was_not(job, tmp_path, monkeypatch):
+    from mlflow import MlflowClient
+
+    from expunge.unlearning.logged import CHECKPOINTS, CURVES, unlearn_and_log
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    patient = job[6]
+    job[6] = Panel({**patient.classifiers, "subject": KilledAtThirdLook("subject")}, patient.clip)
+    with pytest.raises(Killed):
+        unlearn_and_log(*job)
+    (kept,) = CHECKPOINTS.iterdir()
+    assert any(kept.iterdir())
+    job[6] = patient
+    resumed, trace = unlearn_and_log(*job)
+    assert len(trace.rows) == 6 and list(CHECKPOINTS.iterdir()) == []
+    assert resumed.digest() == unlearn_model(*job)[0].digest()
+
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    (experiment,) = (e.experiment_id for e in client.search_experiments() if e.name == "expunge")
+    finished, failed = client.search_runs([experiment])
+    assert (finished.info.status, failed.info.status) == ("FINISHED", "FAILED")
+    assert finished.data.params == {"method": SETTINGS.method, "gradient_cache": job[3].key}
+    points = [*client.get_metric_history(failed.info.run_id, "forget_loss")]
+    points += client.get_metric_history(finished.info.run_id, "forget_loss")
+    logged = {point.step: point.value for point in points}
+    assert logged == {row.step: pytest.approx(row.forget_loss) for row in trace.rows}
+    assert set(finished.data.metrics) <= set(CURVES) and "cosine" in finished.data.metrics
+    assert not Path("mlruns").exists()
