@@ -21,8 +21,8 @@ def write_report(
     takedowns: TakedownBatch,
     evaluation: Evaluation,
     decision: GateDecision,
-    before: PictureSet,
-    after: PictureSet,
+    pictures_before: PictureSet,
+    pictures_after: PictureSet,
     trace: pd.DataFrame,
     cache: GradientCache,
     diversity: pd.DataFrame,
@@ -35,7 +35,7 @@ def write_report(
     grid = load_prompt_grid(prompt_grid)
     return HTMLString(
         assemble_report(
-            takedowns, grid, evaluation, decision, before, after, trace, cache.conflict_map(), diversity, lineage,
-            seconds, hide_target_pictures,
+            takedowns, grid, evaluation, decision, pictures_before, pictures_after, trace, cache.conflict_map(),
+            diversity, lineage, seconds, hide_target_pictures,
         )
     )  # fmt: skip

@@ -61,9 +61,7 @@ def test_the_retain_set_never_asks_for_a_target(datasets):
     assert {prompt.side for prompt in (*datasets.retain.prompts, *datasets.forget.prompts)} == {"train"}
 
 
-def test_the_retain_set_holds_all_that_stays_of_the_pool_and_the_nearest_neighbours(
-    tiny_model, pool, datasets
-):
+def test_the_retain_set_holds_all_that_stays_of_the_pool_and_the_nearest_neighbours(tiny_model, pool, datasets):
     stays = pool.where(lambda prompt: not (CAT.matches(prompt) or BLOB.matches(prompt)))
     assert datasets.retain.select(range(len(stays))).digest() == stays.digest()
     pairs = datasets.retain.select(range(len(stays), len(datasets.retain)))
@@ -79,9 +77,7 @@ def test_the_retain_set_holds_all_that_stays_of_the_pool_and_the_nearest_neighbo
 def test_neighbours_are_the_likest_and_no_targets():
     panel = colour_panel()
     cosines = panel.clip.text_features(list(GRID.factors["subject"])) @ panel.clip.text_features(["cat"])[0]
-    likest = sorted(
-        GRID.factors["subject"], key=dict(zip(GRID.factors["subject"], -cosines, strict=True)).get
-    )
+    likest = sorted(GRID.factors["subject"], key=dict(zip(GRID.factors["subject"], -cosines, strict=True)).get)
     assert likest[0] == "cat"
     assert neighbouring_levels(CAT, [CAT, BLOB], GRID, panel) == likest[1:]
     other = CAT.model_copy(update={"levels": (likest[1],)})

@@ -147,7 +147,8 @@ class StableDiffusion:
             folder, use_safetensors=True, local_files_only=True, safety_checker=None, dtype=torch.float32
         )
         if not isinstance(pipeline.scheduler, DDIMScheduler):
-            pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+            # Latents are not confined to −1–1, though DDIM clips to that unless told otherwise.
+            pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)
         return cls(pipeline)
 
 

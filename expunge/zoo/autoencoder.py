@@ -1,8 +1,4 @@
-"""The zoo's autoencoder: a small ``AutoencoderKL``, 64×64 RGB to 8×8×8 latents and back.
-
-Trained in two phases. First encoder and decoder together; then the encoder is frozen, so that the denoiser can learn
-on its latents, and the decoder alone is sharpened, on latents that carry a little noise as sampled ones do.
-"""
+"""The zoo's autoencoder: a small ``AutoencoderKL``, 64×64 RGB to 8×8×8 latents and back."""
 
 from collections.abc import Callable
 
@@ -58,28 +54,6 @@ def train_autoencoder(
         return reconstruction_loss(model.decode(posterior.sample()).sample, pictures) + 1e-4 * kl
 
     return _fit(model, list(model.parameters()), loss_of, batches, steps, batch_size, 2e-3, progress)
-
-
-def sharpen_decoder(
-    model: AutoencoderKL,
-    batches: Batches,
-    steps: int,
-    batch_size: int = 16,
-    progress: Callable[[int, float], None] | None = None,
-) -> AutoencoderKL:
-    """Train the decoder alone on noisy latents of the frozen encoder and return its moving average."""
-    model = model.to(memory_format=torch.channels_last)
-    trained = [*model.post_quant_conv.requires_grad_(True).parameters(), *model.decoder.requires_grad_(True).parameters()]
-    with torch.no_grad():
-        spread = model.encode(batches(256)).latent_dist.mode().std()
-
-    def loss_of(pictures: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            latents = model.encode(pictures).latent_dist.mode()
-        noisy = latents + 0.04 * spread * torch.randn_like(latents)
-        return reconstruction_loss(model.decode(noisy).sample, pictures)
-
-    return _fit(model, trained, loss_of, batches, steps, batch_size, 1.5e-3, progress)
 
 
 def _fit(model, trained, loss_of, batches, steps, batch_size, rate, progress) -> AutoencoderKL:

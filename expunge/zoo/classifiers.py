@@ -138,7 +138,8 @@ def showing_nothing(pictures: torch.Tensor, generator: torch.Generator) -> torch
     In turn: an even blend of two, 16-pixel patches of one in random places, heavy blur with noise, plain colour.
     """
     n, channels, height, width = pictures.shape
-    other = pictures[torch.randperm(n, generator=generator)]
+    # A roll, not a permutation: no picture is blended with itself.
+    other = pictures.roll(int(torch.randint(1, max(n, 2), (1,), generator=generator)), dims=0)
     blend = 0.5 * (pictures + other)
     tiles = pictures.unfold(2, 16, 16).unfold(3, 16, 16).reshape(n, channels, 16, 16, 16)
     tiles = tiles[:, :, torch.randperm(16, generator=generator)].reshape(n, channels, 4, 4, 16, 16)

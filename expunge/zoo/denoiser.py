@@ -5,13 +5,15 @@ file format of ``CLIPTokenizer``.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import pre_tokenizers
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -30,17 +32,34 @@ class Batch:
     tokens: torch.Tensor
 
 
+def learn_merges(words: list[str]) -> list[tuple[str, str]]:
+    """Merge the most frequent pair of pieces, of equals the first by name, until every word is one.
+
+    Written out because the trainer in ``tokenizers`` breaks ties differently on every run. Words are ASCII.
+    """
+    spelt = [[*word[:-1], f"{word[-1]}</w>"] for word in words]
+    merges = []
+    while counts := Counter(pair for pieces in spelt for pair in pairwise(pieces)):
+        pair = min(counts, key=lambda each: (-counts[each], each))
+        merges.append(pair)
+        spelt = [_merged(pieces, pair) for pieces in spelt]
+    return merges
+
+
+def _merged(pieces: list[str], pair: tuple[str, str]) -> list[str]:
+    joined: list[str] = []
+    for piece in pieces:
+        if joined and (joined[-1], piece) == pair:
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    return joined
+
+
 def make_tokenizer(vocabulary: list[str], folder: Path) -> CLIPTokenizer:
     """Learn byte-level BPE in which every word of ``vocabulary`` is one token; unknown words fall into pieces."""
-    trained = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    trained.normalizer = normalizers.Lowercase()
-    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bytes_alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(
-        vocab_size=4096, initial_alphabet=bytes_alphabet, end_of_word_suffix="</w>", show_progress=False
-    )
-    trained.train_from_iterator(vocabulary * 2, trainer)
-    merges = [tuple(pair) for pair in json.loads(trained.to_str())["model"]["merges"]]
+    merges = learn_merges(vocabulary)
     pieces = [*bytes_alphabet, *(f"{byte}</w>" for byte in bytes_alphabet)]
     pieces += [merged for pair in merges if (merged := "".join(pair)) not in pieces]
     vocab = {piece: index for index, piece in enumerate(dict.fromkeys([*pieces, START, END]))}
@@ -101,15 +120,13 @@ def train_denoiser(
     batch_size: int = 32,
     rate: float = 6e-4,
     progress: Callable[[int, float], None] | None = None,
-    start: tuple[UNet2DConditionModel, CLIPTextModel] | None = None,
 ) -> tuple[UNet2DConditionModel, CLIPTextModel]:
-    """Train denoiser and text encoder together, anew or from ``start``; return their exponential moving averages.
+    """Train denoiser and text encoder together; return their exponential moving averages.
 
     The loss is the mean squared error of the predicted velocity (Salimans & Ho 2022, arXiv 2202.00512).
     """
     scheduler = make_scheduler()
-    unet, text_encoder = start or (make_denoiser(), make_text_encoder(tokenizer))
-    both = torch.nn.ModuleDict({"unet": unet, "text": text_encoder}).requires_grad_(True)
+    both = torch.nn.ModuleDict({"unet": make_denoiser(), "text": make_text_encoder(tokenizer)})
     both = both.to(memory_format=torch.channels_last)
     parameters = list(both.parameters())
     optimiser = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)

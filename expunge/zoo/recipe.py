@@ -34,17 +34,17 @@ CAPTION_DROPOUT = 0.1  # share of empty captions, for classifier-free guidance
 
 
 class RecipeSettings(Settings):
-    """How long each part is trained; the defaults made the weights in the tree, in about two hours of two cores."""
+    """How long each part is trained; the defaults are those of the weights in the tree."""
 
     seed: int = Field(default=0, ge=0)
     autoencoder_rounds: int = Field(default=100, ge=1, description="augmentations of each drawing")
     autoencoder_steps: int = Field(default=3000, ge=1)
     denoiser_rounds: int = Field(default=150, ge=1)
-    denoiser_steps: tuple[int, ...] = Field(default=(1500, 4500), description="one entry a learning-rate cycle")
+    denoiser_steps: int = Field(default=4750, ge=1)
     denoiser_rate: float = Field(default=8e-4, gt=0, le=1)
     judge_rounds: int = Field(default=300, ge=1)
     classifier_steps: int = Field(default=1500, ge=1)
-    clip_steps: int = Field(default=1500, ge=1)
+    clip_steps: int = Field(default=1000, ge=1)
 
 
 class ZooScores(BaseModel):
@@ -103,14 +103,11 @@ def pretrain_model(settings: RecipeSettings) -> StableDiffusion:
         tokens = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
         return Batch(latents[indices], tokens)
 
-    trained = None
-    for cycle, steps in enumerate(settings.denoiser_steps, start=1):
-        with _reported(f"Denoiser, cycle {cycle}", steps) as report:
-            trained = train_denoiser(
-                tokenizer, batches, steps, rate=settings.denoiser_rate, progress=report, start=trained
-            )
-    assert trained is not None
-    return assemble(vae, *trained, tokenizer)
+    with _reported("Denoiser", settings.denoiser_steps) as report:
+        unet, text_encoder = train_denoiser(
+            tokenizer, batches, settings.denoiser_steps, rate=settings.denoiser_rate, progress=report
+        )
+    return assemble(vae, unet, text_encoder, tokenizer)
 
 
 def assemble(vae, unet, text_encoder, tokenizer: CLIPTokenizer) -> StableDiffusion:  # type: ignore[no-untyped-def]

@@ -95,6 +95,7 @@ def test_a_truncated_gradient_cache_or_an_unknown_format_is_refused(materialize)
     facts.write_text(json.dumps(json.loads(facts.read_text()) | {"format_version": 2}))
     with pytest.raises(ExpungeError, match="format version 2, this release reads 1"):
         materializer.load(GradientCache)
+    materializer = materialize("GradientCacheMaterializer")
     materializer.save(make_cache())
     truncate(the_file(materializer, "gradients.safetensors"))
     with pytest.raises(ExpungeError, match="make the cache again"):
@@ -105,14 +106,10 @@ def test_a_truncated_gradient_cache_or_an_unknown_format_is_refused(materialize)
 def judges(tmp_path) -> ZooJudges:
     torch.manual_seed(0)
     levels = {"subject": ("cat", "dog", "apple"), "style": ("noto", "twemoji")}
-    classifiers = {
-        name: FactorClassifier(name, each, make_network(len(each) + 1, 8)) for name, each in levels.items()
-    }
+    classifiers = {name: FactorClassifier(name, each, make_network(len(each) + 1, 8)) for name, each in levels.items()}
     tokenizer = make_tiny_tokenizer(tmp_path / "tokenizer")
     config = clip_config(len(tokenizer))
-    return ZooJudges(
-        classifiers, CLIP(config["embed_dim"], config["vision_cfg"], config["text_cfg"]).eval(), tokenizer
-    )
+    return ZooJudges(classifiers, CLIP(config["embed_dim"], config["vision_cfg"], config["text_cfg"]).eval(), tokenizer)
 
 
 def test_judges_come_back_as_they_were(materialize, judges):

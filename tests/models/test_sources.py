@@ -145,6 +145,7 @@ def test_a_missing_part(part: str, folder: Path):
     refused(folder, {"unet": "safetensors", "tokenizer": "holds no tokenizer"}.get(part, "cannot be loaded: .+"))
 
 
+@pytest.mark.slow
 def test_without_a_champion_the_configured_base_is_loaded(tiny_folder, tiny_model, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     model, facts = load_base(str(tiny_folder), "nothing-yet")

@@ -61,9 +61,7 @@ def test_the_same_seed_gives_the_same_prompts(grid, side, seed):
 def test_seeds_and_sides_give_other_prompts():
     grid = zoo_grid()
     assert grid.sample("train", 2, 0) != grid.sample("train", 2, 1)
-    assert {p.text for p in grid.sample("train", 2, 0)} & {
-        p.text for p in grid.sample("held_out", 2, 0)
-    } == set()
+    assert {p.text for p in grid.sample("train", 2, 0)} & {p.text for p in grid.sample("held_out", 2, 0)} == set()
 
 
 @given(grids(), SIDES, SEEDS)
@@ -76,22 +74,16 @@ def test_a_new_subject_leaves_all_other_prompts_as_they_were(grid, side, seed):
 
 
 def test_other_factors_do_not_go_in_step():
-    levels = {
-        name: {f"{name}{n}": Level(train=[f"{name}{n}"]) for n in range(3)} for name in ("place", "mood")
-    }
+    levels = {name: {f"{name}{n}": Level(train=[f"{name}{n}"]) for n in range(3)} for name in ("place", "mood")}
     subjects = {f"subject{n}": Level(train=[f"subject{n}"]) for n in range(40)}
-    grid = PromptGrid(
-        templates={"train": ["{subject} {place} {mood}"]}, factors={"subject": subjects, **levels}
-    )
+    grid = PromptGrid(templates={"train": ["{subject} {place} {mood}"]}, factors={"subject": subjects, **levels})
     pairs = Counter((p.factors["place"], p.factors["mood"]) for p in grid.sample("train", 3, 0))
     assert len(pairs) == 9
     assert max(pairs.values()) < 3 * min(pairs.values())
 
 
 def test_a_side_without_wordings_or_templates_falls_back_to_names_and_train_templates():
-    grid = PromptGrid(
-        templates={"train": ["a {subject}"]}, factors={"subject": {"cat": Level(train=["kitty"])}}
-    )
+    grid = PromptGrid(templates={"train": ["a {subject}"]}, factors={"subject": {"cat": Level(train=["kitty"])}})
     (prompt,) = grid.sample("held_out", 1, 0)
     assert prompt.text == "a cat" and prompt.side == "held_out"
 
@@ -110,10 +102,7 @@ def test_zoo_prompts_hold_no_wording_of_the_other_side(side, other):
         for words in level.wordings(other)
     }
     own = {
-        w
-        for name in ("subject", "background")
-        for level in grid.factors[name].values()
-        for w in level.wordings(side)
+        w for name in ("subject", "background") for level in grid.factors[name].values() for w in level.wordings(side)
     }
     # "pear" is within the held-out "ripe pear": only what no wording of this side is part of can tell.
     telling = {words for words in foreign if words and not any(_says(each, words) for each in own)}

@@ -28,9 +28,7 @@ def grids_with_targets(draw):
 
 
 @given(grids_with_targets(), SIDES, st.integers(1, 30), st.integers(0, 100))
-def test_forget_prompts_are_as_many_as_asked_and_even_over_the_targets_strata(
-    grid_and_target, side, count, seed
-):
+def test_forget_prompts_are_as_many_as_asked_and_even_over_the_targets_strata(grid_and_target, side, count, seed):
     grid, target = grid_and_target
     prompts = forget_prompts(target, grid, side, count, seed)
     assert len(prompts) == count

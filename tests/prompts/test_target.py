@@ -53,9 +53,7 @@ def test_synonyms_find_what_the_name_does_not(kind):
     ],
 )
 def test_unknown_names_list_what_is_drawn(kind, name, listed, unlisted):
-    with pytest.raises(
-        ExpungeError, match=f"target: the model draws no {kind.value} called '{name}'"
-    ) as error:
+    with pytest.raises(ExpungeError, match=f"target: the model draws no {kind.value} called '{name}'") as error:
         resolve_target(request(kind, name), GRID)
     drawn = str(error.value).partition("It draws")[2]
     assert all(each in drawn for each in listed)

@@ -30,9 +30,7 @@ GRID = {
         "held_out": ["a {subject} of {style}", "{style} {subject} on white"],
     },
     "factors": {
-        "subject": {
-            name: {"train": [name], "held_out": [f"the {name}"]} for name in ("cat", "dog", "horse", "car")
-        },
+        "subject": {name: {"train": [name], "held_out": [f"the {name}"]} for name in ("cat", "dog", "horse", "car")},
         "style": {name: {"train": [name], "held_out": [name]} for name in ("noto", "twemoji", "fluent")},
     },
 }

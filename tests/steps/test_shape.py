@@ -79,6 +79,4 @@ def test_no_output_is_pickled(name, zenml_home):
         for key, each in outputs.items()
     }
     assert all(found.values()), found
-    assert not any(issubclass(each, CloudpickleMaterializer) for used in found.values() for each in used), (
-        found
-    )
+    assert not any(issubclass(each, CloudpickleMaterializer) for used in found.values() for each in used), found

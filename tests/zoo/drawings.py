@@ -10,8 +10,7 @@ COLOURS = {"red": (1.0, 0.1, 0.1), "green": (0.1, 0.9, 0.1)}
 WORLD = World.model_validate(
     {
         "styles": {
-            name: {"train": [name], "held_out": [f"{name} paint"], "package": f"@made-up/{name}"}
-            for name in COLOURS
+            name: {"train": [name], "held_out": [f"{name} paint"], "package": f"@made-up/{name}"} for name in COLOURS
         },
         "subjects": {
             "disc": {

@@ -34,7 +34,7 @@ def classifier(corpus) -> FactorClassifier:
         indices = torch.randint(0, len(corpus), (n,), generator=draws)
         return corpus.inputs(indices), corpus.styles[indices]
 
-    return train_classifier("style", tuple(WORLD.styles), batches, 25, draws, batch_size=16)
+    return train_classifier("style", tuple(WORLD.styles), batches, 80, draws, batch_size=16)
 
 
 @pytest.mark.parametrize("spoil", [degrade, showing_nothing])
@@ -45,7 +45,7 @@ def test_spoilt_pictures_keep_shape_and_range(corpus, spoil, count):
     assert spoilt.shape == pictures.shape and spoilt.dtype == torch.float32
     assert spoilt.min() >= -1 and spoilt.max() <= 1 and spoilt.isfinite().all()
     assert torch.equal(spoil(pictures, generator()), spoilt)
-    assert not torch.equal(spoil(pictures, generator(1)), spoilt)
+    assert count == 1 or not torch.equal(spoil(pictures, generator(1)), spoilt)
 
 
 def test_degraded_pictures_are_still_the_same_pictures(corpus):
@@ -55,8 +55,10 @@ def test_degraded_pictures_are_still_the_same_pictures(corpus):
 
 def test_pictures_that_show_nothing_are_of_four_kinds(corpus):
     pictures = corpus.inputs(torch.arange(16))
-    blend, shuffled, smear, plain = (showing_nothing(pictures, generator())[kind::4] for kind in range(4))
-    assert all(not torch.equal(each, pictures[0::4][i]) for i, each in enumerate(blend))
+    shuffled, smear, plain = (showing_nothing(pictures, generator())[kind::4] for kind in (1, 2, 3))
+    for seed in range(30):  # blends are of two pictures, never of one and itself
+        blend = showing_nothing(pictures, generator(seed))[0::4]
+        assert all(not torch.equal(each, kept) for each, kept in zip(blend, pictures[0::4], strict=True))
     for kept, tiled in zip(pictures[1::4], shuffled, strict=True):  # the same pixels in other places
         assert torch.equal(kept.flatten(1).sort().values, tiled.flatten(1).sort().values)
         assert not torch.equal(kept, tiled)

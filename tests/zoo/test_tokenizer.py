@@ -34,9 +34,7 @@ def test_every_word_is_one_token_of_its_own(tokenizer):
 def test_captions_are_spelt_word_by_word_and_fit(tokenizer):
     rng = random.Random(0)
     for subject in WORLD.subjects:
-        caption = WORLD.caption(
-            subject, rng.choice(list(WORLD.styles)), rng.choice(list(WORLD.backgrounds)), rng
-        )
+        caption = WORLD.caption(subject, rng.choice(list(WORLD.styles)), rng.choice(list(WORLD.backgrounds)), rng)
         tokens = tokenizer(caption).input_ids
         assert len(tokens) == len(caption.split()) + 2 <= MAX_TOKENS
         assert tokenizer.decode(tokens, skip_special_tokens=True).strip() == caption

@@ -43,12 +43,7 @@ def test_captions_use_every_wording_and_the_plain_name_most():
     assert 0.55 < plain / len(captions) < 0.8
     templates = sum(map(len, WORLD.templates.values()))
     assert (
-        len(
-            {
-                caption.replace("bunch of grapes", "grapes").replace("grape ", "grapes ")
-                for caption in captions
-            }
-        )
+        len({caption.replace("bunch of grapes", "grapes").replace("grape ", "grapes ") for caption in captions})
         >= templates
     )
 
