@@ -79,9 +79,7 @@ def measure(parameters: int, repeats: int) -> dict[str, list[float]]:
     generator = torch.Generator().manual_seed(0)
     sizes = shapes_like_a_unet(parameters)
     start = [torch.randn(n, generator=generator) for n in sizes]
-    retain = [
-        torch.randn(n, generator=generator).sub_(f, alpha=0.5) for n, f in zip(sizes, start, strict=True)
-    ]
+    retain = [torch.randn(n, generator=generator).sub_(f, alpha=0.5) for n, f in zip(sizes, start, strict=True)]
     metric = [torch.rand(n, generator=generator).add_(0.1) for n in sizes]
     forget = [f.clone() for f in start]
 
@@ -160,9 +158,7 @@ def main() -> None:
         }
         for name in ("floor", "Euclid", "metric", "flatten")
     }
-    table = Table(
-        title=f"Forming the update, {options.parameters / 1e6:g}M float32 parameters: median [range]"
-    )
+    table = Table(title=f"Forming the update, {options.parameters / 1e6:g}M float32 parameters: median [range]")
     for heading in ("way", "seconds", "× the floor", "× faster than flatten"):
         table.add_column(heading, justify="left" if heading == "way" else "right")
     for name, row in rows.items():
@@ -172,9 +168,7 @@ def main() -> None:
     console.print(", ".join(f"{name} {value}" for name, value in facts.items()), highlight=False)
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(
-            json.dumps({"facts": facts, "rows": rows}, indent=2, ensure_ascii=False) + "\n"
-        )
+        options.json.write_text(json.dumps({"facts": facts, "rows": rows}, indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

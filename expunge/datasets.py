@@ -48,7 +48,7 @@ class Datasets:
 def draw_grid(
     model: StableDiffusion, grid: PromptGrid, side: Side, per_stratum: int, seed: int, drawing: DrawingSettings
 ) -> PictureSet:
-    """Draw ``per_stratum`` pictures for every stratum of the grid. Depends on no target, so every takedown shares it."""
+    """Draw ``per_stratum`` pictures for every stratum of the grid; it depends on no target, so every takedown shares it."""
     prompts = grid.sample(side, per_stratum, seed)
     return draw_with_own_seeds(model, prompts, f"{seed}/{side}", drawing, f"Drawing {side} grid")
 
@@ -95,9 +95,17 @@ def diversify(
     for target in targets:
         known = pool.where(target.matches)
         wanted = forget_prompts(target, grid, "train", settings.forget_size, settings.seed + 1)
-        drawn = draw_with_own_seeds(
-            model, wanted[len(known) :], f"{settings.seed}/{target.name}", drawing, f"Drawing forget set: {target.name}"
-        ) if len(known) < len(wanted) else None
+        drawn = (
+            draw_with_own_seeds(
+                model,
+                wanted[len(known) :],
+                f"{settings.seed}/{target.name}",
+                drawing,
+                f"Drawing forget set: {target.name}",
+            )
+            if len(known) < len(wanted)
+            else None
+        )
         forget += [each for each in (known, drawn) if each is not None and len(each)]
         if (pictures := references.get(target.request_id)) is not None:
             forget.append(_captioned(pictures, wanted))

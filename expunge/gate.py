@@ -27,12 +27,8 @@ class GateThresholds(Settings):
         le=2,
         description="high end of the loss of AS, before − after, a cosine; on train and on held-out wordings",
     )
-    minimum_target_samples: int = Field(
-        default=60, ge=1, description="pictures that UA of each target rests on"
-    )
-    minimum_retain_samples: int = Field(
-        default=100, ge=1, description="pictures that RA, FD and AS rest on, each"
-    )
+    minimum_target_samples: int = Field(default=60, ge=1, description="pictures that UA of each target rests on")
+    minimum_retain_samples: int = Field(default=100, ge=1, description="pictures that RA, FD and AS rest on, each")
 
 
 def judge(evaluation: Evaluation | None, thresholds: GateThresholds) -> GateDecision:
@@ -48,24 +44,18 @@ def judge(evaluation: Evaluation | None, thresholds: GateThresholds) -> GateDeci
             Condition(
                 name="targets",
                 rule="at least 1 target evaluated",
-                measured="missing: no evaluation"
-                if evaluation is None
-                else "missing: no target in the evaluation",
+                measured="missing: no evaluation" if evaluation is None else "missing: no target in the evaluation",
                 passed=False,
             )
         ]
     conditions += _retained(evaluation, thresholds)
-    return GateDecision(
-        passed=all(condition.passed for condition in conditions), conditions=tuple(conditions)
-    )
+    return GateDecision(passed=all(condition.passed for condition in conditions), conditions=tuple(conditions))
 
 
 def _target(target: TargetScores, thresholds: GateThresholds) -> list[Condition]:
     after, limit = target.unlearning_accuracy.after, thresholds.unlearning_accuracy_at_least
     return [
-        _samples(
-            f"samples: {target.name}", {"unlearning accuracy": after}, thresholds.minimum_target_samples
-        ),
+        _samples(f"samples: {target.name}", {"unlearning accuracy": after}, thresholds.minimum_target_samples),
         _condition(
             f"unlearning accuracy: {target.name}",
             f"low end ≥ {limit:g}",
@@ -94,9 +84,7 @@ def _retained(evaluation: Evaluation | None, thresholds: GateThresholds) -> list
     return [
         _samples("samples: retained", after, thresholds.minimum_retain_samples),
         *(_drop(name, changes.get(name), limit) for name, limit in drops.items()),
-        _ratio(
-            "Fréchet distance", changes.get("Fréchet distance"), thresholds.frechet_distance_ratio_at_most
-        ),
+        _ratio("Fréchet distance", changes.get("Fréchet distance"), thresholds.frechet_distance_ratio_at_most),
     ]
 
 
@@ -115,9 +103,7 @@ def _drop(name: str, change: Change | None, limit: float) -> Condition:
     flaw = _flaws(change)
     if change is None or flaw:
         return _condition(name, rule, flaw, "", False)
-    loss, low, high = (
-        0.0 - x for x in (change.difference.value, change.difference.high, change.difference.low)
-    )
+    loss, low, high = (0.0 - x for x in (change.difference.value, change.difference.high, change.difference.low))
     return _condition(name, rule, "", f"{loss:.3f} [{low:.3f}, {high:.3f}]", high <= limit)
 
 

@@ -116,11 +116,7 @@ class Registry:
             )
         self._tag(chosen, "gate", decision.model_dump_json())
         if not decision.passed:
-            failed = [
-                f"{each.name}: {each.measured} ({each.rule})"
-                for each in decision.conditions
-                if not each.passed
-            ]
+            failed = [f"{each.name}: {each.measured} ({each.rule})" for each in decision.conditions if not each.passed]
             raise ExpungeError(
                 f"version {chosen.version} did not pass the gate, so it is not promoted. {'; '.join(failed)}"
             )
@@ -144,9 +140,7 @@ class Registry:
         current, former = self.champion(), self._find(FORMER)
         if current is None or former is None:
             raise ExpungeError(f"registered model {self.name}: there is no former champion to go back to.")
-        others = [
-            each for each in self.history() if each.champion_periods and each.version != current.version
-        ]
+        others = [each for each in self.history() if each.champion_periods and each.version != current.version]
         first = min((period.since for period in former.champion_periods), default=current.created_at)
         earlier = [each for each in others if each.champion_periods[0].since < first]
         self._crown(former, current)
@@ -174,9 +168,7 @@ class Registry:
         found = self._find(str(version))
         if found is None:
             known = ", ".join(str(word) for each in self.history() for word in (each.version, *each.aliases))
-            raise ExpungeError(
-                f"registered model {self.name} has no version '{version}'. It has {known or 'none'}."
-            )
+            raise ExpungeError(f"registered model {self.name} has no version '{version}'. It has {known or 'none'}.")
         return found
 
     def folder(self, version: int | str) -> Path:
@@ -194,9 +186,7 @@ class Registry:
             if not here.exists():
                 copies.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryDirectory(dir=copies) as half:
-                    whole = mlflow.artifacts.download_artifacts(
-                        uri, dst_path=half, tracking_uri=self.tracking_uri
-                    )
+                    whole = mlflow.artifacts.download_artifacts(uri, dst_path=half, tracking_uri=self.tracking_uri)
                     Path(whole).rename(here)
         stored = mlflow.models.Model.load(here).flavors["python_function"]["artifacts"]["pipeline"]["path"]
         return here / stored
@@ -257,9 +247,7 @@ class Registry:
         self._tag_periods(chosen, [*chosen.champion_periods, Period(since=now)])
 
     def _tag_periods(self, version: ModelVersion, periods: list[Period]) -> None:
-        self._tag(
-            version, "champion_periods", json.dumps([period.model_dump(mode="json") for period in periods])
-        )
+        self._tag(version, "champion_periods", json.dumps([period.model_dump(mode="json") for period in periods]))
 
     def _tag(self, version: ModelVersion, key: str, value: str) -> None:
         self._client.set_model_version_tag(self.name, str(version.version), key, value)
@@ -269,8 +257,7 @@ class Registry:
         # A search leaves the aliases out.
         aliases = self._client.get_registered_model(self.name).aliases if found else {}
         return [
-            _version(each, [alias for alias, at in aliases.items() if str(at) == str(each.version)])
-            for each in found
+            _version(each, [alias for alias, at in aliases.items() if str(at) == str(each.version)]) for each in found
         ]
 
     def _find(self, version: str) -> ModelVersion | None:
@@ -296,9 +283,7 @@ def _version(stored: StoredVersion, aliases: list[str]) -> ModelVersion:
         tags=stored.tags,
         run_id=stored.run_id or "",
         digest=stored.tags.get("digest", ""),
-        champion_periods=tuple(
-            map(Period.model_validate, json.loads(stored.tags.get("champion_periods", "[]")))
-        ),
+        champion_periods=tuple(map(Period.model_validate, json.loads(stored.tags.get("champion_periods", "[]")))),
     )
 
 

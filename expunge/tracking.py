@@ -156,9 +156,7 @@ class TrainingLog:
             self.run_id = made.info.run_id
         self._ending = run_ending(self._client, self.run_id)
         self._ending.__enter__()
-        self._client.log_batch(
-            self.run_id, params=[Param(key, str(value)) for key, value in self._params.items()]
-        )
+        self._client.log_batch(self.run_id, params=[Param(key, str(value)) for key, value in self._params.items()])
         self._sent_at = time.monotonic()
         return self
 

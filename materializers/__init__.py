@@ -5,4 +5,9 @@ from materializers.picture_set import PictureSetMaterializer
 from materializers.stable_diffusion import StableDiffusionMaterializer
 from materializers.zoo_judges import ZooJudgesMaterializer
 
-__all__ = ["GradientCacheMaterializer", "PictureSetMaterializer", "StableDiffusionMaterializer", "ZooJudgesMaterializer"]
+__all__ = [
+    "GradientCacheMaterializer",
+    "PictureSetMaterializer",
+    "StableDiffusionMaterializer",
+    "ZooJudgesMaterializer",
+]

@@ -83,12 +83,8 @@ def unlearn_pipeline(
         return
     try:
         base, base_facts = load_base_model(base_model, registered_model)
-        pool = draw_grid(
-            base, prompt_grid, "train", diversification.pool_per_stratum, diversification.seed, drawing
-        )
-        held_out = draw_grid(
-            base, prompt_grid, "held_out", evaluation.held_out_per_stratum, evaluation.seed, drawing
-        )
+        pool = draw_grid(base, prompt_grid, "train", diversification.pool_per_stratum, diversification.seed, drawing)
+        held_out = draw_grid(base, prompt_grid, "held_out", evaluation.held_out_per_stratum, evaluation.seed, drawing)
         forget, retain, diversity = diversify_datasets(
             base, pool, takedowns, inbox, prompt_grid, judges, diversification, drawing
         )
@@ -117,9 +113,7 @@ def unlearn_pipeline(
             prompt_grid,
             hide_target_pictures,
         )
-        close_takedowns(
-            inbox, takedowns, scores, decision, lineage, version, report, unlearning.method
-        )
+        close_takedowns(inbox, takedowns, scores, decision, lineage, version, report, unlearning.method)
     except BaseException:
         release_unfinished(inbox, pending)
         raise

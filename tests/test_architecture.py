@@ -74,9 +74,7 @@ def test_the_model_that_mlflow_stores_imports_nothing_of_expunge():
 )
 def test_light_modules_load_nothing_heavy(module):
     script = f"import sys, {module}; print(*sorted({{'zenml', 'torch', 'mlflow'}} & set(sys.modules)))"
-    loaded = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.split() == []
 
 
@@ -100,8 +98,6 @@ def test_the_lock_pins_every_package_by_hash_and_names_no_host():
 
 def test_the_lock_has_everything_that_is_asked_for():
     wanted = [line for line in (ROOT / "requirements.in").read_text().splitlines() if line and line[0] != "#"]
-    locked = {
-        name.lower() for name in re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.M)
-    }
+    locked = {name.lower() for name in re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.M)}
     names = {re.split(r"[\[<>=; ]", line)[0].lower().replace("_", "-") for line in wanted}
     assert names - locked == set()

@@ -140,9 +140,7 @@ def test_limits_are_inclusive():
     assert judge(exact, GateThresholds()).passed
 
 
-@pytest.mark.parametrize(
-    "name", ["retain_accuracy", "frechet_distance", "alignment_train", "alignment_held_out"]
-)
+@pytest.mark.parametrize("name", ["retain_accuracy", "frechet_distance", "alignment_train", "alignment_held_out"])
 def test_too_few_retain_samples_fail_whichever_number_has_them(name):
     few = _change(0.5, 0.5, margin=0.001, samples=99)
     failed = _failed(judge(_evaluation(**{name: few}), GateThresholds()))
@@ -151,9 +149,7 @@ def test_too_few_retain_samples_fail_whichever_number_has_them(name):
 
 def test_too_few_target_samples_fail():
     scores = (_scores("cat", _forgotten(1.0, low=0.95, samples=59)),)
-    assert _failed(judge(_evaluation(targets=scores), GateThresholds())) == {
-        "samples: cat": "59 (unlearning accuracy)"
-    }
+    assert _failed(judge(_evaluation(targets=scores), GateThresholds())) == {"samples: cat": "59 (unlearning accuracy)"}
 
 
 WHERE = ["retain_accuracy", "frechet_distance", "alignment_train", "alignment_held_out"]
@@ -205,9 +201,7 @@ def test_a_ratio_to_nothing_is_no_evidence():
 def test_stricter_thresholds_never_open_the_gate(low, first, second):
     evaluation = _evaluation(targets=(_scores("cat", _forgotten(1.0, low=low)),))
     loose, strict = sorted((first, second))
-    passed = [
-        judge(evaluation, GateThresholds(unlearning_accuracy_at_least=x)).passed for x in (loose, strict)
-    ]
+    passed = [judge(evaluation, GateThresholds(unlearning_accuracy_at_least=x)).passed for x in (loose, strict)]
     assert passed[0] or not passed[1]
 
 

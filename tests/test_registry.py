@@ -83,9 +83,7 @@ def test_a_new_version_is_challenger_and_holds_its_facts(registry, add, store, t
     assert made.champion_periods == ()
     run = MlflowClient(store).get_run(made.run_id)
     assert (run.info.status, run.info.run_name, run.data.metrics) == ("FINISHED", "noto", {"ua": 0.97})
-    copied = mlflow.artifacts.download_artifacts(
-        f"runs:/{made.run_id}/report/report.html", tracking_uri=store
-    )
+    copied = mlflow.artifacts.download_artifacts(f"runs:/{made.run_id}/report/report.html", tracking_uri=store)
     assert Path(copied).read_text() == "<p>numbers</p>"
     assert registry.history() == [made]
 
@@ -128,9 +126,7 @@ def test_promoting_the_champion_changes_nothing(registry, add):
 def test_a_gate_that_says_no_is_obeyed_and_kept(registry, add):
     registry.promote(add("a").version, YES)
     refused = add("b")
-    with pytest.raises(
-        ExpungeError, match=r"version 2 did not pass the gate.*UA of noto: 0\.80 \(at least 0\.95\)$"
-    ):
+    with pytest.raises(ExpungeError, match=r"version 2 did not pass the gate.*UA of noto: 0\.80 \(at least 0\.95\)$"):
         registry.promote(refused.version, NO)
     assert registry.champion().version == 1
     assert registry.get(2).aliases == ("challenger",)
@@ -172,9 +168,7 @@ def test_the_folder_is_a_stock_diffusers_folder(registry, add, tiny_pipeline_fol
     assert isinstance(StableDiffusionPipeline.from_pretrained(folder), StableDiffusionPipeline)
     stored = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     given = {
-        p.relative_to(tiny_pipeline_folder): p.read_bytes()
-        for p in tiny_pipeline_folder.rglob("*")
-        if p.is_file()
+        p.relative_to(tiny_pipeline_folder): p.read_bytes() for p in tiny_pipeline_folder.rglob("*") if p.is_file()
     }
     assert stored == given
 
@@ -244,9 +238,7 @@ def test_what_cannot_be_registered_is_refused(registry, add, tiny_pipeline_folde
 
 
 def test_an_unknown_version_lists_the_known_ones(registry, add):
-    with pytest.raises(
-        ExpungeError, match=re.escape(f"{registry.name} has no version 'champion'. It has none.")
-    ):
+    with pytest.raises(ExpungeError, match=re.escape(f"{registry.name} has no version 'champion'. It has none.")):
         registry.get("champion")
     add("a")
     with pytest.raises(ExpungeError, match="has no version '7'. It has 1, challenger."):
@@ -347,9 +339,7 @@ def server(tmp_path):
     try:
         deadline = time.monotonic() + 120
         while not answers(f"http://127.0.0.1:{port}/health"):
-            assert process.poll() is None and time.monotonic() < deadline, (
-                tmp_path / "server.log"
-            ).read_text()
+            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "server.log").read_text()
             time.sleep(0.3)
         yield f"http://127.0.0.1:{port}"
     finally:

@@ -20,23 +20,13 @@ LEAST_WIDTH = 256  # pixels; smaller pictures are enlarged by a whole factor
 
 @click.command()
 @click.argument("prompt")
-@click.option(
-    "--with", "left", default="champion", show_default=True, help="Version number, alias, folder or 'zoo'."
-)
+@click.option("--with", "left", default="champion", show_default=True, help="Version number, alias, folder or 'zoo'.")
 @click.option("--against", "right", default="zoo", show_default=True, help="The same, for the other side.")
-@click.option(
-    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG file to write."
-)
-@click.option(
-    "--count", default=1, show_default=True, type=click.IntRange(1, 16), help="Rows, one seed each."
-)
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31), help="Seed of the first row."
-)
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG file to write.")
+@click.option("--count", default=1, show_default=True, type=click.IntRange(1, 16), help="Rows, one seed each.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31), help="Seed of the first row.")
 @click.option("--steps", default=20, show_default=True, type=click.IntRange(1, 1000), help="Sampling steps.")
-@click.option(
-    "--guidance", default=2.5, show_default=True, type=click.FloatRange(1, 30), help="Guidance scale."
-)
+@click.option("--guidance", default=2.5, show_default=True, type=click.FloatRange(1, 30), help="Guidance scale.")
 @as_json
 def draw(
     prompt: str,

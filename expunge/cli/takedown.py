@@ -35,9 +35,7 @@ def takedown() -> None:
 @click.argument("kind", type=click.Choice([kind.value for kind in Kind]))
 @click.argument("target")
 @click.option("--synonym", "synonyms", multiple=True, help="Another name of the same thing; may be repeated.")
-@click.option(
-    "--picture", "pictures", multiple=True, type=click.Path(path_type=Path), help="May be repeated."
-)
+@click.option("--picture", "pictures", multiple=True, type=click.Path(path_type=Path), help="May be repeated.")
 @click.option("--requester", default="", help="Who asks.")
 @click.option("--reason", default="", help="Why.")
 @click.option("--id", "request_id", help="By default made from kind and target.")

@@ -15,9 +15,7 @@ from expunge.metrics.features import unit_rows
 from expunge.metrics.intervals import paired_change
 
 
-def cosines(
-    picture_features: np.ndarray, text_features: np.ndarray, what: str = "alignment score"
-) -> np.ndarray:
+def cosines(picture_features: np.ndarray, text_features: np.ndarray, what: str = "alignment score") -> np.ndarray:
     """Cosine of each picture with its own prompt, (n,), −1 to 1.
 
     Args:
@@ -32,9 +30,7 @@ def cosines(
         unit_rows(text_features, f"{what}, prompts"),
     )
     if pictures.shape != texts.shape:
-        raise ExpungeError(
-            f"{what}: pictures {pictures.shape} and prompts {texts.shape}; shapes must be equal."
-        )
+        raise ExpungeError(f"{what}: pictures {pictures.shape} and prompts {texts.shape}; shapes must be equal.")
     return np.clip((pictures * texts).sum(axis=1), -1.0, 1.0)
 
 

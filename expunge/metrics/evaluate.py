@@ -83,9 +83,7 @@ def evaluate_pictures(
     scores = tuple(_target_scores(target, was, now, kept) for target in targets)
     was, now = was.select(kept), now.select(kept)
     texts = panel.clip.text_features(was.texts)
-    train_was, train_now = (
-        panel.clip.picture_features(each.pictures) for each in (train_before, train_after)
-    )
+    train_was, train_now = (panel.clip.picture_features(each.pictures) for each in (train_before, train_after))
     train_texts = [prompt.text for prompt in train_before.prompts]
     base = train_was if reference is train_before else panel.clip.picture_features(reference.pictures)
     subject_was, subject_now = ({"subject": each.recognised_by_clip["subject"]} for each in (was, now))
@@ -94,9 +92,7 @@ def evaluate_pictures(
         retain_accuracy=retain_accuracy(was.prompts, was.recognised, now.recognised),
         in_domain=in_domain_accuracy(targets, was.prompts, was.recognised, now.recognised),
         cross_domain=cross_domain_accuracy(targets, was.prompts, was.recognised, now.recognised),
-        retain_accuracy_clip=retain_accuracy(
-            was.prompts, subject_was, subject_now, "retain accuracy by CLIP"
-        ),
+        retain_accuracy_clip=retain_accuracy(was.prompts, subject_was, subject_now, "retain accuracy by CLIP"),
         frechet_distance=frechet_change(was.features, now.features, base, was.texts, seed),
         frechet_features=feature_label(panel.clip.name, base.shape[1], min(len(kept), len(base))),
         alignment_train=alignment_score(
@@ -138,9 +134,7 @@ def _target_scores(target: Target, was: _Judged, now: _Judged, kept: Sequence[in
         unlearning_accuracy=next(accuracies),
         unlearning_accuracy_clip=next(accuracies),
         in_domain=in_domain_accuracy([target], retained.prompts, retained.recognised, redrawn.recognised),
-        cross_domain=cross_domain_accuracy(
-            [target], retained.prompts, retained.recognised, redrawn.recognised
-        ),
+        cross_domain=cross_domain_accuracy([target], retained.prompts, retained.recognised, redrawn.recognised),
     )
 
 
@@ -177,9 +171,7 @@ def _check(
                 f"{', '.join(panel.classifiers) or 'nothing'}. Add one to the panel."
             )
         if not any(target.matches(prompt) for prompt in before.prompts):
-            raise ExpungeError(
-                f"target '{target.name}': no picture asks for it. Draw held-out prompts that do."
-            )
+            raise ExpungeError(f"target '{target.name}': no picture asks for it. Draw held-out prompts that do.")
     if all(_is_target(prompt, targets) for prompt in before.prompts):
         raise ExpungeError("before: every prompt asks for a target. Draw held-out retain prompts as well.")
     _pairs("before and after", before, after)
@@ -190,9 +182,7 @@ def _check(
     for name, pictures in (("train_before", train_before), ("reference", reference)):
         for prompt in pictures.prompts:
             if _is_target(prompt, targets):
-                raise ExpungeError(
-                    f"{name}: '{prompt.text}' asks for a target; only retain prompts belong there."
-                )
+                raise ExpungeError(f"{name}: '{prompt.text}' asks for a target; only retain prompts belong there.")
 
 
 def _pairs(names: str, first: PictureSet, second: PictureSet) -> None:
@@ -206,6 +196,4 @@ def _pairs(names: str, first: PictureSet, second: PictureSet) -> None:
 def _side(name: str, pictures: PictureSet, side: Side) -> None:
     for prompt in pictures.prompts:
         if prompt.side != side:
-            raise ExpungeError(
-                f"{name}: '{prompt.text}' is a {prompt.side}-level prompt; {side} ones belong there."
-            )
+            raise ExpungeError(f"{name}: '{prompt.text}' is a {prompt.side}-level prompt; {side} ones belong there.")

@@ -15,14 +15,10 @@ def checked_features(features: np.ndarray, what: str, at_least: int = 1) -> np.n
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise ExpungeError(f"{what}: features of shape {rows.shape} given; they must be (pictures, width).")
     if len(rows) < at_least:
-        raise ExpungeError(
-            f"{what}: {len(rows)} pictures given, at least {at_least} needed. Draw more pictures."
-        )
+        raise ExpungeError(f"{what}: {len(rows)} pictures given, at least {at_least} needed. Draw more pictures.")
     if not np.isfinite(rows).all():
         bad = int((~np.isfinite(rows).all(axis=1)).sum())
-        raise ExpungeError(
-            f"{what}: features of {bad} of {len(rows)} pictures are NaN or infinite; check the judge."
-        )
+        raise ExpungeError(f"{what}: features of {bad} of {len(rows)} pictures are NaN or infinite; check the judge.")
     return rows
 
 
@@ -35,7 +31,5 @@ def unit_rows(features: np.ndarray, what: str, at_least: int = 1) -> np.ndarray:
     rows = checked_features(features, what, at_least)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if (lengths == 0).any():
-        raise ExpungeError(
-            f"{what}: features of {int((lengths == 0).sum())} pictures are all zeros; check the judge."
-        )
+        raise ExpungeError(f"{what}: features of {int((lengths == 0).sum())} pictures are all zeros; check the judge.")
     return rows / lengths

@@ -95,9 +95,7 @@ def frechet_change(
     first, others = _matching(before, reference, "pictures before")
     second, _ = _matching(after, reference, "pictures after")
     if len(first) != len(second):
-        raise ExpungeError(
-            f"{WHAT}: {len(first)} pictures before and {len(second)} after; they must be pairs."
-        )
+        raise ExpungeError(f"{WHAT}: {len(first)} pictures before and {len(second)} after; they must be pairs.")
     weights, members = resampling_weights(clusters, len(first), seed, resamples, WHAT)
     distance = _DistanceTo(others)
     pairs = np.empty((resamples, 2))
@@ -123,15 +121,11 @@ def _matching(features: np.ndarray, reference: np.ndarray, what: str) -> tuple[n
     rows = checked_features(features, f"{WHAT}, {what}", at_least=2)
     others = checked_features(reference, f"{WHAT}, reference pictures", at_least=2)
     if rows.shape[1] != others.shape[1]:
-        raise ExpungeError(
-            f"{WHAT}: {what} have {rows.shape[1]} features, the reference {others.shape[1]}; use one."
-        )
+        raise ExpungeError(f"{WHAT}: {what} have {rows.shape[1]} features, the reference {others.shape[1]}; use one.")
     return rows, others
 
 
-def _spread(
-    value: float, resampled: np.ndarray, level: float, samples: int, floor: float = -np.inf
-) -> Interval:
+def _spread(value: float, resampled: np.ndarray, level: float, samples: int, floor: float = -np.inf) -> Interval:
     """The percentiles of the resamples, moved so that their mean is the value."""
     low, high = np.quantile(resampled - resampled.mean(), [(1 - level) / 2, (1 + level) / 2])
     return Interval(

@@ -115,9 +115,7 @@ def change_of_proportions(
     _same_length(first, second, what)
     steps = second.astype(float) - first.astype(float)
     scale = effective_samples(steps, clusters, what) / len(steps)
-    low, high = _tango(
-        scale * (steps > 0).sum(), scale * (steps < 0).sum(), scale * len(steps), _quantile(level)
-    )
+    low, high = _tango(scale * (steps > 0).sum(), scale * (steps < 0).sum(), scale * len(steps), _quantile(level))
     return Change(
         before=proportion(first, clusters, level, what),
         after=proportion(second, clusters, level, what),
@@ -148,9 +146,7 @@ def effective_samples(values: np.ndarray, clusters: Sequence[str] | None, what: 
     return float(np.clip(spread / max(variance, 1e-300), n**2 / (sizes**2).sum(), n))
 
 
-def smallest_detectable_difference(
-    samples: int, deviation: float, power: float = 0.8, level: float = 0.95
-) -> float:
+def smallest_detectable_difference(samples: int, deviation: float, power: float = 0.8, level: float = 0.95) -> float:
     """The true difference that a paired comparison of this size finds with the given power, roughly (normal).
 
     Args:
@@ -245,18 +241,14 @@ def _numbers(values: np.ndarray | Sequence[float], what: str) -> np.ndarray:
         raise ExpungeError(f"{what}: no samples (shape {numbers.shape}); one number per picture is needed.")
     if not np.isfinite(numbers).all():
         bad = int((~np.isfinite(numbers)).sum())
-        raise ExpungeError(
-            f"{what}: {bad} of {len(numbers)} samples are NaN or infinite; measure them again."
-        )
+        raise ExpungeError(f"{what}: {bad} of {len(numbers)} samples are NaN or infinite; measure them again.")
     return numbers
 
 
 def _booleans(values: np.ndarray | Sequence[bool], what: str) -> np.ndarray:
     found = np.asarray(values)
     if found.ndim != 1 or not len(found):
-        raise ExpungeError(
-            f"{what}: no samples (shape {found.shape}); one True or False per picture is needed."
-        )
+        raise ExpungeError(f"{what}: no samples (shape {found.shape}); one True or False per picture is needed.")
     if found.dtype != np.bool_:
         raise ExpungeError(f"{what}: {found.dtype} given; a share is counted over True and False.")
     return found
@@ -264,6 +256,4 @@ def _booleans(values: np.ndarray | Sequence[bool], what: str) -> np.ndarray:
 
 def _same_length(first: np.ndarray, second: np.ndarray, what: str) -> None:
     if len(first) != len(second):
-        raise ExpungeError(
-            f"{what}: {len(first)} samples before and {len(second)} after; they must be pairs."
-        )
+        raise ExpungeError(f"{what}: {len(first)} samples before and {len(second)} after; they must be pairs.")

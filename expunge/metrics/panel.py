@@ -92,7 +92,7 @@ class Panel:
 
 def ensemble(grid: PromptGrid, factor: str, level: str) -> list[str]:
     """``ENSEMBLE`` train-level sentences that name a level, spread over templates and the other factors' levels."""
-    rng = random.Random(f"{factor}/{level}")
+    rng = random.Random(factor)  # the same sentences around every level, so that only the level differs
     others = {
         name: [each for each, words in levels.items() if words.train] or list(levels)
         for name, levels in grid.factors.items()
@@ -105,6 +105,4 @@ def ensemble(grid: PromptGrid, factor: str, level: str) -> list[str]:
 def _answered(answers: dict[str, Sequence[str]], pictures: int) -> None:
     for judge, levels in answers.items():
         if len(levels) != pictures:
-            raise ExpungeError(
-                f"{judge}: {len(levels)} answers for {pictures} pictures; each picture needs one."
-            )
+            raise ExpungeError(f"{judge}: {len(levels)} answers for {pictures} pictures; each picture needs one.")

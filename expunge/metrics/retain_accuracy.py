@@ -77,9 +77,7 @@ def cross_domain_accuracy(
     With targets of several factors in one run, pooled IRA and CRA run over the same factors and tend to one
     number: read them target by target.
     """
-    return _pooled(
-        _judged(targets, before, own=False), prompts, before, after, "cross-domain retain accuracy"
-    )
+    return _pooled(_judged(targets, before, own=False), prompts, before, after, "cross-domain retain accuracy")
 
 
 def collateral(prompts: Sequence[Prompt], before: Recognised, after: Recognised) -> tuple[CollateralRow, ...]:

@@ -32,6 +32,4 @@ def load_base(base_model: str, registered_model: str) -> tuple[StableDiffusion, 
     champion = registry.champion()
     source = f"models:/{champion.name}/{champion.version}" if champion else base_model
     model = load_text_to_image(registry.folder(champion.version) if champion else base_model)
-    return model, BaseModelFacts(
-        source=source, version=champion.version if champion else None, digest=model.digest()
-    )
+    return model, BaseModelFacts(source=source, version=champion.version if champion else None, digest=model.digest())

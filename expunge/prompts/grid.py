@@ -83,9 +83,7 @@ class PromptGrid(BaseModel):
         if missing := [name for name in STRATUM_FACTORS if name in self.factors and name not in named]:
             raise ValueError(f"template {template!r} leaves out {missing[0]!r}, so its prompts would not ask for it")
 
-    def prompt(
-        self, factors: dict[str, str], side: Side, rng: random.Random, template: int | None = None
-    ) -> Prompt:
+    def prompt(self, factors: dict[str, str], side: Side, rng: random.Random, template: int | None = None) -> Prompt:
         """One prompt for the given levels; wording, and the template if none is given, drawn from ``rng``.
 
         Falls back to the level's name where it has no wording on that side.

@@ -38,8 +38,8 @@ class Target(BaseModel):
 def resolve_target(request: TakedownRequest, grid: PromptGrid) -> Target:
     """Find what the request names among the things the model draws.
 
-    A name matches a level by its own name or by any of its wordings, ignoring case and the form of letters; a ``concept`` may also name a
-    group, and then means every level of it.
+    A name matches a level by its own name or by any of its wordings, ignoring case and the form of letters; a
+    ``concept`` may also name a group, and then means every level of it.
 
     Raises:
         ExpungeError: nothing the model draws goes by that name; the message lists what it draws.
@@ -58,7 +58,8 @@ def resolve_target(request: TakedownRequest, grid: PromptGrid) -> Target:
                 return _target(request, factor, members)
     drawn = "; ".join(f"{name}: {', '.join(grid.factors[name])}" for name in factors)
     raise ExpungeError(
-        f"target: the model draws no {request.kind.value} called '{request.target}'. It draws {drawn or 'no such kind'}."
+        f"target: the model draws no {request.kind.value} called '{request.target}'. "
+        f"It draws {drawn or 'no such kind'}."
     )
 
 

@@ -151,9 +151,7 @@ def render_certificate(certificate: Certificate) -> str:
         ExpungeError: it was changed after it was drawn up.
     """
     if not verify(certificate):
-        raise ExpungeError(
-            f"certificate of request {certificate.request.id}: digest does not fit, it is not rendered"
-        )
+        raise ExpungeError(f"certificate of request {certificate.request.id}: digest does not fit, it is not rendered")
     return render(
         "certificate.html.j2",
         certificate=certificate,
@@ -180,9 +178,7 @@ def sha256_of(content: Any) -> str:
 def _numbers(request: TakedownRequest, evaluation: Evaluation) -> dict[str, Change | None]:
     scores = next((each for each in evaluation.targets if each.request_id == request.id), None)
     sources = {name: scores if name in wording.OF_TARGET else evaluation for name in wording.QUANTITIES}
-    return {
-        name: None if source is None else _measured(getattr(source, name)) for name, source in sources.items()
-    }
+    return {name: None if source is None else _measured(getattr(source, name)) for name, source in sources.items()}
 
 
 def _measured(change: Change | None) -> Change | None:
@@ -190,11 +186,7 @@ def _measured(change: Change | None) -> Change | None:
     if change is None:
         return None
     intervals = (change.before, change.after, change.difference)
-    return (
-        change
-        if all(math.isfinite(x) for each in intervals for x in (each.value, each.low, each.high))
-        else None
-    )
+    return change if all(math.isfinite(x) for each in intervals for x in (each.value, each.low, each.high)) else None
 
 
 def _check_evidence(
@@ -206,13 +198,9 @@ def _check_evidence(
 ) -> None:
     missing = [name for name in ("unlearning_accuracy", "retain_accuracy") if numbers[name] is None]
     if missing:
-        raise ExpungeError(
-            f"certificate of request {request.id}: the gate passed, but {missing} were not measured"
-        )
+        raise ExpungeError(f"certificate of request {request.id}: the gate passed, but {missing} were not measured")
     if not decision.conditions or not all(condition.passed for condition in decision.conditions):
-        raise ExpungeError(
-            f"certificate of request {request.id}: the gate passed, but not every condition is met"
-        )
+        raise ExpungeError(f"certificate of request {request.id}: the gate passed, but not every condition is met")
     if registered_model is None or registered_version is None:
         raise ExpungeError(
             f"certificate of request {request.id}: passed, but registered_model and registered_version are "

@@ -82,9 +82,7 @@ class ReportFacts:
         failed = [condition.name for condition in self.decision.conditions if not condition.passed]
         if self.decision.passed and (failed or not self.decision.conditions):
             found = f"these failed: {', '.join(failed)}" if failed else "there are no conditions"
-            raise ExpungeError(
-                f"decision: passed, but {found}. A pass needs every condition met; run the gate again."
-            )
+            raise ExpungeError(f"decision: passed, but {found}. A pass needs every condition met; run the gate again.")
 
     def _check_requests(self) -> None:
         filed = {request.id for request in self.batch.requests}

@@ -43,21 +43,16 @@ def build_gallery(facts: ReportFacts) -> Gallery:
     """
     prompts = facts.before.prompts
     of_target = {
-        target.request_id: [i for i, prompt in enumerate(prompts) if target.matches(prompt)]
-        for target in facts.targets
+        target.request_id: [i for i, prompt in enumerate(prompts) if target.matches(prompt)] for target in facts.targets
     }
     forbidden = {i for indices in of_target.values() for i in indices}
     allowed = [i for i in range(len(prompts)) if i not in forbidden]
     share = max(2, min(PAIRS_PER_TARGET, PAIRS_OF_ALL_TARGETS // max(1, len(of_target))))
     shown = {
-        name: [] if facts.hide_target_pictures else spread(facts.before, of_target[name], share)
-        for name in of_target
+        name: [] if facts.hide_target_pictures else spread(facts.before, of_target[name], share) for name in of_target
     }
     retain = spread(facts.before, allowed, PAIRS_OF_RETAIN)
-    worst = [
-        (row, _most_changed(facts, allowed, row))
-        for row in suffered(facts.evaluation.collateral)[:WORST_LEVELS]
-    ]
+    worst = [(row, _most_changed(facts, allowed, row)) for row in suffered(facts.evaluation.collateral)[:WORST_LEVELS]]
     order = [i for indices in [*shown.values(), retain, *(indices for _, indices in worst)] for i in indices]
     pairs = iter(_encode(facts, order))
     return Gallery(
@@ -69,9 +64,7 @@ def build_gallery(facts: ReportFacts) -> Gallery:
 
 def suffered(collateral: tuple[CollateralRow, ...]) -> list[CollateralRow]:
     """The levels that lost retain accuracy, largest loss first."""
-    return sorted(
-        (row for row in collateral if row.after < row.before), key=lambda row: row.after - row.before
-    )
+    return sorted((row for row in collateral if row.after < row.before), key=lambda row: row.after - row.before)
 
 
 def spread(pictures: PictureSet, indices: list[int], count: int) -> list[int]:

@@ -58,12 +58,8 @@ def interval_chart(rows: Sequence[tuple[str, Change]], name: str) -> Markup:
                 (change.before, 0.02, BEFORE, "none"),
                 (change.after, 0.24, AFTER, AFTER),
             ):
-                axes.plot(
-                    [100 * interval.low, 100 * interval.high], [row + offset] * 2, color=colour, linewidth=2.2
-                )
-                axes.plot(
-                    100 * interval.value, row + offset, "o", color=colour, markerfacecolor=face, markersize=5
-                )
+                axes.plot([100 * interval.low, 100 * interval.high], [row + offset] * 2, color=colour, linewidth=2.2)
+                axes.plot(100 * interval.value, row + offset, "o", color=colour, markerfacecolor=face, markersize=5)
         axes.plot([], [], "o-", color=BEFORE, markerfacecolor="none", markersize=5, label="before")
         axes.plot([], [], "o-", color=AFTER, markersize=5, label="after")
         axes.set(xlim=(-2, 102), ylim=(len(rows) - 0.5, -0.55), yticks=[], xlabel="%")
@@ -103,9 +99,7 @@ def cosine_curve(trace: pd.DataFrame) -> Markup:
         _curve(axes, trace, "cosine")
         axes.set_title("cosine of forget and retain gradient")
         axes.set_xlabel("step")
-        return _svg(
-            figure, f"Cosine between the gradients over {len(trace)} steps. {_ends(trace, 'cosine')}."
-        )
+        return _svg(figure, f"Cosine between the gradients over {len(trace)} steps. {_ends(trace, 'cosine')}.")
 
 
 def forgotten_curve(trace: pd.DataFrame) -> Markup | None:
@@ -116,16 +110,12 @@ def forgotten_curve(trace: pd.DataFrame) -> Markup | None:
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": "forgotten"}):
         figure = Figure(figsize=(WIDTH, 2.3), layout="constrained")
         axes = figure.add_subplot()
-        axes.plot(
-            measured["step"], 100 * measured["forgotten"], "o-", color=AFTER, markersize=3, clip_on=False
-        )
+        axes.plot(measured["step"], 100 * measured["forgotten"], "o-", color=AFTER, markersize=3, clip_on=False)
         axes.set(ylim=(0, 100), xlabel="step")
         axes.set_title("probe pictures without the target, %")
         first, last = measured.iloc[0], measured.iloc[-1]
         words = ", ".join(f"{_percent(row['forgotten'])} at step {row['step']:g}" for row in (first, last))
-        return _svg(
-            figure, f"Share of probe pictures without the target, {len(measured)} times measured: {words}."
-        )
+        return _svg(figure, f"Share of probe pictures without the target, {len(measured)} times measured: {words}.")
 
 
 def conflict_chart(conflict_map: pd.DataFrame) -> Markup | None:
@@ -139,9 +129,7 @@ def conflict_chart(conflict_map: pd.DataFrame) -> Markup | None:
         cosines = rows["cosine"].to_numpy(dtype=float)
         reach = max(0.05, float(np.abs(cosines).max()) * 1.08)
         places = np.arange(len(rows))
-        axes.barh(
-            places + 0.22, cosines, height=0.22, color=[AFTER if value < 0 else BEFORE for value in cosines]
-        )
+        axes.barh(places + 0.22, cosines, height=0.22, color=[AFTER if value < 0 else BEFORE for value in cosines])
         axes.axvline(0, color=LINE, linewidth=0.8)
         for place, layer in zip(places, rows["layer"], strict=True):
             axes.text(
@@ -157,9 +145,7 @@ def conflict_chart(conflict_map: pd.DataFrame) -> Markup | None:
         axes.spines["left"].set_visible(False)
         axes.grid(False)
         worst = f"strongest in {rows['layer'].iloc[0]} at {cosines[0]:.3f}"
-        return _svg(
-            figure, f"Cosine of forget and retain gradient in {len(rows)} layers, lowest first, {worst}."
-        )
+        return _svg(figure, f"Cosine of forget and retain gradient in {len(rows)} layers, lowest first, {worst}.")
 
 
 def _curve(axes: Axes, trace: pd.DataFrame, column: str) -> None:
@@ -173,11 +159,7 @@ def _curve(axes: Axes, trace: pd.DataFrame, column: str) -> None:
 def _ends(trace: pd.DataFrame, column: str) -> str:
     values = trace[column].astype(float).dropna()
     name = column.replace("_", " ")
-    return (
-        f"{name} from {values.iloc[0]:.4g} to {values.iloc[-1]:.4g}"
-        if len(values)
-        else f"{name} not measured"
-    )
+    return f"{name} from {values.iloc[0]:.4g} to {values.iloc[-1]:.4g}" if len(values) else f"{name} not measured"
 
 
 def _percent(share: float) -> str:

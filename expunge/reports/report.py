@@ -63,9 +63,7 @@ def _interval_chart(facts: ReportFacts) -> str:
         ("IRA", evaluation.in_domain),
         ("CRA", evaluation.cross_domain),
     )
-    return plots.interval_chart(
-        [*rows, *((name, change) for name, change in named if change is not None)], "intervals"
-    )
+    return plots.interval_chart([*rows, *((name, change) for name, change in named if change is not None)], "intervals")
 
 
 def _training(trace: pd.DataFrame) -> dict[str, Any] | None:

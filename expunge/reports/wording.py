@@ -171,9 +171,7 @@ def power_sentence(change: Change) -> str:
     """The smallest true change of RA that such a sample finds four times in five (normal approximation)."""
     deviation = (change.difference.high - change.difference.low) / (2 * 1.96)
     if not math.isfinite(deviation):
-        return (
-            "The interval of the change is undefined: this sample cannot tell any change of RA from chance."
-        )
+        return "The interval of the change is undefined: this sample cannot tell any change of RA from chance."
     return (
         f"A sample like this one finds a true change of RA of "
         f"{100 * (1.96 + 0.84) * deviation:.1f}{SPACE}points four times in five; smaller ones it may miss."

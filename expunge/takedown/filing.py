@@ -62,11 +62,7 @@ def file_request(inbox: "Inbox", fields: dict[str, Any], paths: list[Path], requ
 
 def _same(entry: "Entry", request: TakedownRequest) -> Filing | None:
     """The entry as a filing if it makes the request needless."""
-    if (
-        entry.request is None
-        or not entry.state.is_live
-        or not entry.request.asks_for(request.kind, request.target)
-    ):
+    if entry.request is None or not entry.state.is_live or not entry.request.asks_for(request.kind, request.target):
         return None
     return Filing(entry.request, entry.state, created=False)
 

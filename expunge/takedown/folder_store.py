@@ -86,9 +86,7 @@ class FolderStore:
         """Write a temporary file beside the key; yields the folder, the temporary name and the last name."""
         with self._explaining(key), self._folder(key, make=True) as (folder, name):
             temporary = f"{_TEMPORARY}{token_hex(8)}"
-            file = os.open(
-                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder
-            )
+            file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)
             with os.fdopen(file, "wb") as stream:
                 stream.write(data)
                 stream.flush()

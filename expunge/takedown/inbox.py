@@ -136,18 +136,12 @@ class Inbox:
                 raise  # no fault of the request
             except ExpungeError as error:
                 self._reject(request_id, owner, str(error))
-        batch = [
-            request
-            for request_id, (request, hashes) in good.items()
-            if self._claim(request_id, owner, hashes)
-        ]
+        batch = [request for request_id, (request, hashes) in good.items() if self._claim(request_id, owner, hashes)]
         return TakedownBatch(requests=tuple(sorted(batch, key=lambda request: request.id)))
 
     def renew(self, owner: str) -> int:
         """Extend the lease of all that ``owner`` still holds; returns how many."""
-        held = [
-            id for id, state in self._states.latest().items() if state.claim and state.claim.owner == owner
-        ]
+        held = [id for id, state in self._states.latest().items() if state.claim and state.claim.owner == owner]
         for request_id in held:
             self._states.amend(request_id, lambda state: state.renewed(owner, self._clock(), self.lease))
         return len(held)
@@ -166,9 +160,7 @@ class Inbox:
         """
         if outcome not in list(Outcome):
             raise ExpungeError(f"outcome: got '{outcome}'; allowed are {', '.join(Outcome)}")
-        return self._move(
-            request_id, lambda s: s.closed(Outcome(outcome), self._clock(), reason, certificate)
-        )
+        return self._move(request_id, lambda s: s.closed(Outcome(outcome), self._clock(), reason, certificate))
 
     def release(self, request_id: str, reason: str = "released") -> RequestState:
         """Give a claim up: the request is pending again. Raises ExpungeError if it is not claimed."""
@@ -182,9 +174,7 @@ class Inbox:
         """A picture that the request names: RGB, uint8, ``(h, w, 3)``. Raises ExpungeError if bad."""
         return pictures.decode_picture(name, self._picture_bytes(request, name))
 
-    def _examine(
-        self, key: str, validate: Callable[[TakedownRequest], None]
-    ) -> tuple[TakedownRequest, dict[str, str]]:
+    def _examine(self, key: str, validate: Callable[[TakedownRequest], None]) -> tuple[TakedownRequest, dict[str, str]]:
         """Read and check a request with its pictures; returns it and the SHA-256 of every object."""
         request, data = self._read_request(key)
         hashes = {key: sha256(data).hexdigest()}
@@ -205,16 +195,12 @@ class Inbox:
         except StoreUnreachable:
             raise
         except MissingKey as error:
-            raise ExpungeError(
-                f"picture '{name}': is missing; put it into the folder '{request.id}'"
-            ) from error
+            raise ExpungeError(f"picture '{name}': is missing; put it into the folder '{request.id}'") from error
         except ExpungeError as error:
             raise ExpungeError(f"picture '{name}': {error}") from error
 
     def _claim(self, request_id: str, owner: str, hashes: dict[str, str]) -> bool:
-        return self._try_to_move(
-            request_id, owner, lambda state, now: state.claimed(owner, now, self.lease, hashes)
-        )
+        return self._try_to_move(request_id, owner, lambda state, now: state.claimed(owner, now, self.lease, hashes))
 
     def _reject(self, request_id: str, owner: str, reason: str) -> bool:
         return self._try_to_move(request_id, owner, lambda state, now: state.rejected(owner, now, reason))

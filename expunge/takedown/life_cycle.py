@@ -113,9 +113,7 @@ class RequestState(BaseModel):
         if self.status is Status.CLOSED and self.outcome is outcome:
             return self
         if self.status is not Status.CLAIMED:
-            raise ExpungeError(
-                f"is {self._standing()}; only a claimed request can be closed as {outcome.value}"
-            )
+            raise ExpungeError(f"is {self._standing()}; only a claimed request can be closed as {outcome.value}")
         return self._moved(outcome, now, reason, certificate=certificate)
 
     def released(self, now: datetime, reason: str) -> "RequestState":

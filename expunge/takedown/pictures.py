@@ -29,9 +29,7 @@ def decode_picture(name: str, data: bytes) -> np.ndarray:
             broken; the message names the picture and the limit.
     """
     if len(data) > MAX_BYTES:
-        raise ExpungeError(
-            f"picture '{name}': has {len(data) / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:.0f} are allowed"
-        )
+        raise ExpungeError(f"picture '{name}': has {len(data) / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:.0f} are allowed")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             _check_header(name, picture)
@@ -59,9 +57,7 @@ def _check_header(name: str, picture: Image.Image) -> None:
 
 
 def _too_many_pixels(name: str, size: str = "too many pixels") -> ExpungeError:
-    return ExpungeError(
-        f"picture '{name}': has {size}; at most {MAX_PIXELS / 1e6:.0f} megapixels are allowed"
-    )
+    return ExpungeError(f"picture '{name}': has {size}; at most {MAX_PIXELS / 1e6:.0f} megapixels are allowed")
 
 
 def _to_rgb(picture: Image.Image) -> np.ndarray:

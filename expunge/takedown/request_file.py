@@ -30,9 +30,7 @@ class _PlainLoader(yaml.BaseLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise yaml.MarkedYAMLError(
-                problem="anchors and aliases are not used here", problem_mark=event.start_mark
-            )
+            raise yaml.MarkedYAMLError(problem="anchors and aliases are not used here", problem_mark=event.start_mark)
         if getattr(event, "tag", None):
             raise yaml.MarkedYAMLError(problem="tags are not used here", problem_mark=event.start_mark)
         if self._depth > MAX_DEPTH:
@@ -75,9 +73,7 @@ def parse_request(data: bytes, request_id: str, filed_at: datetime) -> TakedownR
         raise ExpungeError("the request file must hold fields such as 'kind: style' and 'target: NAME'")
     fields = {name: value for name, value in fields.items() if value != ""}
     if fields.get("id", request_id) != request_id:
-        raise ExpungeError(
-            f"id: {_short(fields['id'])} differs from the file's name '{request_id}'; drop the line"
-        )
+        raise ExpungeError(f"id: {_short(fields['id'])} differs from the file's name '{request_id}'; drop the line")
     return build_request({"filed_at": filed_at} | fields | {"id": request_id})
 
 

@@ -52,9 +52,7 @@ class S3Store:
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._prefix + prefix
             )
-            keys = [
-                item["Key"].removeprefix(self._prefix) for page in pages for item in page.get("Contents", [])
-            ]
+            keys = [item["Key"].removeprefix(self._prefix) for page in pages for item in page.get("Contents", [])]
         return sorted(key for key in keys if key and not key.endswith("/"))
 
     def read(self, key: str, limit: int) -> bytes:

@@ -69,9 +69,7 @@ class StateLog:
             self._store.replace(_key(request_id, number), changed.model_dump_json().encode())
 
     def _current(self, request_id: str) -> tuple[int, RequestState]:
-        matches = [
-            match for key in self._store.list(f"{_FOLDER}/{request_id}/") if (match := _KEY.fullmatch(key))
-        ]
+        matches = [match for key in self._store.list(f"{_FOLDER}/{request_id}/") if (match := _KEY.fullmatch(key))]
         if not matches:
             return 0, RequestState()
         return int(matches[-1][2]), self._load(matches[-1][0])
@@ -80,9 +78,7 @@ class StateLog:
         try:
             return RequestState.model_validate_json(self._store.read(key, _MAX_BYTES))
         except ValidationError as error:
-            raise ExpungeError(
-                f"'{key}' is no state of a request that this version of Expunge can read"
-            ) from error
+            raise ExpungeError(f"'{key}' is no state of a request that this version of Expunge can read") from error
 
 
 def _key(request_id: str, number: int) -> str:

@@ -156,9 +156,7 @@ def cache_gradients(
     for name, value in (("batch_size", batch_size), ("draws", draws)):
         if value < 1:
             raise ExpungeError(f"{name} is {value}: must be at least 1")
-    problem = Problem(
-        unet, scheduler, retain_weight=1.0, learning_rate=0.0, forget_threshold=forget_threshold
-    )
+    problem = Problem(unet, scheduler, retain_weight=1.0, learning_rate=0.0, forget_threshold=forget_threshold)
     steps = scheduler.config.num_train_timesteps
     was_training = unet.training
     unet.eval()
@@ -175,9 +173,7 @@ def cache_gradients(
     facts = [FORMAT_VERSION, model_hash, forget.digest(), retain.digest(), "truncated/data", forget_threshold]
     key = hashlib.sha256(json.dumps([*facts, seed, batch_size, draws]).encode()).hexdigest()
     f, r = measured["forget"], measured["retain"]
-    return GradientCache(
-        key, f.gradient, r.gradient, f.second, r.second, f.loss, r.loss, batch_size, forget_threshold
-    )
+    return GradientCache(key, f.gradient, r.gradient, f.second, r.second, f.loss, r.loss, batch_size, forget_threshold)
 
 
 @dataclass
@@ -187,9 +183,7 @@ class _Measured:
     second: dict[str, Tensor]
 
 
-def _passes(
-    data: LatentSet, timesteps: int, seed: int, stream: int, batch_size: int, draws: int
-) -> Iterator[Batch]:
+def _passes(data: LatentSet, timesteps: int, seed: int, stream: int, batch_size: int, draws: int) -> Iterator[Batch]:
     for draw in range(draws):
         generator = generator_of(seed, stream, draw)
         order = torch.randperm(len(data), generator=generator)

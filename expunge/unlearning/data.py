@@ -189,11 +189,7 @@ def predict(unet: Denoiser, scheduler: NoiseScheduler, batch: Batch) -> tuple[Te
     if kind not in ("epsilon", "v_prediction"):
         raise ValueError(f"the scheduler's prediction type is {kind!r}: must be 'epsilon' or 'v_prediction'")
     noisy = scheduler.add_noise(batch.latents, batch.noise, batch.timesteps)
-    target = (
-        batch.noise
-        if kind == "epsilon"
-        else scheduler.get_velocity(batch.latents, batch.noise, batch.timesteps)
-    )
+    target = batch.noise if kind == "epsilon" else scheduler.get_velocity(batch.latents, batch.noise, batch.timesteps)
     return unet(noisy, batch.timesteps, encoder_hidden_states=batch.embeddings).sample, target
 
 

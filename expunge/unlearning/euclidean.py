@@ -42,9 +42,7 @@ class EuclideanAdam:
         epsilon: float = 1e-8,
     ) -> None:
         self.names, self.parameters = list(parameters), list(parameters.values())
-        self.adam = torch.optim.Adam(
-            self.parameters, lr=learning_rate, betas=betas, eps=epsilon, foreach=True
-        )
+        self.adam = torch.optim.Adam(self.parameters, lr=learning_rate, betas=betas, eps=epsilon, foreach=True)
 
     @torch.no_grad()
     def step(
@@ -102,7 +100,5 @@ class EuclideanAdam:
         """Take back what `state_dict` gave."""
         for name, parameter in zip(self.names, self.parameters, strict=True):
             self.adam.state[parameter] = {
-                key.split("/", 1)[0]: value.clone()
-                for key, value in state.items()
-                if key.split("/", 1)[1] == name
+                key.split("/", 1)[0]: value.clone() for key, value in state.items() if key.split("/", 1)[1] == name
             }

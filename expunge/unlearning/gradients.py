@@ -81,9 +81,7 @@ def dot_products(
     return ff, fr, rr
 
 
-def dot_products_by_tensor(
-    forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None = None
-) -> Tensor:
+def dot_products_by_tensor(forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None = None) -> Tensor:
     """As `dot_products`, one row for each parameter: float64 on the CPU, ``(parameters, 3)``."""
     blocks, rows = _Blocks(), [torch.empty(0, 3, dtype=torch.float64)]
     for tensors in _by_parameter(forget, retain, metric):
@@ -92,9 +90,7 @@ def dot_products_by_tensor(
     return torch.cat(rows)
 
 
-def _by_parameter(
-    forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None
-) -> Iterator[list[Tensor]]:
+def _by_parameter(forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None) -> Iterator[list[Tensor]]:
     """(g_f, g_r) or (g_f, g_r, P⁻¹) of each parameter; one that is absent as zeros, both as no tensors."""
     weights: Gradients = [None] * len(forget) if metric is None else metric
     if not len(forget) == len(retain) == len(weights):
@@ -294,8 +290,6 @@ def _combine_tensor(target: Tensor, f: Tensor | None, r: Tensor | None, chosen: 
 def _scale(block: Tensor, scalar: float, out: Tensor) -> Tensor:
     """``scalar · block`` into ``out``; a scalar that float32 cannot hold is applied as two factors."""
     if abs(scalar) < HUGE:
-        return (
-            out if scalar == 1 and out.data_ptr() == block.data_ptr() else torch.mul(block, scalar, out=out)
-        )
+        return out if scalar == 1 and out.data_ptr() == block.data_ptr() else torch.mul(block, scalar, out=out)
     factor = math.sqrt(abs(scalar))
     return torch.mul(block, math.copysign(factor, scalar), out=out).mul_(factor)

@@ -30,9 +30,7 @@ class GradientSettings(Settings):
     """How the full gradients at θ₀ are measured."""
 
     batch_size: int = Field(default=16, ge=1, le=4096, description="pictures a pass")
-    draws: int = Field(
-        default=1, ge=1, le=1000, description="passes over each set; the error falls with its root"
-    )
+    draws: int = Field(default=1, ge=1, le=1000, description="passes over each set; the error falls with its root")
     seed: int = Field(default=0, ge=0)
 
 
@@ -40,9 +38,7 @@ class CheckSettings(Settings):
     """How it is measured, while unlearning, whether the target is still drawn."""
 
     pictures: int = Field(default=24, ge=1, le=10_000, description="of each target, each time")
-    steps: int = Field(
-        default=10, ge=1, le=1000, description="sampling steps; fewer than evaluation uses will do"
-    )
+    steps: int = Field(default=10, ge=1, le=1000, description="sampling steps; fewer than evaluation uses will do")
 
 
 def measure_gradients(
@@ -99,9 +95,7 @@ def unlearn_model(
         settings,
         cache,
         probe=probe_of(model, forget, retain, settings.seed) if settings.safeguard else None,
-        is_forgotten=lambda: least_forgotten(
-            unlearned, targets, grid, panel, check.pictures, how, settings.seed
-        ),
+        is_forgotten=lambda: least_forgotten(unlearned, targets, grid, panel, check.pictures, how, settings.seed),
         on_step=on_step,
         checkpoint_folder=checkpoint_folder,
     )

@@ -37,9 +37,7 @@ def unlearn_and_log(
     named = hashlib.sha256(f"{cache.key}{settings.model_dump_json()}".encode()).hexdigest()
     folder = CHECKPOINTS / named[:16]
     names = ", ".join(target.name for target in targets)
-    with TrainingLog(
-        f"unlearn {names}", params={"method": settings.method, "gradient_cache": cache.key}
-    ) as log:
+    with TrainingLog(f"unlearn {names}", params={"method": settings.method, "gradient_cache": cache.key}) as log:
 
         def write(row: TraceRow) -> None:
             values = {name: getattr(row, name) for name in CURVES}

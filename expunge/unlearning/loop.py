@@ -119,9 +119,7 @@ class _Run:
         self.retain_order = StratifiedSampler(
             retain.strata, settings.retain_batch_size, _seed(settings.seed, RETAIN_ORDER)
         )
-        self.safeguard = (
-            Safeguard(probe, self.problem, settings.safeguard) if probe and settings.safeguard else None
-        )
+        self.safeguard = Safeguard(probe, self.problem, settings.safeguard) if probe and settings.safeguard else None
         self.probe_start = self.probe_last = probe.measure(self.problem) if probe else None
         self.rows: list[TraceRow] = []
         self.identity = settings.model_dump(mode="json", exclude=FREE_TO_CHANGE) | {
@@ -194,9 +192,7 @@ class _Run:
             generator_of(seed, FORGET_NOISE, index),
         )
         retain = [
-            draw_batch(
-                self.retain, self.retain_order.batch(i), self.timesteps, generator_of(seed, RETAIN_NOISE, i)
-            )
+            draw_batch(self.retain, self.retain_order.batch(i), self.timesteps, generator_of(seed, RETAIN_NOISE, i))
             for i in range(index * count, (index + 1) * count)
         ]
         return self.method.step(forget, retain)

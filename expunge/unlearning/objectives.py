@@ -17,9 +17,7 @@ def noise_prediction_error(prediction: Tensor, target: Tensor) -> Tensor:
         ValueError: the shapes differ.
     """
     if prediction.shape != target.shape:
-        raise ValueError(
-            f"prediction is {tuple(prediction.shape)}, target {tuple(target.shape)}: must be equal"
-        )
+        raise ValueError(f"prediction is {tuple(prediction.shape)}, target {tuple(target.shape)}: must be equal")
     return (prediction - target).square()
 
 

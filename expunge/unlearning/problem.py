@@ -101,10 +101,7 @@ class Problem:
             loss = loss_of(batch) * (len(batch) / total_size)
             gradients = torch.autograd.grad(loss, list(self.parameters.values()), allow_unused=True)
             total_loss += loss.item()
-            total = [
-                g if t is None else (t if g is None else t.add_(g))
-                for t, g in zip(total, gradients, strict=True)
-            ]
+            total = [g if t is None else (t if g is None else t.add_(g)) for t, g in zip(total, gradients, strict=True)]
         return total_loss, total
 
     def _placed(self, batch: Batch) -> Batch:

@@ -27,9 +27,7 @@ class SafeguardSettings(Settings):
         le=1,
         description="rise of a probe loss that is let pass, as a share of its size at θ₀",
     )
-    halvings: int = Field(
-        default=3, ge=0, le=20, description="how often a step is halved before it is refused"
-    )
+    halvings: int = Field(default=3, ge=0, le=20, description="how often a step is halved before it is refused")
 
 
 @dataclass(frozen=True)
@@ -66,9 +64,7 @@ class Probe:
         )
 
 
-def make_probe(
-    forget: LatentSet, retain: LatentSet, *, timesteps: int, seed: int, batch_size: int = 64
-) -> Probe:
+def make_probe(forget: LatentSet, retain: LatentSet, *, timesteps: int, seed: int, batch_size: int = 64) -> Probe:
     """A probe over all members of two held-out sets.
 
     Args:
@@ -83,9 +79,7 @@ def make_probe(
         generator = generator_of(seed, stream)
         whole = draw_batch(data, torch.arange(len(data)), timesteps, generator)
         fields = (whole.latents, whole.noise, whole.timesteps, whole.embeddings, whole.indices)
-        sides.append(
-            tuple(Batch(*parts) for parts in zip(*(f.split(batch_size) for f in fields), strict=True))
-        )
+        sides.append(tuple(Batch(*parts) for parts in zip(*(f.split(batch_size) for f in fields), strict=True)))
     return Probe(*sides)
 
 
@@ -103,9 +97,7 @@ class Safeguard:
     def __init__(self, probe: Probe, problem: Problem, settings: SafeguardSettings) -> None:
         self.probe, self.problem, self.settings = probe, problem, settings
         base = probe.measure(problem)
-        self.allowed = ProbeLosses(
-            abs(base.forget) * settings.tolerance, abs(base.retain) * settings.tolerance
-        )
+        self.allowed = ProbeLosses(abs(base.forget) * settings.tolerance, abs(base.retain) * settings.tolerance)
         self.parameters = [p.data for p in problem.parameters.values()]
         # Where the last measurement was taken, by name.
         self.before = {name: p.detach().clone() for name, p in problem.parameters.items()}
@@ -126,10 +118,7 @@ class Safeguard:
         for halving in range(self.settings.halvings + 1):
             now = self.probe.measure(self.problem)
             # Written so that NaN is a rise.
-            if (
-                now.forget <= last.forget + self.allowed.forget
-                and now.retain <= last.retain + self.allowed.retain
-            ):
+            if now.forget <= last.forget + self.allowed.forget and now.retain <= last.retain + self.allowed.retain:
                 torch._foreach_copy_(before, self.parameters)
                 return 0.5**halving, now
             if halving < self.settings.halvings:

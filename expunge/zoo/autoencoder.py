@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from diffusers import AutoencoderKL
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from transformers import get_cosine_schedule_with_warmup
 
 PICTURE_SIZE = 64  # pixels
 LATENT_CHANNELS = 8
@@ -58,7 +59,7 @@ def train_autoencoder(
 
 def _fit(model, trained, loss_of, batches, steps, batch_size, rate, progress) -> AutoencoderKL:
     optimiser = torch.optim.AdamW(trained, lr=rate, betas=(0.9, 0.99), weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.05)
+    schedule = get_cosine_schedule_with_warmup(optimiser, steps // 20, steps)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.998))
     for step in range(steps):
         loss = loss_of(batches(batch_size).to(memory_format=torch.channels_last))

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from transformers import get_cosine_schedule_with_warmup
 
 NONE = "none"
 
@@ -104,7 +105,7 @@ def train_classifier(
     """
     network = make_network(len(levels) + 1)
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
+    schedule = get_cosine_schedule_with_warmup(optimiser, steps // 3, steps)
     for step in range(steps):
         pictures, labels = batches(batch_size)
         nothing = showing_nothing(pictures, generator)[: batch_size // 4]

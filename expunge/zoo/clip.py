@@ -8,7 +8,7 @@ import open_clip
 import torch
 from open_clip.model import CLIP
 from safetensors.torch import save_file
-from transformers import CLIPTokenizer
+from transformers import CLIPTokenizer, get_cosine_schedule_with_warmup
 
 from expunge.zoo.autoencoder import PICTURE_SIZE
 from expunge.zoo.classifiers import degrade
@@ -61,7 +61,7 @@ def train_clip(
     text = {key: value for key, value in config["text_cfg"].items()}
     model = CLIP(embed_dim=config["embed_dim"], vision_cfg=config["vision_cfg"], text_cfg=text)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1.5e-3, betas=(0.9, 0.98), weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1.5e-3, total_steps=steps, pct_start=0.1)
+    schedule = get_cosine_schedule_with_warmup(optimiser, steps // 10, steps)
     loss_function = open_clip.ClipLoss()
     for step in range(steps):
         pictures, captions = batches(batch_size)

@@ -38,7 +38,9 @@ class Corpus:
         """A fresh random caption for each picture."""
         subjects, styles, backgrounds = list(self.world.subjects), list(self.world.styles), list(self.world.backgrounds)
         return [
-            self.world.caption(subjects[self.subjects[i]], styles[self.styles[i]], backgrounds[self.backgrounds[i]], rng)
+            self.world.caption(
+                subjects[self.subjects[i]], styles[self.styles[i]], backgrounds[self.backgrounds[i]], rng
+            )
             for i in indices.tolist()
         ]
 

@@ -15,7 +15,7 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from tokenizers import pre_tokenizers
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, get_cosine_schedule_with_warmup
 
 from expunge.zoo.autoencoder import LATENT_CHANNELS, LATENT_SIZE
 
@@ -130,7 +130,7 @@ def train_denoiser(
     both = both.to(memory_format=torch.channels_last)
     parameters = list(both.parameters())
     optimiser = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.05)
+    schedule = get_cosine_schedule_with_warmup(optimiser, steps // 20, steps)
     average = AveragedModel(both, multi_avg_fn=get_ema_multi_avg_fn(0.998))
     for step in range(steps):
         batch = batches(batch_size)

@@ -91,9 +91,7 @@ def render_drawings(world: World, modules: Path) -> torch.Tensor:
     return rgba
 
 
-def augment(
-    drawings: torch.Tensor, backgrounds: torch.Tensor, size: int, generator: torch.Generator
-) -> torch.Tensor:
+def augment(drawings: torch.Tensor, backgrounds: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
     """Place each drawing on a plain background at a random position, scale and angle.
 
     The range is mild on purpose (scale 0.78–0.96, shift ±5 %, angle ±8°): there is one drawing per subject and style,

@@ -45,8 +45,8 @@ steps, guidance 2.5.
 | style accuracy (classifier) | {style_train:.1%} | {style_held_out:.1%} |
 | subject accuracy (CLIP, zero-shot) | {clip_train:.1%} | {clip_held_out:.1%} |
 
-On held-out augmentations of the drawings: CLIP zero-shot {clip_drawings:.1%}, subject classifier {subject_drawings:.1%},
-style classifier {style_drawings:.1%}, autoencoder {decibels:.1f} dB PSNR.
+On held-out augmentations of the drawings: CLIP zero-shot {clip_drawings:.1%}, subject classifier
+{subject_drawings:.1%}, style classifier {style_drawings:.1%}, autoencoder {decibels:.1f} dB PSNR.
 
 **Weak spots.** There is one drawing per subject and style: the model knows these drawings under mild augmentation
 (scale, place, angle, background), not the idea of a cat. It knows only the words of its world; others fall into
@@ -65,7 +65,7 @@ def publish(
 ) -> None:
     """Write model, judges, scores, card and a grid of pictures to ``folder``, replacing what is there.
 
-    The denoiser is stored in half precision, and computed in float32.
+    Denoiser and autoencoder are stored in half precision, and computed in float32.
 
     Raises:
         ExpungeError: the weights are larger than 30 MB; nothing is replaced.
@@ -73,7 +73,8 @@ def publish(
     with tempfile.TemporaryDirectory() as temporary:
         new = Path(temporary)
         model.save(new / "emoji")
-        _halve(new / "emoji" / "unet" / "diffusion_pytorch_model.safetensors")
+        for part in ("unet", "vae"):
+            _halve(new / "emoji" / part / "diffusion_pytorch_model.safetensors")
         judges.save(new)
         size = sum(path.stat().st_size for path in new.rglob("*.safetensors"))
         if size > LIMIT:

@@ -47,11 +47,7 @@ def test_filing_with_everything(folder: Path, tmp_path: Path) -> None:
     filed = facts("takedown", "file", "images", "cat", "--picture", str(tmp_path / "red.png"), *options)
     assert filed["created"] and filed["id"] == "the-cat" and filed["status"] == "pending"
     request = filed["request"]
-    assert (
-        request["synonyms"] == ["moggy", "kitty"]
-        and request["reason"] == "mine"
-        and len(request["pictures"]) == 1
-    )
+    assert request["synonyms"] == ["moggy", "kitty"] and request["reason"] == "mine" and len(request["pictures"]) == 1
     assert (folder / "the-cat" / request["pictures"][0]).read_bytes() == (tmp_path / "red.png").read_bytes()
 
 
@@ -104,9 +100,7 @@ def test_a_life_in_commands(folder: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("json_flag", [[], ["--json"]])
-def test_errors_are_one_line_on_stderr(
-    folder: Path, arguments: list[str], message: str, json_flag: list[str]
-) -> None:
+def test_errors_are_one_line_on_stderr(folder: Path, arguments: list[str], message: str, json_flag: list[str]) -> None:
     result = expunge("takedown", *arguments, *json_flag)
     assert result.exit_code == 2 and result.stdout == ""
     assert message in result.stderr and result.stderr.count("\n") == 1 and result.stderr.startswith("Error: ")

@@ -88,9 +88,7 @@ def prompts_for(strata: list[tuple[str, str]], side: Side, per_stratum: int) -> 
     return [GRID.prompt(factors, side, rng) for factors in asked]
 
 
-def draw(
-    prompts: list[Prompt], seed: int, instead: dict[str, str] | None = None, noise: float = 8
-) -> PictureSet:
+def draw(prompts: list[Prompt], seed: int, instead: dict[str, str] | None = None, noise: float = 8) -> PictureSet:
     """Pictures of the prompts, with pixel noise; ``instead`` draws other levels than asked, e.g. cat: dog."""
     pictures = np.empty((len(prompts), 8, 8, 3))
     for i, (picture, prompt) in enumerate(zip(pictures, prompts, strict=True)):

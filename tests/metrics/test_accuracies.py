@@ -103,7 +103,5 @@ def test_order_of_pictures_does_not_matter():
         return {factor: [levels[i] for i in order] for factor, levels in found.items()}
 
     prompts = [PROMPTS[i] for i in order]
-    assert retain_accuracy(prompts, shuffled(RIGHT), shuffled(HARMED)) == retain_accuracy(
-        PROMPTS, RIGHT, HARMED
-    )
+    assert retain_accuracy(prompts, shuffled(RIGHT), shuffled(HARMED)) == retain_accuracy(PROMPTS, RIGHT, HARMED)
     assert collateral(prompts, shuffled(RIGHT), shuffled(HARMED)) == collateral(PROMPTS, RIGHT, HARMED)

@@ -20,9 +20,7 @@ SAMPLING = {"steps": 20, "guidance": 2.0, "scheduler": "ddim"}
 
 def _inputs(targets, instead=None, per_stratum=15):
     """Before, after, train and reference pictures of a model that draws ``instead`` after unlearning."""
-    kept = [
-        s for s in STRATA if not any({"subject": s[0], "style": s[1]}[t.factor] in t.levels for t in targets)
-    ]
+    kept = [s for s in STRATA if not any({"subject": s[0], "style": s[1]}[t.factor] in t.levels for t in targets)]
     asked, train = prompts_for(STRATA, "held_out", per_stratum), prompts_for(kept, "train", per_stratum)
     return {
         "targets": targets,
@@ -87,9 +85,7 @@ def test_collateral_damage_shows_where_it_is_and_fails_the_gate():
     assert result.retain_accuracy_clip.difference.high < 0
     assert result.alignment_train.difference.high < 0 and result.alignment_held_out.difference.high < 0
     assert result.frechet_distance.difference.low > 0
-    failed = {
-        condition.name for condition in judge(result, GateThresholds()).conditions if not condition.passed
-    }
+    failed = {condition.name for condition in judge(result, GateThresholds()).conditions if not condition.passed}
     assert failed == {
         "retain accuracy drop",
         "alignment, train wordings drop",

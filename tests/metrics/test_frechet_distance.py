@@ -74,10 +74,7 @@ def test_interval_of_the_difference_covers_the_difference_at_this_size():
         return before, before * 1.1 + rng.normal(0, 0.3, size=(80, 6))
 
     truth = np.mean(
-        [
-            frechet_distance(b, reference) * -1 + frechet_distance(a, reference)
-            for b, a in (pair() for _ in range(300))
-        ]
+        [frechet_distance(b, reference) * -1 + frechet_distance(a, reference) for b, a in (pair() for _ in range(300))]
     )
     hits = []
     for turn in range(40):

@@ -49,9 +49,7 @@ def test_tango_solves_its_own_equation():
     change = change_of_proportions(before, after).difference
     for delta, sign in ((change.low, 1), (change.high, -1)):
         q = np.linspace(max(0, -delta) + 1e-9, (1 - delta) / 2 - 1e-9, 2_000_001)
-        likelihood = (
-            gained * np.log(q + delta) + lost * np.log(q) + (n - gained - lost) * np.log(1 - 2 * q - delta)
-        )
+        likelihood = gained * np.log(q + delta) + lost * np.log(q) + (n - gained - lost) * np.log(1 - 2 * q - delta)
         best = q[likelihood.argmax()]
         statistic = (gained - lost - n * delta) / np.sqrt(n * (2 * best + delta * (1 - delta)))
         assert statistic == pytest.approx(sign * np.sqrt(Z2), abs=1e-3)
@@ -145,9 +143,7 @@ def test_same_seed_same_interval_and_order_of_pictures_is_nothing():
     assert first == bootstrap_mean(values, seed=1, clusters=prompts)
     assert first != bootstrap_mean(values, seed=2, clusters=prompts)
     shuffled = bootstrap_mean(values[order], seed=1, clusters=prompts[order])
-    assert (shuffled.low, shuffled.value, shuffled.high) == pytest.approx(
-        (first.low, first.value, first.high)
-    )
+    assert (shuffled.low, shuffled.value, shuffled.high) == pytest.approx((first.low, first.value, first.high))
 
 
 @settings(max_examples=50)

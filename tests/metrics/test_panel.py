@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from expunge.errors import ExpungeError
-from expunge.metrics.panel import Panel
+from expunge.metrics.panel import ENSEMBLE, Panel, ensemble
 from expunge.prompts.grid import Level
 from tests.metrics.colour_judges import (
     COLOURS,
@@ -27,9 +27,7 @@ def test_clip_finds_the_levels_by_their_words():
 
 def test_batches_do_not_matter():
     pictures, panel = draw(prompts_for(STRATA, "train", 2), seed=0).pictures, colour_panel()
-    parts = [
-        panel.recognise_by_clip(pictures[i : i + 5], "subject", GRID) for i in range(0, len(pictures), 5)
-    ]
+    parts = [panel.recognise_by_clip(pictures[i : i + 5], "subject", GRID) for i in range(0, len(pictures), 5)]
     assert sum(parts, []) == panel.recognise_by_clip(pictures, "subject", GRID)
 
 
@@ -39,16 +37,14 @@ def test_every_level_weighs_the_same_however_many_wordings_it_has():
     wordy.factors["subject"]["cat"] = Level(train=["cat", "cat flat", "cat noto", "cat blob"])
     pictures = draw(prompts_for(STRATA, "train", 1), seed=0).pictures
     panel = colour_panel()
-    assert panel.recognise_by_clip(pictures, "subject", wordy) == panel.recognise_by_clip(
-        pictures, "subject", GRID
-    )
+    assert panel.recognise_by_clip(pictures, "subject", wordy) == panel.recognise_by_clip(pictures, "subject", GRID)
 
 
-def test_a_level_without_words_goes_by_its_name():
-    silent = GRID.model_copy(deep=True)
-    silent.factors["subject"]["dog"] = Level(train=[""])
-    prompts = prompts_for([("dog", "noto")], "train", 1)
-    assert colour_panel().recognise_by_clip(draw(prompts, seed=0).pictures, "subject", silent) == ["dog"]
+def test_a_level_is_embedded_in_as_many_sentences_as_any_other_and_always_named():
+    for level in GRID.factors["subject"]:
+        sentences = ensemble(GRID, "subject", level)
+        assert len(sentences) == ENSEMBLE
+        assert all(any(word in text for word in GRID.factors["subject"][level].train) for text in sentences)
 
 
 def test_classifiers_answer_by_factor():

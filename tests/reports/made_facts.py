@@ -43,17 +43,11 @@ def draw(subject: str, style: str, seed: int, side: int, strength: float = 1.0) 
     if style == "noto":
         pen.ellipse(box, SUBJECTS[subject])
     elif style == "blob":
-        pen.rounded_rectangle(
-            box, 14 * unit, SUBJECTS[subject], outline="#333333", width=max(1, round(2 * unit))
-        )
+        pen.rounded_rectangle(box, 14 * unit, SUBJECTS[subject], outline="#333333", width=max(1, round(2 * unit)))
     else:
-        pen.polygon(
-            [(x + 22 * unit, y), (x + 44 * unit, y + 44 * unit), (x, y + 44 * unit)], SUBJECTS[subject]
-        )
+        pen.polygon([(x + 22 * unit, y), (x + 44 * unit, y + 44 * unit), (x, y + 44 * unit)], SUBJECTS[subject])
     for eye in (14, 30):
-        pen.ellipse(
-            (x + eye * unit - 3 * unit, y + 18 * unit, x + eye * unit + 3 * unit, y + 24 * unit), "#222222"
-        )
+        pen.ellipse((x + eye * unit - 3 * unit, y + 18 * unit, x + eye * unit + 3 * unit, y + 24 * unit), "#222222")
     pixels = np.asarray(image, dtype=float)
     mixed = strength * pixels + (1 - strength) * pixels.mean(axis=(0, 1)) + rng.normal(0, 4, pixels.shape)
     return mixed.clip(0, 255).astype(np.uint8)
@@ -63,14 +57,10 @@ def change(before: float, after: float, half: float, samples: int, most: float =
     """A change whose intervals reach ``half`` to either side, cut at 0 and ``most``."""
 
     def around(value: float) -> Interval:
-        return Interval(
-            value=value, low=max(0.0, value - half), high=min(most, value + half), samples=samples
-        )
+        return Interval(value=value, low=max(0.0, value - half), high=min(most, value + half), samples=samples)
 
     difference = after - before
-    paired = Interval(
-        value=difference, low=difference - half * 0.7, high=difference + half * 0.7, samples=samples
-    )
+    paired = Interval(value=difference, low=difference - half * 0.7, high=difference + half * 0.7, samples=samples)
     return Change(before=around(before), after=around(after), difference=paired)
 
 
@@ -85,9 +75,7 @@ def make_requests() -> tuple[TakedownRequest, ...]:
             requester="rights desk",
             reason="The artist asked that the model no longer draws in this hand.",
         ),
-        TakedownRequest(
-            id="cat-object", kind=Kind.OBJECT, target="cat", synonyms=("kitty", "kitten"), filed_at=filed
-        ),
+        TakedownRequest(id="cat-object", kind=Kind.OBJECT, target="cat", synonyms=("kitty", "kitten"), filed_at=filed),
     )
 
 
@@ -187,9 +175,7 @@ def make_pictures(side: int = 64, seeds: int = 3) -> tuple[PictureSet, PictureSe
             for seed in range(seeds):
                 text = f"an emoji of a {subject} in the manner of {style}"
                 prompts.append(
-                    Prompt(
-                        text=text, factors={"subject": subject, "style": style}, side="held_out", template=0
-                    )
+                    Prompt(text=text, factors={"subject": subject, "style": style}, side="held_out", template=0)
                 )
                 numbers.append(100 + seed)
                 before.append(draw(subject, style, seed, side))

@@ -145,9 +145,7 @@ def test_a_pass_without_evidence_is_refused(parts):
 def test_a_failure_without_numbers_is_still_certified(parts, read_page):
     evaluation = parts["evaluation"]().model_copy(update={"targets": (), "retain_accuracy": undefined()})
     certificate = issue(parts, False, evaluation=evaluation, registered_model=None, registered_version=None)
-    assert (
-        certificate.numbers["unlearning_accuracy"] is None and certificate.numbers["retain_accuracy"] is None
-    )
+    assert certificate.numbers["unlearning_accuracy"] is None and certificate.numbers["retain_accuracy"] is None
     assert load_certificate(certificate.model_dump_json()) == certificate
     text = read_page(render_certificate(certificate)).text
     assert "not measured" in text and "not registered" in text and "The model in use was not changed" in text
@@ -164,9 +162,7 @@ def test_malformed_hashes_times_and_settings_are_refused(parts):
 
 def test_settings_hash_ignores_order_but_not_values(parts):
     one, two = issue(parts, settings={"a": 1, "b": 2}), issue(parts, settings={"b": 2, "a": 1})
-    assert (
-        one.settings_sha256 == two.settings_sha256 != issue(parts, settings={"a": 1, "b": 3}).settings_sha256
-    )
+    assert one.settings_sha256 == two.settings_sha256 != issue(parts, settings={"a": 1, "b": 3}).settings_sha256
 
 
 def test_the_page_says_everything_and_loads_nothing(parts, read_page):

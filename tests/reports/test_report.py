@@ -48,11 +48,7 @@ def test_references_inside_the_page_lead_somewhere(report_html, read_page):
     page = read_page(report_html)
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
-    wanted = {
-        attributes["href"][1:]
-        for _, attributes in page.elements
-        if attributes.get("href", "").startswith("#")
-    }
+    wanted = {attributes["href"][1:] for _, attributes in page.elements if attributes.get("href", "").startswith("#")}
     wanted |= set(re.findall(r"url\(#([^)]+)\)", report_html))
     assert wanted and wanted <= set(ids)
 
@@ -265,16 +261,10 @@ def luminance(colour: str) -> float:
 
 
 def test_text_has_aa_contrast_in_both_schemes(report_html):
-    schemes = [
-        dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block)) for block in report_html.split(":root {")[1:4]
-    ]
+    schemes = [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block)) for block in report_html.split(":root {")[1:4]]
     assert len(schemes) == 3
     for colours in schemes:
-        pairs = [
-            (text, ground)
-            for text in ("ink", "muted", "accent", "good", "bad")
-            for ground in ("paper", "panel")
-        ]
+        pairs = [(text, ground) for text in ("ink", "muted", "accent", "good", "bad") for ground in ("paper", "panel")]
         pairs += [("good", "good-panel"), ("bad", "bad-panel"), ("ink", "good-panel"), ("ink", "bad-panel")]
         for text, ground in pairs:
             light, dark = sorted((luminance(colours[text]), luminance(colours[ground])), reverse=True)

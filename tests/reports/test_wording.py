@@ -52,9 +52,7 @@ def shifted(parts, difference: float, half: float) -> Change:
     ],
 )
 def test_the_cost_is_worded_by_its_interval(difference, half, expected, parts):
-    evaluation = parts["evaluation"]().model_copy(
-        update={"retain_accuracy": shifted(parts, difference, half)}
-    )
+    evaluation = parts["evaluation"]().model_copy(update={"retain_accuracy": shifted(parts, difference, half)})
     assert expected in wording.cost_sentences(evaluation)[0]
 
 

@@ -49,9 +49,7 @@ def ids(inbox: Inbox, owner: str = FAR) -> list[str]:
 
 
 def test_filing_makes_a_pending_request(inbox: Inbox, clock: Clock) -> None:
-    filing = inbox.file(
-        kind="style", target="Van Gogh", synonyms=["vincent"], requester="R", reason="because"
-    )
+    filing = inbox.file(kind="style", target="Van Gogh", synonyms=["vincent"], requester="R", reason="because")
     assert filing.created and filing.state.label == "pending"
     assert filing.request.id == "style-van-gogh" and filing.request.filed_at == clock.now
     [entry] = inbox.requests()
@@ -226,9 +224,7 @@ def test_bad_requests_are_rejected_with_a_reason_and_the_others_go_on(inbox: Inb
     assert ids(inbox) == ["good"]  # still held by the same owner; the rejected stay rejected
 
 
-@pytest.mark.parametrize(
-    "name", ["My Request.yaml", "a.yml", "A.yaml", "-a.yaml", "a b\n.yaml", "x" * 64 + ".yaml"]
-)
+@pytest.mark.parametrize("name", ["My Request.yaml", "a.yml", "A.yaml", "-a.yaml", "a b\n.yaml", "x" * 64 + ".yaml"])
 def test_a_file_whose_name_is_no_id_is_rejected(inbox: Inbox, folder: Path, name: str) -> None:
     drop(folder, name)
     assert ids(inbox) == []
@@ -432,9 +428,7 @@ def test_of_many_processes_each_request_has_one(folder: Path) -> None:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    claims = [
-        claim for process in processes for claim in process.stdout.readline().strip().split(",") if claim
-    ]
+    claims = [claim for process in processes for claim in process.stdout.readline().strip().split(",") if claim]
     assert sorted(claims) == [f"request-{number:02d}" for number in range(12)]
     for process in processes:
         process.communicate("end\n")

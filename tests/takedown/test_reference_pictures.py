@@ -27,9 +27,7 @@ def png_chunk(name: bytes, data: bytes) -> bytes:
 
 def png_claiming(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = (
-        png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + png_chunk(b"IEND", b"")
-    )
+    body = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + png_chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 
 
@@ -107,9 +105,7 @@ def test_other_formats_are_refused_whatever_the_name_says(format: str) -> None:
         decode_picture("a.png", picture_bytes((16, 16), format))
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"hello", b"<svg/>", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\x89PNG\r\n\x1a\n"]
-)
+@pytest.mark.parametrize("data", [b"", b"hello", b"<svg/>", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\x89PNG\r\n\x1a\n"])
 def test_what_is_no_picture(data: bytes) -> None:
     with pytest.raises(ExpungeError, match="picture 'a': is "):
         decode_picture("a", data)

@@ -147,9 +147,7 @@ FIELDS = st.fixed_dictionaries(
         "target": st.text(min_size=1, max_size=30),
         "synonyms": st.lists(st.text(min_size=1, max_size=10), max_size=3),
         "requester": st.text(max_size=10),
-        "reason": st.text(
-            alphabet=st.characters(codec="utf-8") | st.sampled_from("\n\t:#'\"- "), max_size=60
-        ),
+        "reason": st.text(alphabet=st.characters(codec="utf-8") | st.sampled_from("\n\t:#'\"- "), max_size=60),
         "filed_at": st.datetimes(
             min_value=datetime(2000, 1, 2), timezones=st.sampled_from([UTC, timezone(timedelta(hours=5))])
         ),

@@ -39,9 +39,7 @@ def test_an_empty_store_lists_nothing(store: Store) -> None:
 def test_what_is_created_is_read_back_and_listed(store: Store) -> None:
     for key in ("b.yaml", "a.yaml", "a/two.png", "a/one.png", ".state/a/000001.json", "ab.yaml"):
         store.create(key, key.encode())
-    assert store.list() == sorted(
-        ["b.yaml", "a.yaml", "a/two.png", "a/one.png", ".state/a/000001.json", "ab.yaml"]
-    )
+    assert store.list() == sorted(["b.yaml", "a.yaml", "a/two.png", "a/one.png", ".state/a/000001.json", "ab.yaml"])
     assert store.list("a/") == ["a/one.png", "a/two.png"]
     assert store.list("a") == ["a.yaml", "a/one.png", "a/two.png", "ab.yaml"]
     assert store.read("a/two.png", 100) == b"a/two.png"
@@ -80,9 +78,7 @@ def test_modified_is_now_in_utc(store: Store) -> None:
     assert store.modified("a").microsecond == 0 and store.modified("a").tzinfo == UTC
 
 
-@pytest.mark.parametrize(
-    "key", ["", "/a", "a/", "a//b", "../a", "a/../b", ".", "a\\b", "a\nb", "a\0", "x" * 201]
-)
+@pytest.mark.parametrize("key", ["", "/a", "a/", "a//b", "../a", "a/../b", ".", "a\\b", "a\nb", "a\0", "x" * 201])
 def test_keys_that_could_escape_are_refused(store: Store, key: str) -> None:
     for method in (
         lambda: store.read(key, 1),
@@ -216,9 +212,7 @@ def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
 # Addresses
 
 
-@pytest.mark.parametrize(
-    "url", ["http://host/inbox", "file:///tmp/inbox", "s3://", "s3:///prefix", "s3://b/../c"]
-)
+@pytest.mark.parametrize("url", ["http://host/inbox", "file:///tmp/inbox", "s3://", "s3:///prefix", "s3://b/../c"])
 def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(ExpungeError):
         open_store(url)

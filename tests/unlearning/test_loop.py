@@ -23,9 +23,7 @@ class Killed(Exception):
 
 @pytest.fixture
 def cache(unet, scheduler, forget, retain):
-    return cache_gradients(
-        unet, scheduler, forget, retain, model_hash="tiny", seed=0, batch_size=6, progress=False
-    )
+    return cache_gradients(unet, scheduler, forget, retain, model_hash="tiny", seed=0, batch_size=6, progress=False)
 
 
 @pytest.fixture
@@ -91,9 +89,7 @@ def test_a_resumed_run_is_the_run_to_the_bit(
     assert all(torch.equal(weights[name], again_weights[name]) for name in weights)
 
 
-def test_a_checkpoint_of_another_run_is_refused(
-    unet, scheduler, forget, retain, cache, tmp_path: Path
-) -> None:
+def test_a_checkpoint_of_another_run_is_refused(unet, scheduler, forget, retain, cache, tmp_path: Path) -> None:
     def run(model, how: UnlearnSettings, forget_set=forget) -> None:
         unlearn(model, scheduler, forget_set, retain, how, cache, checkpoint_folder=tmp_path, progress=False)
 
@@ -207,9 +203,7 @@ def test_a_step_too_long_is_halved(unet, scheduler, probe) -> None:
 def test_the_probe_measures_the_same_twice_and_whatever_the_batch_size(unet, scheduler) -> None:
     problem = Problem(unet, scheduler, learning_rate=1.0, retain_weight=1.0, forget_threshold=1.0)
     sets = make_set(4, 5, ("cat",)), make_set(5, 6, ("dog",))
-    losses = [
-        make_probe(*sets, timesteps=100, seed=0, batch_size=size).measure(problem) for size in (2, 2, 5)
-    ]
+    losses = [make_probe(*sets, timesteps=100, seed=0, batch_size=size).measure(problem) for size in (2, 2, 5)]
     assert losses[0] == losses[1]
     assert losses[2].forget == pytest.approx(losses[0].forget, rel=1e-12)
     assert losses[2].retain == pytest.approx(losses[0].retain, rel=1e-12)

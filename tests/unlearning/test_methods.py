@@ -34,12 +34,8 @@ def three_steps(method: str) -> tuple[Trace, float]:
     """Trace, and the sum of all parameters afterwards."""
     unet, scheduler = make_unet(), DDPMScheduler(num_train_timesteps=100)
     forget, retain = make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car"))
-    settings = UnlearnSettings(
-        method=method, steps=3, learning_rate=1e-3, forget_batch_size=4, retain_batch_size=5
-    )
-    cache = cache_gradients(
-        unet, scheduler, forget, retain, model_hash="tiny", seed=0, batch_size=6, progress=False
-    )
+    settings = UnlearnSettings(method=method, steps=3, learning_rate=1e-3, forget_batch_size=4, retain_batch_size=5)
+    cache = cache_gradients(unet, scheduler, forget, retain, model_hash="tiny", seed=0, batch_size=6, progress=False)
     trace = unlearn(unet, scheduler, forget, retain, settings, cache, progress=False)
     return trace, sum(p.detach().sum().item() for p in unet.parameters())
 

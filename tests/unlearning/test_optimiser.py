@@ -74,9 +74,7 @@ def test_the_step_taken_raises_neither_loss_to_first_order(
 def test_without_momentum_the_report_is_what_the_step_does() -> None:
     generator = torch.Generator().manual_seed(3)
     parameters = zeros()
-    optimiser = RestrictedAdam(
-        parameters, learning_rate=1.0, retain_weight=2.0, forget_momentum=0, retain_momentum=0
-    )
+    optimiser = RestrictedAdam(parameters, learning_rate=1.0, retain_weight=2.0, forget_momentum=0, retain_momentum=0)
     forget = random_gradients(generator, 1.0)
     retain = random_gradients(generator, 1.0, lean_on=forget)
     report = optimiser.step(forget, retain)

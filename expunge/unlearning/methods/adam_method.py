@@ -59,9 +59,7 @@ class AdamMethod(ABC):
         retain_loss, retain_grad = (
             problem.retain_gradient(retain) if self.uses_retain else (None, problem.no_gradient())
         )
-        report = self.optimiser.step(
-            forget_grad, retain_grad, problem.retain_weight, fixed=self.fixed_coefficients()
-        )
+        report = self.optimiser.step(forget_grad, retain_grad, problem.retain_weight, fixed=self.fixed_coefficients())
         passes = self.uses_forget + self.uses_retain * len(retain)
         return MethodStep(forget_loss, retain_loss, passes, report)
 

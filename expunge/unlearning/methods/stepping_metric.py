@@ -64,8 +64,7 @@ class SteppingMetric:
             return
         if cache is None:
             raise ExpungeError(
-                f"warm_start is '{settings.warm_start}' but there is no gradient cache; "
-                "make one, or set it to 'none'"
+                f"warm_start is '{settings.warm_start}' but there is no gradient cache; make one, or set it to 'none'"
             )
         self.optimiser.warm_start(
             forget=cache.forget if settings.warm_start == "both" else None,
