@@ -137,8 +137,12 @@ class StableDiffusion:
         return digest.hexdigest()
 
     def save(self, folder: Path) -> None:
-        """Write a stock diffusers folder, safetensors only."""
+        """Write a stock diffusers folder, safetensors only, that does not say where its parts were loaded from."""
         self.pipeline.save_pretrained(folder, safe_serialization=True)
+        for path in (folder / "model_index.json", *folder.glob("*/config.json")):
+            config = json.loads(path.read_text())
+            if config.pop("_name_or_path", None) is not None:
+                path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "StableDiffusion":

@@ -34,13 +34,13 @@ CAPTION_DROPOUT = 0.1  # share of empty captions, for classifier-free guidance
 
 
 class RecipeSettings(Settings):
-    """How long each part is trained; the defaults are those of the weights in the tree."""
+    """How long each part is trained. The weights in the tree took as long; their card says where they differ."""
 
     seed: int = Field(default=0, ge=0)
     autoencoder_rounds: int = Field(default=100, ge=1, description="augmentations of each drawing")
     autoencoder_steps: int = Field(default=3000, ge=1)
     denoiser_rounds: int = Field(default=150, ge=1)
-    denoiser_steps: int = Field(default=4750, ge=1)
+    denoiser_steps: int = Field(default=9000, ge=1)
     denoiser_rate: float = Field(default=8e-4, gt=0, le=1)
     judge_rounds: int = Field(default=300, ge=1)
     classifier_steps: int = Field(default=1500, ge=1)
