@@ -12,10 +12,10 @@ STAMP := .venv/.set-up
 export ZENML_ANALYTICS_OPT_IN := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup check format test demo bench pretrain lock clean
+.PHONY: help setup check format test demo bench bench-quick pretrain lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with everything in it; instant when nothing has changed
 
@@ -51,8 +51,11 @@ test: setup ## every test, the slow ones too (the fast tier alone: .venv/bin/pyt
 demo: setup ## two takedown requests, from filing to certificate
 	$(BIN)/python -m pipelines.demo
 
-bench: setup ## compare unlearning methods
-	$(BIN)/zenml pipeline run pipelines.benchmark_pipeline.benchmark_pipeline
+bench: setup ## compare all unlearning methods (about three hours; goes on where it was stopped)
+	$(BIN)/zenml pipeline run pipelines.benchmark_pipeline.benchmark_pipeline -c configs/benchmark.yaml
+
+bench-quick: setup ## compare a few of them (ten minutes)
+	$(BIN)/zenml pipeline run pipelines.benchmark_pipeline.benchmark_pipeline -c configs/benchmark-quick.yaml
 
 pretrain: setup ## make the zoo's weights again from the icon sets (hours)
 	$(BIN)/zenml pipeline run pipelines.pretrain_pipeline.pretrain_pipeline

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ class Datasets:
 def draw_grid(
     model: StableDiffusion, grid: PromptGrid, side: Side, per_stratum: int, seed: int, drawing: DrawingSettings
 ) -> PictureSet:
-    """Draw ``per_stratum`` pictures for every stratum of the grid; it depends on no target, so every takedown shares it."""
+    """Draw ``per_stratum`` pictures for every stratum of the grid; it depends on no target, shared by all takedowns."""
     prompts = grid.sample(side, per_stratum, seed)
     return draw_with_own_seeds(model, prompts, f"{seed}/{side}", drawing, f"Drawing {side} grid")
 
@@ -75,8 +75,9 @@ def diversify(
     """Build the forget and retain sets of one run.
 
     The forget set holds, for each target, the pool's pictures of it, freshly drawn ones up to ``forget_size``, and the
-    request's own reference pictures. The retain set holds the pool without any target, plus, for ``paired_size`` of
-    each target's prompts, the same sentence with a near neighbour in the target's place.
+    request's own reference pictures; each prompt has its paired sentence, which asks for no target. The retain set
+    holds the pool without any target, plus, for ``paired_size`` of each target's prompts, the same sentence with a near
+    neighbour in the target's place.
 
     Args:
         model: the base model.
@@ -92,9 +93,14 @@ def diversify(
     forget: list[PictureSet] = []
     retain = [pool.where(lambda prompt: not any(target.matches(prompt) for target in targets))]
     facts = []
-    for target in targets:
+    nearest = [neighbouring_levels(target, targets, grid, panel)[: settings.neighbours] for target in targets]
+    spared = Spared(targets, nearest, grid, random.Random(f"{settings.seed}/anchors"))
+    for target, neighbours in zip(targets, nearest, strict=True):
         known = pool.where(target.matches)
+        known = replace(known, prompts=tuple(spared.paired(prompt, prompt) for prompt in known.prompts))
         wanted = forget_prompts(target, grid, "train", settings.forget_size, settings.seed + 1)
+        pairs = [pair_without_target(prompt, target, grid, neighbours, rng) for prompt in wanted]
+        wanted = [spared.paired(prompt, pair) for prompt, pair in zip(wanted, pairs, strict=True)]
         drawn = (
             draw_with_own_seeds(
                 model,
@@ -109,22 +115,37 @@ def diversify(
         forget += [each for each in (known, drawn) if each is not None and len(each)]
         if (pictures := references.get(target.request_id)) is not None:
             forget.append(_captioned(pictures, wanted))
-        neighbours = neighbouring_levels(target, targets, grid, panel)[: settings.neighbours]
-        pairs = [pair_without_target(prompt, target, grid, neighbours, rng) for prompt in wanted]
         pairs = [pair for pair in pairs if not any(other.matches(pair) for other in targets)][: settings.paired_size]
         salt = f"{settings.seed}/paired/{target.name}"
         if pairs:
             retain.append(draw_with_own_seeds(model, pairs, salt, drawing, f"Drawing retain pairs: {target.name}"))
         facts.append({"set": f"neighbours of {target.name}", "value": ", ".join(neighbours)})
     sets = {"forget": concatenate(forget), "retain": concatenate(retain)}
-    for name, pictures in sets.items():
-        features = panel.clip.picture_features(pictures.pictures)
+    for name, made in sets.items():
+        features = panel.clip.picture_features(made.pictures)
         facts += [
-            {"set": f"{name}: pictures", "value": str(len(pictures))},
+            {"set": f"{name}: pictures", "value": str(len(made))},
             {"set": f"{name}: mean pairwise CLIP distance", "value": f"{mean_pairwise_distance(features):.4f}"},
             {"set": f"{name}: Vendi score", "value": f"{vendi_score(features):.2f}"},
         ]
     return Datasets(forget=sets["forget"], retain=sets["retain"], facts=pd.DataFrame(facts))
+
+
+@dataclass(frozen=True)
+class Spared:
+    """What forget prompts could have asked for instead: the targets, each with its neighbours."""
+
+    targets: Sequence[Target]
+    neighbours: Sequence[Sequence[str]]
+    grid: PromptGrid
+    rng: random.Random
+
+    def paired(self, prompt: Prompt, pair: Prompt) -> Prompt:
+        """The prompt with the text of ``pair`` beside it, in which every target has given way to a neighbour."""
+        for target, neighbours in zip(self.targets, self.neighbours, strict=True):
+            if target.matches(pair):
+                pair = pair_without_target(pair, target, self.grid, neighbours, self.rng)
+        return prompt.model_copy(update={"paired": pair.text})
 
 
 def neighbouring_levels(target: Target, targets: Sequence[Target], grid: PromptGrid, panel: Panel) -> list[str]:

@@ -1,5 +1,7 @@
 """Forget and retain sets, drawn by a tiny model and judged by judges that look at the pixels."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,23 @@ def test_the_forget_set_asks_for_a_target_and_for_each_often_enough(datasets):
         assert len(asked) >= SMALL.forget_size
         other = "style" if target.factor == "subject" else "subject"
         assert {prompt.factors[other] for prompt in asked.prompts} == set(GRID.factors[other])
+
+
+def test_every_forget_prompt_has_its_sentence_without_any_target(datasets):
+    told = {wording for target in (CAT, BLOB) for wording in told_by(target)}
+    for prompt in datasets.forget.prompts:
+        said = " ".join(prompt.paired.split())
+        assert said and said != prompt.text
+        assert not any(re.search(rf"\b{re.escape(wording)}\b", said) for wording in told)
+        kept = [word for name, word in prompt.words.items() if prompt.factors[name] not in ("cat", "blob")]
+        assert all(word in said for word in kept)
+    assert all(prompt.paired == "" for prompt in datasets.retain.prompts)
+    pairs = {prompt.text for prompt in datasets.retain.prompts}
+    assert len([prompt for prompt in datasets.forget.prompts if prompt.paired in pairs]) >= SMALL.paired_size
+
+
+def told_by(target: Target) -> list[str]:
+    return [wording for name in target.levels for wording in GRID.factors[target.factor][name].train or [name]]
 
 
 def test_the_retain_set_never_asks_for_a_target(datasets):

@@ -40,6 +40,7 @@ class Prompt(BaseModel):
     side: Side
     template: int = Field(description="index of the template within its side")
     words: dict[str, str] = Field(default_factory=dict, description="the wording of each factor in the text")
+    paired: str = Field(default="", description="the same sentence without the target; empty where there is none")
 
     @property
     def stratum(self) -> str:

@@ -90,8 +90,13 @@ def loss_curves(trace: pd.DataFrame) -> Markup:
         )
 
 
-def cosine_curve(trace: pd.DataFrame) -> Markup:
-    """Cosine between forget and retain gradient over training steps; below zero the two are in conflict."""
+def cosine_curve(trace: pd.DataFrame) -> Markup | None:
+    """Cosine between forget and retain gradient over training steps; below zero the two are in conflict.
+
+    None if there is none: the method did not combine two gradients.
+    """
+    if trace["cosine"].isna().all():
+        return None
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": "cosine"}):
         figure = Figure(figsize=(WIDTH, 2.3), layout="constrained")
         axes = figure.add_subplot()

@@ -70,7 +70,7 @@ def _training(trace: pd.DataFrame) -> dict[str, Any] | None:
     """Plots and counts of the training trace; None if there was no step."""
     if trace.empty:
         return None
-    neither_rose = (trace["change_forget"].astype(float) <= 0) & (trace["change_retain"].astype(float) <= 0)
+    changes = trace[["change_forget", "change_retain"]].astype(float).dropna()
     return {
         "plots": [
             (
@@ -86,7 +86,7 @@ def _training(trace: pd.DataFrame) -> dict[str, Any] | None:
         "steps": len(trace),
         "seconds": float(trace["seconds"].astype(float).sum()),
         "conflict": float(trace["conflict"].astype(float).mean()),
-        "neither_rose": float(neither_rose.mean()),
+        "neither_rose": float((changes <= 0).all(axis=1).mean()) if len(changes) else None,
     }
 
 

@@ -6,12 +6,13 @@ exactly as it would have.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from expunge.errors import ExpungeError
 from expunge.unlearning.objectives import noise_prediction_error
 
 
@@ -46,12 +47,17 @@ class LatentSet:
         prompt_indices: which embedding belongs to each picture, int64 ``(n,)``.
         embeddings: one for each distinct prompt, ``(m, tokens, d)``.
         strata: what the set is balanced over, n names.
+        anchor_indices: which embedding is that of the same sentence without the target, int64 ``(n,)``; None
+            where no such sentences are known.
+        empty: embedding of the empty prompt, ``(tokens, d)``; None where it is not known.
     """
 
     latents: Tensor
     prompt_indices: Tensor
     embeddings: Tensor
     strata: list[str]
+    anchor_indices: Tensor | None = None
+    empty: Tensor | None = None
 
     def __post_init__(self) -> None:
         count = len(self.latents)
@@ -65,17 +71,30 @@ class LatentSet:
                 f"latents are {tuple(self.latents.shape)} and embeddings {tuple(self.embeddings.shape)}: "
                 "must be (n, c, h, w) and (m, tokens, d)"
             )
-        low, high = int(self.prompt_indices.min()), int(self.prompt_indices.max())
-        if low < 0 or high >= len(self.embeddings):
-            raise ValueError(f"prompt indices run from {low} to {high}: must be 0–{len(self.embeddings) - 1}")
+        for name, indices in (("prompt", self.prompt_indices), ("anchor", self.anchor_indices)):
+            if indices is None:
+                continue
+            if len(indices) != count:
+                raise ValueError(f"{count} latents and {len(indices)} {name} indices: must be equally many")
+            low, high = int(indices.min()), int(indices.max())
+            if low < 0 or high >= len(self.embeddings):
+                raise ValueError(f"{name} indices run from {low} to {high}: must be 0–{len(self.embeddings) - 1}")
+        if self.empty is not None and self.empty.shape != self.embeddings.shape[1:]:
+            raise ValueError(
+                f"the empty prompt's embedding is {tuple(self.empty.shape)}: "
+                f"must be {tuple(self.embeddings.shape[1:])}, as the others are"
+            )
 
     def __len__(self) -> int:
         return len(self.latents)
 
     def digest(self) -> str:
-        """SHA-256 over latents, embeddings, their indices and the strata."""
+        """SHA-256 over latents, embeddings, their indices, the empty prompt's embedding and the strata."""
         digest = hashlib.sha256("\n".join(self.strata).encode())
-        for tensor in (self.latents, self.prompt_indices, self.embeddings):
+        for tensor in (self.latents, self.prompt_indices, self.embeddings, self.anchor_indices, self.empty):
+            if tensor is None:
+                digest.update(b"none")
+                continue
             digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -91,6 +110,8 @@ class Batch:
         timesteps: int64 ``(b,)``.
         embeddings: ``(b, tokens, d)``.
         indices: which members of the set these are, int64 ``(b,)``.
+        anchors: embeddings of the same sentences without the target, ``(b, tokens, d)``; None if not known.
+        empty: embedding of the empty prompt, ``(tokens, d)``; None if not known.
     """
 
     latents: Tensor
@@ -98,6 +119,8 @@ class Batch:
     timesteps: Tensor
     embeddings: Tensor
     indices: Tensor
+    anchors: Tensor | None = None
+    empty: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -110,7 +133,46 @@ class Batch:
             self.timesteps.to(device),
             self.embeddings.to(device, dtype),
             self.indices,
+            None if self.anchors is None else self.anchors.to(device, dtype),
+            None if self.empty is None else self.empty.to(device, dtype),
         )
+
+    def under_anchors(self) -> "Batch":
+        """The same pictures and noise under the same sentences without the target.
+
+        Raises:
+            ExpungeError: they are not known.
+        """
+        return replace(self, embeddings=present(self.anchors, ANCHORS_MISSING))
+
+    def under_empty_prompt(self) -> "Batch":
+        """The same pictures and noise under the empty prompt.
+
+        Raises:
+            ExpungeError: its embedding is not known.
+        """
+        return replace(self, embeddings=present(self.empty, EMPTY_MISSING).expand_as(self.embeddings))
+
+
+ANCHORS_MISSING = (
+    "forget set: has no paired sentences without the target, which this method needs; make the set with "
+    "diversify_datasets, give every prompt its 'paired' sentence, or choose another method"
+)
+EMPTY_MISSING = (
+    "latents: the set has no embedding of the empty prompt, which is needed here; make the set with "
+    "expunge.unlearning.encoding.encode, or give it 'empty'"
+)
+
+
+def present(tensor: Tensor | None, missing: str) -> Tensor:
+    """The tensor.
+
+    Raises:
+        ExpungeError: it is None; the message is ``missing``.
+    """
+    if tensor is None:
+        raise ExpungeError(missing)
+    return tensor
 
 
 def stratified_timesteps(count: int, timesteps: int, generator: torch.Generator) -> Tensor:
@@ -123,15 +185,34 @@ def stratified_timesteps(count: int, timesteps: int, generator: torch.Generator)
     return drawn[torch.randperm(count, generator=generator)]
 
 
-def draw_batch(data: LatentSet, indices: Tensor, timesteps: int, generator: torch.Generator) -> Batch:
-    """The members at ``indices`` with fresh noise and stratified timesteps from a CPU generator."""
+def draw_batch(
+    data: LatentSet, indices: Tensor, timesteps: int, generator: torch.Generator, empty_share: float = 0.0
+) -> Batch:
+    """The members at ``indices`` with fresh noise and stratified timesteps from a CPU generator.
+
+    Args:
+        data: the set.
+        indices: int64 ``(b,)``.
+        timesteps: of the scheduler's training range.
+        generator: on the CPU.
+        empty_share: share of the batch, 0–1, that stands under the empty prompt, as in training for classifier-free
+            guidance (Ho & Salimans 2022, arXiv 2207.12598).
+
+    Raises:
+        ExpungeError: a share is wanted and the empty prompt's embedding is not known.
+    """
     latents = data.latents[indices]
+    embeddings = data.embeddings[data.prompt_indices[indices]]
+    if empties := round(empty_share * len(indices)):
+        embeddings[:empties] = present(data.empty, EMPTY_MISSING)
     return Batch(
         latents=latents,
         noise=torch.randn(latents.shape, generator=generator, dtype=latents.dtype),
         timesteps=stratified_timesteps(len(indices), timesteps, generator),
-        embeddings=data.embeddings[data.prompt_indices[indices]],
+        embeddings=embeddings,
         indices=indices,
+        anchors=None if data.anchor_indices is None else data.embeddings[data.anchor_indices[indices]],
+        empty=data.empty,
     )
 
 

@@ -3,7 +3,7 @@
 Source: Ko et al., NeurIPS 2024, arXiv 2412.07808. Notation as in `expunge.unlearning.gradients`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -18,13 +18,16 @@ from expunge.unlearning.gradients import (
 )
 from expunge.unlearning.optimiser import StepReport
 
+Rule = Callable[[float, float, float], Coefficients]  # from <g_f,g_f>, <g_f,g_r>, <g_r,g_r>
+
 
 class EuclideanAdam:
     """The published rule: combine two gradients in the Euclidean product, then step with
     ``torch.optim.Adam``.
 
     The reported changes are those of the step that Adam then takes, −<g,P⁻¹ m̂>: they can be positive,
-    because the product in which the gradients were restricted is not the metric of the step.
+    because the product in which the gradients were restricted is not the metric of the step. An objective
+    without any gradient was not looked at: its change, and the cosine, are None.
 
     Args:
         parameters: what is trained, by name.
@@ -44,9 +47,15 @@ class EuclideanAdam:
         self.names, self.parameters = list(parameters), list(parameters.values())
         self.adam = torch.optim.Adam(self.parameters, lr=learning_rate, betas=betas, eps=epsilon, foreach=True)
 
+    @property
+    def taken(self) -> int:
+        """Steps taken so far."""
+        state = self.adam.state[self.parameters[0]]
+        return int(state["step"].item()) if state else 0
+
     @torch.no_grad()
     def step(
-        self, forget: Gradients, retain: Gradients, retain_weight: float, fixed: Coefficients | None = None
+        self, forget: Gradients, retain: Gradients, retain_weight: float, fixed: Coefficients | Rule | None = None
     ) -> StepReport:
         """One Adam step along d.
 
@@ -54,14 +63,14 @@ class EuclideanAdam:
             forget: g_f; left as they are.
             retain: g_r; left as they are.
             retain_weight: λ, for the restricted gradient.
-            fixed: c_f and c_r to use instead of the restricted gradient's, as unrestricted methods do.
+            fixed: c_f and c_r to use instead of the restricted gradient's, or what gives them.
 
         Raises:
             NonFiniteGradientError: a product of the gradients is NaN or infinite. Nothing has been changed.
         """
         ff, fr, rr = dot_products(forget, retain)
         restricted = coefficients(ff, fr, rr, retain_weight)
-        chosen = restricted if fixed is None else fixed
+        chosen = restricted if fixed is None else (fixed(ff, fr, rr) if callable(fixed) else fixed)
         empty = [torch.empty_like(p) for p in self.parameters]
         for parameter, d in zip(self.parameters, combine(forget, retain, chosen, out=empty), strict=True):
             parameter.grad = d
@@ -69,11 +78,11 @@ class EuclideanAdam:
         for parameter in self.parameters:
             parameter.grad = None
         change_forget, change_retain = self._changes(forget, retain)
-        cosine = cosine_of(ff, fr, rr)
+        cosine = None if change_forget is None or change_retain is None else cosine_of(ff, fr, rr)
         return StepReport(ff, fr, rr, cosine, chosen, change_forget, change_retain, restricted.conflict)
 
-    def _changes(self, forget: Gradients, retain: Gradients) -> tuple[float, float]:
-        """−<g_f,u> and −<g_r,u> for Adam's step −η u."""
+    def _changes(self, forget: Gradients, retain: Gradients) -> tuple[float | None, float | None]:
+        """−<g_f,u> and −<g_r,u> for Adam's step −η u; None where there is no gradient at all."""
         change_forget = change_retain = 0.0
         group = self.adam.param_groups[0]
         for parameter, f, r in zip(self.parameters, forget, retain, strict=True):
@@ -86,7 +95,10 @@ class EuclideanAdam:
                     change = dot_products([gradient], [step])[1]
                     change_forget -= change if is_forget else 0.0
                     change_retain -= 0.0 if is_forget else change
-        return change_forget, change_retain
+        return (
+            None if all(g is None for g in forget) else change_forget,
+            None if all(g is None for g in retain) else change_retain,
+        )
 
     def state_dict(self) -> dict[str, Tensor]:
         """Adam's state as ``kind/name``, flat, for safetensors; empty before the first step."""

@@ -110,6 +110,8 @@ class _Run:
             settings.retain_weight,
             settings.forget_threshold,
             settings.alignment,
+            forget,
+            retain,
         )
         self.method: Method = get_method(settings.method)()
         self.method.setup(self.problem, cache, settings.method_settings())
@@ -192,7 +194,13 @@ class _Run:
             generator_of(seed, FORGET_NOISE, index),
         )
         retain = [
-            draw_batch(self.retain, self.retain_order.batch(i), self.timesteps, generator_of(seed, RETAIN_NOISE, i))
+            draw_batch(
+                self.retain,
+                self.retain_order.batch(i),
+                self.timesteps,
+                generator_of(seed, RETAIN_NOISE, i),
+                self.settings.empty_share,
+            )
             for i in range(index * count, (index + 1) * count)
         ]
         return self.method.step(forget, retain)
@@ -248,7 +256,7 @@ def _seed(*numbers: int) -> int:
 def _described(row: TraceRow) -> str:
     parts = [
         f"{name} {value:.4f}"
-        for name, value in (("forget", row.forget_loss), ("retain", row.retain_loss))
+        for name, value in (("forget", row.forget_loss), ("retain", row.retain_loss), ("cosine", row.cosine))
         if value is not None
     ]
-    return " ".join(["unlearning", *parts, f"cosine {row.cosine:+.2f}"])
+    return " ".join(["unlearning", *parts])

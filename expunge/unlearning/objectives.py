@@ -43,3 +43,17 @@ def alignment_loss(prediction: Tensor, original: Tensor) -> Tensor:
     Its gradient at θ₀ is zero too: it says nothing before the model has moved.
     """
     return noise_prediction_error(prediction, original).mean()
+
+
+def negative_guidance(conditioned: Tensor, baseline: Tensor, guidance: float) -> Tensor:
+    """baseline − η (conditioned − baseline): away from what the prompt adds, all ``(b, c, h, w)``.
+
+    Source: Gandikota et al., ICCV 2023, arXiv 2303.07345, the target of ESD, for predictions of the noise. The
+    coefficients sum to one and all predictions are of the same noisy latents, so the same holds for velocities.
+
+    Args:
+        conditioned: prediction under the target's prompt.
+        baseline: prediction under the empty prompt, or another one without the target.
+        guidance: η ≥ 0; 0 gives the baseline.
+    """
+    return baseline - guidance * (conditioned - baseline)

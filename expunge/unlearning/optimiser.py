@@ -34,9 +34,10 @@ class StepReport:
         ff: <a_f,a_f> of what was combined: gradients, or first moments where there is momentum.
         fr: <a_f,a_r>.
         rr: <a_r,a_r>.
-        cosine: between a_f and a_r in the same product, −1 to 1.
+        cosine: between a_f and a_r in the same product, −1 to 1; None if the method has only one of them.
         coefficients: c_f and c_r; with scope ``tensor`` their means over the parameters.
-        change_forget: change of the forget loss to first order per unit learning rate.
+        change_forget: change of the forget loss to first order per unit learning rate; None if the method does
+            not know that loss's gradient.
         change_retain: the same for the retain loss.
         conflict: whether the two were opposed (with scope ``tensor``: anywhere).
     """
@@ -44,10 +45,10 @@ class StepReport:
     ff: float
     fr: float
     rr: float
-    cosine: float
+    cosine: float | None
     coefficients: Coefficients
-    change_forget: float
-    change_retain: float
+    change_forget: float | None
+    change_retain: float | None
     conflict: bool
 
 

@@ -1,14 +1,14 @@
 """The two objectives on a denoiser: their losses and gradients, one set of tensors each."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from expunge.unlearning.data import Batch, NoiseScheduler, denoising_error, predict
+from expunge.unlearning.data import Batch, LatentSet, NoiseScheduler, denoising_error, predict
 from expunge.unlearning.objectives import (
     alignment_loss,
     noise_prediction_error,
@@ -43,8 +43,10 @@ class Problem:
         forget_threshold: τ of the truncated forget loss, squared noise units.
         alignment: retain loss against the ``data``, the ``original`` model's prediction, or the mean of
             ``both``.
+        forget_set: what the forget batches are drawn from, for methods that want to see it whole.
+        retain_set: the same of the retain batches.
         parameters: what is trained, by name.
-        original: frozen copy of the denoiser at θ₀; only where the alignment needs one.
+        original: frozen copy of the denoiser at θ₀; only where the alignment or a method needs one.
     """
 
     unet: nn.Module
@@ -53,57 +55,82 @@ class Problem:
     retain_weight: float
     forget_threshold: float
     alignment: Alignment = "data"
+    forget_set: LatentSet | None = None
+    retain_set: LatentSet | None = None
     parameters: dict[str, nn.Parameter] = field(init=False)
     original: nn.Module | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.parameters = trained_parameters(self.unet)
         if self.alignment != "data":
+            self.original_denoiser()
+
+    def original_denoiser(self) -> nn.Module:
+        """The frozen copy at θ₀, made now if there is none: a method asks for it before its first step."""
+        if self.original is None:
             self.original = copy.deepcopy(self.unet).requires_grad_(False).eval()
+        return self.original
+
+    @property
+    def retain_passes(self) -> float:
+        """What a retain batch costs: 1, and a third where the original predicts it too."""
+        return 1.0 if self.alignment == "data" else 1 + 1 / 3
 
     def forget_loss(self, batch: Batch) -> Tensor:
         """Truncated forget loss, a scalar."""
         return truncated_forget_loss(
-            denoising_error(self.unet, self.scheduler, self._placed(batch)), self.forget_threshold
+            denoising_error(self.unet, self.scheduler, self.placed(batch)), self.forget_threshold
         )
 
     def retain_loss(self, batch: Batch) -> Tensor:
         """Retain loss as the alignment says, a scalar."""
-        batch = self._placed(batch)
+        batch = self.placed(batch)
         prediction, target = predict(self.unet, self.scheduler, batch)
         data_loss = retain_loss(noise_prediction_error(prediction, target))
-        if self.original is None:
+        if self.alignment == "data":
             return data_loss
         with torch.no_grad():
-            original, _ = predict(self.original, self.scheduler, batch)
+            original, _ = predict(self.original_denoiser(), self.scheduler, batch)
         distance = alignment_loss(prediction, original)
         return distance if self.alignment == "original" else (data_loss + distance) / 2
 
     def forget_gradient(self, batches: Iterable[Batch]) -> tuple[float, list[Tensor | None]]:
         """Mean forget loss over the batches, weighted by their sizes, and its gradient."""
-        return self._gradient(self.forget_loss, batches)
+        return self.gradient(self.forget_loss, batches)
 
     def retain_gradient(self, batches: Iterable[Batch]) -> tuple[float, list[Tensor | None]]:
         """Mean retain loss over the batches, weighted by their sizes, and its gradient."""
-        return self._gradient(self.retain_loss, batches)
+        return self.gradient(self.retain_loss, batches)
 
     def no_gradient(self) -> list[Tensor | None]:
         """An absent objective: zero everywhere."""
         return [None] * len(self.parameters)
 
-    def _gradient(
-        self, loss_of: Callable[[Batch], Tensor], batches: Iterable[Batch]
+    def gradient(
+        self,
+        loss_of: Callable[[Batch], Tensor],
+        batches: Iterable[Batch],
+        parameters: Mapping[str, nn.Parameter] | None = None,
     ) -> tuple[float, list[Tensor | None]]:
+        """Mean of a loss over the batches, weighted by their sizes, and its gradient.
+
+        Args:
+            loss_of: a scalar for each batch.
+            batches: at least one.
+            parameters: by which the gradient is taken; None for all that are trained.
+        """
+        wanted = list((self.parameters if parameters is None else parameters).values())
         batches = list(batches)
         total_size, total_loss = sum(map(len, batches)), 0.0
-        total: list[Tensor | None] = self.no_gradient()
+        total: list[Tensor | None] = [None] * len(wanted)
         for batch in batches:
             loss = loss_of(batch) * (len(batch) / total_size)
-            gradients = torch.autograd.grad(loss, list(self.parameters.values()), allow_unused=True)
+            gradients = torch.autograd.grad(loss, wanted, allow_unused=True)
             total_loss += loss.item()
             total = [g if t is None else (t if g is None else t.add_(g)) for t, g in zip(total, gradients, strict=True)]
         return total_loss, total
 
-    def _placed(self, batch: Batch) -> Batch:
+    def placed(self, batch: Batch) -> Batch:
+        """The batch where the parameters are and in their dtype."""
         first = next(iter(self.parameters.values()))
         return batch.to(first.device, first.dtype)

@@ -22,6 +22,7 @@ class UnlearnSettings(Settings):
         forget_threshold: τ, squared noise units: an element whose error has reached it is forgotten enough.
         forget_batch_size: pictures of the forget set a step.
         retain_batch_size: pictures of the retain set a retain batch.
+        empty_share: share of each retain batch under the empty prompt: guidance draws from it for every picture.
         seed: of batches, noise and timesteps.
         alignment: retain loss against the ``data``, the ``original`` model's prediction, or ``both``.
         probe_every: the probe is measured at each such step.
@@ -39,6 +40,7 @@ class UnlearnSettings(Settings):
     forget_threshold: float = Field(default=1.0, gt=0, le=1e6)
     forget_batch_size: int = Field(default=16, ge=1, le=4096)
     retain_batch_size: int = Field(default=16, ge=1, le=4096)
+    empty_share: float = Field(default=0.125, ge=0, le=1)
     seed: int = Field(default=0, ge=0)
     alignment: Alignment = "data"
     probe_every: int = Field(default=1, ge=1)

@@ -13,13 +13,14 @@ class TraceRow(BaseModel):
         step: 1, 2, …
         forget_loss: truncated forget loss; None if the method does not look at it.
         retain_loss: retain loss as the alignment says; None likewise.
-        cosine: between what was combined, −1 to 1, in the product of the method.
+        cosine: between what was combined, −1 to 1, in the product of the method; None if it combines nothing.
         forget_coefficient: coefficient of the forget gradient.
         retain_coefficient: coefficient of the retain gradient.
         conflict: whether the gradients were opposed.
-        change_forget: first-order change of the forget loss per unit learning rate.
+        change_forget: first-order change of the forget loss per unit learning rate; None if the method does
+            not know that loss's gradient.
         change_retain: the same of the retain loss.
-        passes: batches that went forward and backward.
+        passes: batches that went forward and backward; one that only went forward counts a third.
         seconds: of this step, with its probe, without the check.
         step_share: how much of the step the safeguard kept, 0–1.
         probe_forget: forget loss on the probe after the step; None where it was not measured.
@@ -31,13 +32,13 @@ class TraceRow(BaseModel):
     step: int
     forget_loss: float | None
     retain_loss: float | None
-    cosine: float
+    cosine: float | None
     forget_coefficient: float
     retain_coefficient: float
     conflict: bool
-    change_forget: float
-    change_retain: float
-    passes: int
+    change_forget: float | None
+    change_retain: float | None
+    passes: float
     seconds: float
     step_share: float = 1.0
     probe_forget: float | None = None

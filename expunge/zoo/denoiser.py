@@ -149,5 +149,5 @@ def train_denoiser(
         average.update_parameters(both)
         if progress:
             progress(step, loss.item())
-    trained = average.module.eval().requires_grad_(False)
+    trained = dict(average.module.eval().requires_grad_(False).named_children())
     return trained["unet"], trained["text"]

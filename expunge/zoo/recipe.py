@@ -110,7 +110,7 @@ def pretrain_model(settings: RecipeSettings) -> StableDiffusion:
     return assemble(vae, unet, text_encoder, tokenizer)
 
 
-def assemble(vae, unet, text_encoder, tokenizer: CLIPTokenizer) -> StableDiffusion:  # type: ignore[no-untyped-def]
+def assemble(vae, unet, text_encoder, tokenizer: CLIPTokenizer) -> StableDiffusion:
     """Put the parts together into a stock pipeline."""
     pipeline = StableDiffusionPipeline(
         vae=vae,
@@ -163,7 +163,8 @@ def score(model: StableDiffusion, judges: ZooJudges, drawing: DrawingSettings) -
     Returns:
         The scores, and the train-level pictures.
     """
-    grid, panel, sides = zoo_grid(), judges.panel(), ("train", "held_out")
+    grid, panel = zoo_grid(), judges.panel()
+    sides: tuple[Side, ...] = ("train", "held_out")
     drawn = {side: draw_grid(model, grid, side, 3, 0, drawing) for side in sides}
     found: dict[str, dict[Side, float]] = {"subject": {}, "style": {}, "clip": {}}
     for side, pictures in drawn.items():

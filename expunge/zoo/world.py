@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from expunge.prompts.grid import Level, PromptGrid
+from expunge.prompts.grid import Level, PromptGrid, Side
 
 
 class Style(BaseModel):
@@ -35,7 +35,7 @@ class Background(BaseModel):
     model_config = ConfigDict(extra="forbid")
     rgb: tuple[int, int, int]
     words: str
-    level: str
+    level: Side
 
 
 class World(BaseModel):
@@ -45,7 +45,7 @@ class World(BaseModel):
     styles: dict[str, Style]
     subjects: dict[str, Subject]
     backgrounds: dict[str, Background]
-    templates: dict[str, list[str]]
+    templates: dict[Side, list[str]]
 
     def caption(self, subject: str, style: str, background: str, rng: random.Random) -> str:
         """A random caption over all wordings, train and held-out, as pretraining uses them."""
@@ -61,8 +61,9 @@ class World(BaseModel):
     def vocabulary(self) -> list[str]:
         """Every word that a caption can hold, sorted."""
         texts = [t.format(subject="", style="", background="") for level in self.templates.values() for t in level]
-        for named in (*self.subjects.values(), *self.styles.values()):
-            texts += named.train + named.held_out
+        named: list[Subject | Style] = [*self.subjects.values(), *self.styles.values()]
+        for each in named:
+            texts += each.train + each.held_out
         texts += [background.words for background in self.backgrounds.values()]
         texts += list(self.subjects) + list(self.styles)
         return sorted({word for text in texts for word in text.split()})
@@ -83,7 +84,8 @@ def zoo_grid() -> PromptGrid:
     }
     styles = {name: Level(train=style.train, held_out=style.held_out) for name, style in world.styles.items()}
     backgrounds = {
-        name: Level(**{background.level: [background.words]}) for name, background in world.backgrounds.items()
+        name: Level.model_validate({background.level: [background.words]})
+        for name, background in world.backgrounds.items()
     }
     return PromptGrid(
         templates=world.templates, factors={"subject": subjects, "style": styles, "background": backgrounds}

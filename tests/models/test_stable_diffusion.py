@@ -134,6 +134,7 @@ def test_digest_changes_with_the_noise_schedule(tiny_folder):
 def test_what_is_saved_loads_as_the_same_model_here_and_in_stock_diffusers(tiny_folder, tmp_path, drawn):
     model = fresh(tiny_folder)
     model.save(tmp_path / "saved")
+    assert not any("_name_or_path" in path.read_text() for path in (tmp_path / "saved").rglob("*.json"))
     assert fresh(tmp_path / "saved").digest() == model.digest() == fresh(tiny_folder).digest()
     suffixes = {path.suffix for path in (tmp_path / "saved").rglob("*") if path.is_file()}
     assert suffixes <= {".json", ".txt", ".safetensors"}

@@ -211,6 +211,13 @@ def test_hidden_target_pictures_are_not_in_the_page(make_facts, report_html):
     assert "These pictures are left out of this page." in html and 'class="reveal"' not in html
 
 
+def test_a_method_that_compares_no_gradients_is_said_not_to_have_measured_them(make_facts):
+    trace = make_facts().trace.assign(cosine=None, change_forget=None, change_retain=None, forget_loss=None)
+    page = render_report(make_facts(trace=trace))
+    assert "Neither loss raised, to first order</dt><dd>not measured</dd>" in page
+    assert "cosine of forget and retain gradient" not in page and "forget loss not measured" in page
+
+
 @pytest.mark.parametrize(("side", "seeds"), [(64, 3), (512, 1)])
 def test_a_page_stays_below_three_megabytes(side, seeds, make_facts, parts):
     before, after = parts["pictures"](side, seeds)

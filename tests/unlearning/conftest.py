@@ -39,13 +39,20 @@ def make_unet(seed: int = 0) -> UNet2DConditionModel:
 
 
 def make_set(size: int, seed: int, strata: tuple[str, ...]) -> LatentSet:
-    """Random latents and one random prompt embedding a stratum; members take the strata in turn."""
+    """Random latents; one random prompt and anchor embedding a stratum; members take the strata in turn."""
     generator = torch.Generator().manual_seed(seed)
+    latents = torch.randn(size, 4, 8, 8, generator=generator, dtype=torch.float64)
+    count = len(strata)
+    prompts, anchors = (
+        torch.randn(count, 3, EMBEDDING, generator=generator, dtype=torch.float64) for _ in ("prompts", "anchors")
+    )
     return LatentSet(
-        latents=torch.randn(size, 4, 8, 8, generator=generator, dtype=torch.float64),
-        prompt_indices=torch.arange(size) % len(strata),
-        embeddings=torch.randn(len(strata), 3, EMBEDDING, generator=generator, dtype=torch.float64),
-        strata=[strata[i % len(strata)] for i in range(size)],
+        latents=latents,
+        prompt_indices=torch.arange(size) % count,
+        embeddings=torch.cat([prompts, anchors]),
+        strata=[strata[i % count] for i in range(size)],
+        anchor_indices=count + torch.arange(size) % count,
+        empty=torch.randn(3, EMBEDDING, generator=generator, dtype=torch.float64),
     )
 
 

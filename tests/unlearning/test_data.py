@@ -9,6 +9,7 @@ from diffusers import DDPMScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
+from expunge.errors import ExpungeError
 from expunge.unlearning.data import (
     LatentSet,
     StratifiedSampler,
@@ -87,7 +88,30 @@ def test_digest_tells_sets_apart(retain: LatentSet) -> None:
     other = retain.latents.clone()
     other[0, 0, 0, 0] += 1e-9
     assert retain.digest() != replace(retain, latents=other).digest()
-    assert retain.digest() != replace(retain, strata=["x"] * len(retain)).digest()
+    changes = [
+        {"strata": ["x"] * len(retain)},
+        {"anchor_indices": retain.prompt_indices},
+        {"anchor_indices": None},
+        {"empty": retain.empty + 1},
+        {"empty": None},
+    ]
+    assert len({retain.digest(), *(replace(retain, **change).digest() for change in changes)}) == 1 + len(changes)
+
+
+def test_batch_shows_the_same_pictures_under_their_anchors_and_under_the_empty_prompt(retain: LatentSet) -> None:
+    indices = torch.tensor([4, 0, 11])
+    batch = draw_batch(retain, indices, 100, generator_of(1)).to(torch.device("cpu"), torch.float32)
+    for shown in (batch.under_anchors(), batch.under_empty_prompt()):
+        assert torch.equal(shown.latents, batch.latents) and torch.equal(shown.noise, batch.noise)
+        assert shown.embeddings.shape == batch.embeddings.shape and shown.embeddings.dtype == torch.float32
+    for row, index in enumerate(indices.tolist()):
+        assert torch.equal(batch.under_anchors().embeddings[row], retain.embeddings[3 + index % 3].float())
+        assert torch.equal(batch.under_empty_prompt().embeddings[row], retain.empty.float())
+    bare = draw_batch(replace(retain, anchor_indices=None, empty=None), indices, 100, generator_of(1))
+    with pytest.raises(ExpungeError, match="no paired sentences without the target.*'paired'"):
+        bare.under_anchors()
+    with pytest.raises(ExpungeError, match="no embedding of the empty prompt"):
+        bare.under_empty_prompt()
 
 
 def test_sets_that_do_not_fit_together_are_refused(retain: LatentSet) -> None:
@@ -97,3 +121,9 @@ def test_sets_that_do_not_fit_together_are_refused(retain: LatentSet) -> None:
         replace(retain, embeddings=retain.embeddings[:2])
     with pytest.raises(ValueError, match=r"\(n, c, h, w\)"):
         replace(retain, latents=retain.latents[:, 0])
+    with pytest.raises(ValueError, match="12 latents and 2 anchor indices"):
+        replace(retain, anchor_indices=torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="anchor indices run from 9 to 9: must be 0–5"):
+        replace(retain, anchor_indices=torch.full((12,), 9))
+    with pytest.raises(ValueError, match=r"empty prompt's embedding is \(8,\): must be \(3, 8\)"):
+        replace(retain, empty=retain.empty[0])

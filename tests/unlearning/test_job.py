@@ -101,6 +101,16 @@ def test_encoding_keeps_each_picture_with_its_prompt_and_stratum(tiny_model, dat
         torch.testing.assert_close(encoded.latents[i], latent, rtol=0, atol=1e-4)
 
 
+def test_forget_prompts_are_encoded_with_their_pairs_and_the_empty_prompt(tiny_model, datasets):
+    pictures = datasets.forget
+    encoded = encode(tiny_model, pictures)
+    for i in (0, len(pictures) - 1):
+        pair = tiny_model.encode_texts([pictures.prompts[i].paired])[0]
+        torch.testing.assert_close(encoded.embeddings[encoded.anchor_indices[i]], pair, rtol=0, atol=1e-5)
+    torch.testing.assert_close(encoded.empty, tiny_model.encode_texts([""])[0])
+    assert encode(tiny_model, datasets.retain).anchor_indices is None
+
+
 def test_gradients_are_measured_on_a_copy_and_keyed_by_model_and_data(tiny_model, datasets, cache):
     before = tiny_model.digest()
     settings = GradientSettings(batch_size=8)

@@ -21,12 +21,20 @@ from tests.unlearning.conftest import make_set, make_unet
 
 GOLDEN = Path(__file__).with_name("golden.json")
 METHODS = [
+    "concept_ablation",
+    "erase_diff",
+    "erased_stable_diffusion",
     "gradient_ascent",
     "gradient_difference",
+    "low_rank_erasure",
+    "nash_bargaining",
     "restricted_gradient",
     "restricted_gradient_diversified",
     "retain_finetuning",
+    "saliency_unlearning",
+    "selective_amnesia",
     "stepping_metric",
+    "unified_concept_editing",
 ]
 
 
@@ -34,7 +42,9 @@ def three_steps(method: str) -> tuple[Trace, float]:
     """Trace, and the sum of all parameters afterwards."""
     unet, scheduler = make_unet(), DDPMScheduler(num_train_timesteps=100)
     forget, retain = make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car"))
-    settings = UnlearnSettings(method=method, steps=3, learning_rate=1e-3, forget_batch_size=4, retain_batch_size=5)
+    settings = UnlearnSettings(
+        method=method, steps=3, learning_rate=1e-3, forget_batch_size=4, retain_batch_size=5, empty_share=0
+    )
     cache = cache_gradients(unet, scheduler, forget, retain, model_hash="tiny", seed=0, batch_size=6, progress=False)
     trace = unlearn(unet, scheduler, forget, retain, settings, cache, progress=False)
     return trace, sum(p.detach().sum().item() for p in unet.parameters())
@@ -63,9 +73,10 @@ def test_three_steps_give_the_golden_numbers(method: str) -> None:
 
 def test_methods_look_at_what_they_say() -> None:
     ascent, _ = three_steps("gradient_ascent")
-    assert [(row.retain_loss, row.passes) for row in ascent.rows] == [(None, 1)] * 3
+    assert [(row.retain_loss, row.change_retain, row.passes) for row in ascent.rows] == [(None, None, 1)] * 3
     finetuning, _ = three_steps("retain_finetuning")
-    assert [(row.forget_loss, row.passes) for row in finetuning.rows] == [(None, 1)] * 3
+    assert [(row.forget_loss, row.change_forget, row.passes) for row in finetuning.rows] == [(None, None, 1)] * 3
+    assert [row.cosine for row in (*ascent.rows, *finetuning.rows)] == [None] * 6
     diversified, _ = three_steps("restricted_gradient_diversified")
     assert [row.passes for row in diversified.rows] == [1 + 3] * 3  # 12 pictures in batches of 5
 
@@ -79,21 +90,15 @@ def test_the_engine_keeps_its_guarantee_and_single_objectives_descend() -> None:
 
 
 def test_unknown_method_lists_the_known_ones() -> None:
-    with pytest.raises(ExpungeError, match="'magic' is not known; known are gradient_ascent, "):
+    with pytest.raises(ExpungeError, match="'magic' is not known; known are concept_ablation, "):
         get_method("magic")
-    with pytest.raises(ValidationError, match="known are gradient_ascent"):
+    with pytest.raises(ValidationError, match="known are concept_ablation"):
         UnlearnSettings(method="magic")
 
 
 def test_a_name_can_be_taken_only_once() -> None:
     with pytest.raises(ValueError, match="'stepping_metric' is registered already"):
         register("stepping_metric")(get_method("gradient_ascent"))
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_unknown_options_are_refused_before_any_work(method: str) -> None:
-    with pytest.raises(ValidationError, match="speed"):
-        UnlearnSettings(method=method, method_options={"speed": 11})
 
 
 @pytest.mark.parametrize(
@@ -103,6 +108,13 @@ def test_unknown_options_are_refused_before_any_work(method: str) -> None:
         ("stepping_metric", {"scope": "layer"}),
         ("restricted_gradient", {"beta1": -0.1}),
         ("restricted_gradient_diversified", {"retain_batches": 0}),
+        ("saliency_unlearning", {"saliency_share": 0}),
+        ("erased_stable_diffusion", {"variant": "y"}),
+        ("erase_diff", {"barrier": 0}),
+        ("selective_amnesia", {"elastic_weight": -1}),
+        ("concept_ablation", {"parameters": "some"}),
+        ("low_rank_erasure", {"rank": 0}),
+        ("unified_concept_editing", {"ridge": 0}),
     ],
 )
 def test_options_out_of_range_are_refused(method: str, options: dict) -> None:

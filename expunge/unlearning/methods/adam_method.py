@@ -10,7 +10,7 @@ from torch import Tensor
 
 from expunge.unlearning.cache import GradientCache
 from expunge.unlearning.data import Batch
-from expunge.unlearning.euclidean import EuclideanAdam
+from expunge.unlearning.euclidean import EuclideanAdam, Rule
 from expunge.unlearning.gradients import Coefficients
 from expunge.unlearning.methods.protocol import MethodSettings, MethodStep
 from expunge.unlearning.problem import Problem
@@ -43,8 +43,8 @@ class AdamMethod(ABC):
         )
 
     @abstractmethod
-    def fixed_coefficients(self) -> Coefficients | None:
-        """c_f and c_r, or None for the restricted gradient's."""
+    def fixed_coefficients(self) -> Coefficients | Rule | None:
+        """c_f and c_r, or what gives them from the three dot products, or None for the restricted gradient's."""
 
     def retain_batches(self, batches_to_cover: int) -> int:
         """One, or none for a method that does not look at the retain set."""
@@ -60,7 +60,7 @@ class AdamMethod(ABC):
             problem.retain_gradient(retain) if self.uses_retain else (None, problem.no_gradient())
         )
         report = self.optimiser.step(forget_grad, retain_grad, problem.retain_weight, fixed=self.fixed_coefficients())
-        passes = self.uses_forget + self.uses_retain * len(retain)
+        passes = self.uses_forget + self.uses_retain * problem.retain_passes * len(retain)
         return MethodStep(forget_loss, retain_loss, passes, report)
 
     def state_dict(self) -> dict[str, Tensor]:

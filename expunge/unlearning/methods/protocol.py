@@ -24,13 +24,14 @@ class MethodStep:
     Attributes:
         forget_loss: on this step's forget batch, before the step; None if the method does not look at it.
         retain_loss: on this step's retain batches, likewise.
-        passes: batches that went forward and backward.
+        passes: batches that went forward and backward; one that only went forward, as for the prediction of the
+            frozen original, counts a third.
         report: what the update did.
     """
 
     forget_loss: float | None
     retain_loss: float | None
-    passes: int
+    passes: float
     report: StepReport
 
 

@@ -82,7 +82,7 @@ class SteppingMetric:
         forget_loss, forget_grad = self.problem.forget_gradient([forget])
         retain_loss, retain_grad = self.problem.retain_gradient(retain)
         report = self.optimiser.step(forget_grad, retain_grad)
-        return MethodStep(forget_loss, retain_loss, 1 + len(retain), report)
+        return MethodStep(forget_loss, retain_loss, 1 + self.problem.retain_passes * len(retain), report)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The optimiser's moments."""

@@ -1,0 +1,39 @@
+"""Every unlearning method on the same targets, data, budget and evaluation, in one table."""
+
+from zenml import pipeline
+
+from expunge.benchmark.settings import BenchmarkSettings
+from steps.benchmark_base import benchmark_base
+from steps.benchmark_cells import benchmark_cells
+from steps.benchmark_pictures import benchmark_pictures
+from steps.benchmark_table import benchmark_table
+
+
+@pipeline(dynamic=True, enable_cache=True)
+def benchmark_pipeline(
+    benchmark: BenchmarkSettings,
+    base_model: str = "zoo",
+    prompt_grid: str = "zoo",
+    judges: str = "zoo",
+    folder: str = ".expunge/benchmark",
+) -> None:
+    """Compare methods and write the table to ``folder``. A benchmark that was stopped goes on where it was.
+
+    Args:
+        benchmark: methods, targets, seeds, budgets and sample sizes.
+        base_model: ``zoo``, a diffusers folder, a hub id or an ``s3://`` URL.
+        prompt_grid: ``zoo`` or a YAML file: what the model draws, and in which words.
+        judges: ``zoo`` or an open_clip model.
+        folder: where the table and the result of each cell are kept.
+    """
+    base = benchmark_base(base_model)
+    pool, held_out, train = benchmark_pictures(
+        base,
+        prompt_grid,
+        benchmark.diversification,
+        benchmark.drawing,
+        benchmark.evaluation_drawing,
+        benchmark.evaluation_seed,
+    )
+    results = benchmark_cells(base, pool, held_out, train, prompt_grid, judges, benchmark, folder)
+    benchmark_table(results, folder)

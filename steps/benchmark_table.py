@@ -1,0 +1,24 @@
+"""Put the benchmark's results into one table."""
+
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+from zenml import step
+from zenml.types import HTMLString, MarkdownString
+
+from expunge.benchmark.report import write_table
+from expunge.benchmark.run import BenchmarkResults
+
+
+@step(enable_cache=False)
+def benchmark_table(
+    results: BenchmarkResults, folder: str
+) -> tuple[
+    Annotated[pd.DataFrame, "benchmark_table"],
+    Annotated[MarkdownString, "benchmark_markdown"],
+    Annotated[HTMLString, "benchmark_page"],
+]:
+    """Means with 95 % intervals, differences, plots: as artifacts, and as files in the folder."""
+    table = write_table(results, Path(folder))
+    return table.frame, MarkdownString(table.markdown), HTMLString(table.html)

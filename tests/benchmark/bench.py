@@ -1,0 +1,73 @@
+"""A benchmark too small to tell methods apart, but real in every part."""
+
+from collections.abc import Callable
+
+from expunge.benchmark.cell import Cell, CellResult
+from expunge.benchmark.materials import Bench, draw_pictures
+from expunge.benchmark.run_cell import result_of
+from expunge.benchmark.settings import BenchmarkSettings, MethodEntry, TargetEntry
+from expunge.models.stable_diffusion import StableDiffusion
+from tests.metrics.colour_judges import GRID, colour_panel
+
+CAT, DOG = {"kind": "object", "name": "cat"}, {"kind": "object", "name": "dog"}
+BLOB = {"kind": "style", "name": "blob"}
+SMALL = {
+    "methods": [{"method": "stepping_metric"}, {"method": "gradient_ascent"}],
+    "targets": [DOG],  # what the tiny model draws, so that it does not count as forgotten
+    "seeds": [0],
+    "comparisons": {"equal_forgetting": 6, "equal_budget": 6},
+    "unlearning": {"learning_rate": 1e-3, "forget_batch_size": 4, "retain_batch_size": 4, "stop_at": 1.0},
+    "check": {"pictures": 3, "steps": 1},
+    "check_passes": 2,
+    "diversification": {"pool_per_stratum": 1, "forget_size": 6, "paired_size": 3},
+    "gradients": {"batch_size": 16},
+    "drawing": {"steps": 1, "guidance": 1},
+    "evaluation": {"target_pictures": 4, "retain_pictures": 6, "train_pictures": 5},
+    "evaluation_drawing": {"steps": 1, "guidance": 1},
+}
+
+
+def small(**changed: object) -> BenchmarkSettings:
+    """The settings above with some of them changed."""
+    return BenchmarkSettings.model_validate({**SMALL, **changed})
+
+
+def make_bench(model: StableDiffusion, settings: BenchmarkSettings) -> Bench:
+    """A bench on the colour world."""
+    s = settings
+    pictures = draw_pictures(model, GRID, s.diversification, s.drawing, s.evaluation_drawing, s.evaluation_seed)
+    return Bench(model, *pictures, GRID, colour_panel(), settings)
+
+
+def made_cell(**changed: object) -> Cell:
+    """A cell of the settings above."""
+    settings = small()
+    facts = {
+        "entry": MethodEntry(method="stepping_metric"),
+        "target": TargetEntry.model_validate(DOG),
+        "seed": 0,
+        "comparison": "equal_budget",
+        "passes": 6,
+        "learning_rate": 1e-3,
+        "samples": settings.evaluation,
+    }
+    return Cell.model_validate({**facts, **changed})
+
+
+def result_maker() -> Callable[..., CellResult]:
+    """Makes results with made-up numbers, each of a cell of its own."""
+    made = 0
+
+    def make(method: str, target: str = "cat", seed: int = 0, status: str = "done", **numbers: object) -> CellResult:
+        nonlocal made
+        made += 1
+        cell = made_cell(
+            entry=MethodEntry(method="gradient_ascent", label=method),
+            target=TargetEntry(kind="object", name=target),
+            seed=seed,
+            comparison=numbers.pop("comparison", "equal_budget"),
+            learning_rate=numbers.pop("learning_rate", 1e-3),
+        )
+        return result_of(cell, f"{made:064d}", status=status, **numbers)
+
+    return make

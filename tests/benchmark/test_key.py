@@ -1,0 +1,82 @@
+"""A cell's key: everything that changes its numbers, and nothing else."""
+
+import pytest
+
+from expunge.benchmark.cell import Cell
+from expunge.benchmark.materials import Bench
+from expunge.benchmark.run import context_of
+from expunge.benchmark.settings import BenchmarkSettings
+from tests.benchmark.bench import BLOB, SMALL, made_cell, make_bench, small
+
+CONTEXT = {"model": "a", "code_version": 1}
+ENTRY = {"method": "stepping_metric"}
+
+
+def key(settings: BenchmarkSettings | None = None, context: dict | None = None, **changed: object) -> str:
+    cell: Cell = made_cell(**changed)
+    return cell.key(settings or small(), context or CONTEXT)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"entry": {"method": "gradient_ascent"}},
+        {"entry": ENTRY | {"options": {"epsilon": 1e-6}}},
+        {"entry": ENTRY | {"unlearning": {"retain_weight": 2.0}}},
+        {"entry": ENTRY | {"unlearning": {"safeguard": {}}}},
+        {"entry": ENTRY | {"max_steps": 3}},
+        {"target": BLOB},
+        {"seed": 1},
+        {"comparison": "equal_forgetting"},
+        {"passes": 11},
+        {"learning_rate": 2e-3},
+        {"samples": {"target_pictures": 5}},
+        {"probed": True},
+        {"settings": small(unlearning=SMALL["unlearning"] | {"alignment": "both"})},
+        {"context": CONTEXT | {"model": "b"}},
+        {"context": CONTEXT | {"code_version": 2}},
+    ],
+)
+def test_the_key_changes_with_what_matters(changed: dict) -> None:
+    assert key(**changed) != key()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"entry": ENTRY | {"label": "ours"}},
+        {"entry": ENTRY | {"options": {"epsilon": 1e-8}}},  # the default, spelt out
+        {"entry": ENTRY | {"learning_rate": 1e-3}},  # the cell has it
+        {"settings": small(seeds=[0, 1], targets=[SMALL["targets"][0], BLOB])},
+        {"settings": small(unlearning=SMALL["unlearning"] | {"learning_rate": 0.5})},  # the cell has its own
+    ],
+)
+def test_the_key_stays_where_nothing_of_the_cell_changes(changed: dict) -> None:
+    assert key(**changed) == key()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"check": {"pictures": 4, "steps": 1}},
+        {"check_passes": 5},
+        {"count_cache": False},
+        {"gradients": {"batch_size": 8}},
+        {"diversification": SMALL["diversification"] | {"forget_size": 7}},
+        {"drawing": {"steps": 2, "guidance": 1}},
+        {"evaluation_drawing": {"steps": 2, "guidance": 1}},
+        {"evaluation_seed": 1},
+    ],
+)
+def test_what_all_cells_share_is_part_of_every_key(bench: Bench, changed: dict) -> None:
+    other = Bench(**{**vars(bench), "settings": small(**changed)})
+    assert context_of(other, "colours") != context_of(bench, "colours")
+
+
+def test_model_judges_grid_and_pictures_are_part_of_every_key(bench: Bench) -> None:
+    first = context_of(bench, "colours")
+    assert first["model"] == bench.model.digest()
+    assert context_of(bench, "others") != first
+    fewer = bench.pool.select(range(5))
+    assert context_of(Bench(**{**vars(bench), "pool": fewer}), "colours") != first
+    assert context_of(make_bench(bench.model, small()), "colours") == first

@@ -1,0 +1,76 @@
+"""A method set up on the tiny denoiser, stepped by hand as the loop would."""
+
+from functools import cache as remembered
+
+import torch
+from diffusers import DDPMScheduler, UNet2DConditionModel
+
+from expunge.unlearning.cache import GradientCache, cache_gradients
+from expunge.unlearning.data import Batch, LatentSet, draw_batch, generator_of
+from expunge.unlearning.methods import Method, MethodStep, get_method
+from expunge.unlearning.problem import Problem
+from tests.unlearning.conftest import make_set, make_unet
+
+FORGET, RETAIN = make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car"))
+TIMESTEPS = 100
+
+
+class Stage:
+    """One method with its problem and data.
+
+    Args:
+        name: of the method.
+        unet: the denoiser; a fresh one if None.
+        forget: forget set.
+        prediction: kind of prediction.
+        cached: whether there is a gradient cache.
+        retain_weight: λ.
+        alignment: of the retain loss.
+        options: of the method.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        unet: UNet2DConditionModel | None = None,
+        *,
+        forget: LatentSet = FORGET,
+        prediction: str = "epsilon",
+        cached: bool = True,
+        retain_weight: float = 5.0,
+        alignment: str = "data",
+        **options,
+    ) -> None:
+        self.unet = (make_unet() if unet is None else unet).eval()
+        self.scheduler = DDPMScheduler(num_train_timesteps=TIMESTEPS, prediction_type=prediction)
+        self.start = {name: p.detach().clone() for name, p in self.unet.named_parameters()}
+        self.problem = Problem(self.unet, self.scheduler, 1e-3, retain_weight, 1.0, alignment, forget, RETAIN)
+        self.method: Method = get_method(name)()
+        cache = make_cache(prediction) if cached else None
+        self.method.setup(self.problem, cache, self.method.settings_type.model_validate(options))
+
+    def batches(self, number: int = 0) -> tuple[Batch, list[Batch]]:
+        """Forget batch and retain batches of a step: 4 and 5 pictures."""
+        forget = draw_batch(self.problem.forget_set, torch.arange(4), TIMESTEPS, generator_of(1, number))
+        retain = [
+            draw_batch(RETAIN, (torch.arange(5) + 5 * i) % 12, TIMESTEPS, generator_of(2, number, i))
+            for i in range(self.method.retain_batches(3))
+        ]
+        return forget, retain
+
+    def step(self, number: int = 0) -> MethodStep:
+        """One step on its batches."""
+        return self.method.step(*self.batches(number))
+
+    def moved(self) -> set[str]:
+        """Names of the parameters that are no longer what they were, to the bit."""
+        return {name for name, p in self.unet.named_parameters() if not torch.equal(p, self.start[name])}
+
+
+@remembered
+def make_cache(prediction: str = "epsilon") -> GradientCache:
+    """Gradients at the fresh denoiser, none of it frozen."""
+    scheduler = DDPMScheduler(num_train_timesteps=TIMESTEPS, prediction_type=prediction)
+    return cache_gradients(
+        make_unet(), scheduler, FORGET, RETAIN, model_hash="tiny", seed=0, batch_size=6, progress=False
+    )
