@@ -13,4 +13,5 @@ def load_base_model(
     base_model: str, registered_model: str
 ) -> tuple[Annotated[StableDiffusion, "base_model"], Annotated[BaseModelFacts, "base_model_facts"]]:
     """The registry's champion, else the configured base. Later steps are cached by the model's own hash."""
-    return load_base(base_model, registered_model)
+    model, facts = load_base(base_model, registered_model)
+    return model, facts  # spelt out: ZenML counts the outputs here

@@ -35,14 +35,14 @@ class UnlearnSettings(Settings):
     method: str = "stepping_metric"
     method_options: dict[str, Any] = Field(default_factory=dict)
     steps: int = Field(default=100, ge=1, le=1_000_000)
-    learning_rate: float = Field(default=1e-4, gt=0, le=1)
+    learning_rate: float = Field(default=2e-4, gt=0, le=1)
     retain_weight: float = Field(default=5.0, gt=0, le=1e6)
     forget_threshold: float = Field(default=1.0, gt=0, le=1e6)
     forget_batch_size: int = Field(default=16, ge=1, le=4096)
-    retain_batch_size: int = Field(default=16, ge=1, le=4096)
+    retain_batch_size: int = Field(default=32, ge=1, le=4096)
     empty_share: float = Field(default=0.125, ge=0, le=1)
     seed: int = Field(default=0, ge=0)
-    alignment: Alignment = "data"
+    alignment: Alignment = "original"
     probe_every: int = Field(default=1, ge=1)
     safeguard: SafeguardSettings | None = None
     check_every: int = Field(default=10, ge=1)

@@ -50,6 +50,22 @@ def test_what_goes_in_is_typed_and_what_comes_out_is_named(name):
     assert step.returns is None or "Annotated" in ast.unparse(step.returns)
 
 
+@pytest.mark.parametrize("name", steps())
+def test_several_outputs_are_spelt_out_in_the_return(name):
+    """ZenML counts a step's outputs by the return statement, and so would take ``return work()`` for one."""
+    step = steps()[name]
+    if isinstance(step.returns, ast.Subscript) and getattr(step.returns.value, "id", "") == "tuple":
+        returned = [node.value for node in ast.walk(step) if isinstance(node, ast.Return)]
+        assert [len(getattr(value, "elts", [])) for value in returned] == [len(step.returns.slice.elts)]
+
+
+@pytest.mark.parametrize("name", steps())
+def test_no_argument_is_a_literal(name):
+    """ZenML 0.98 cannot be handed a value for one within a dynamic pipeline."""
+    assert not any("Literal" in ast.unparse(each.annotation) or "Side" in ast.unparse(each.annotation)
+                   for each in steps()[name].args.args)  # fmt: skip
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "pipelines").glob("*.py")), ids=lambda path: path.stem)
 def test_pipelines_import_nothing_heavy_themselves(path: Path):
     top = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]

@@ -43,7 +43,13 @@ def three_steps(method: str) -> tuple[Trace, float]:
     unet, scheduler = make_unet(), DDPMScheduler(num_train_timesteps=100)
     forget, retain = make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car"))
     settings = UnlearnSettings(
-        method=method, steps=3, learning_rate=1e-3, forget_batch_size=4, retain_batch_size=5, empty_share=0
+        method=method,
+        steps=3,
+        learning_rate=1e-3,
+        forget_batch_size=4,
+        retain_batch_size=5,
+        empty_share=0,
+        alignment="data",
     )
     cache = cache_gradients(unet, scheduler, forget, retain, model_hash="tiny", seed=0, batch_size=6, progress=False)
     trace = unlearn(unet, scheduler, forget, retain, settings, cache, progress=False)
