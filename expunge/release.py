@@ -148,7 +148,7 @@ def close(
             evaluation,
             decision,
             method=method,
-            settings=lineage.config,
+            settings=lineage.config["unlearning"],
             hashes=lineage.hashes,
             code_commit=lineage.code_commit,
             issued_at=version.created_at,

@@ -1,5 +1,6 @@
 """``make demo``: file two takedown requests, run ``unlearn_pipeline`` on them, and say what changed."""
 
+import logging
 import os
 import time
 import warnings
@@ -27,6 +28,9 @@ def main() -> None:
         what = "Filed" if filing.created else f"Already there ({filing.state.label})"
         console.print(f"[bold]{what}:[/bold] {filing.request.id}")
     os.environ.setdefault("ZENML_ANALYTICS_OPT_IN", "false")
+    if not console.is_terminal:
+        os.environ.setdefault("ZENML_LOGGING_COLORS_DISABLED", "true")
+    logging.getLogger("zenml.artifacts.external_artifact").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", category=FutureWarning)
     console.print("Starting ZenML …")
     from pipelines.unlearn_pipeline import unlearn_pipeline

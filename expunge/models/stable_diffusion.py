@@ -9,12 +9,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, StableDiffusionPipeline
+from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
 
 from expunge.models.picture_set import PictureSet
 from expunge.progress import track
 from expunge.prompts.grid import Prompt
 
 COMPONENTS = ("unet", "vae", "text_encoder")
+
+# Loading takes a second; its bars would drown those of long work.
+diffusers_logging.disable_progress_bar()
+transformers_logging.disable_progress_bar()
 
 
 class StableDiffusion:
