@@ -24,7 +24,7 @@ from tests.takedown.conftest import Clock, picture_bytes
 ROOT = Path(__file__).parents[2]
 FAR = "far-away:1:run"
 GRID = PromptGrid(
-    templates={"train": ["a {subject}"]},
+    templates={"train": ["a {style} {subject}"]},
     factors={"subject": {"cat": Level(train=["cat", "kitten"])}, "style": {"noto": Level(train=["noto"])}},
 )
 
