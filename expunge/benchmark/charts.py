@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 
 from expunge.benchmark.cell import CellResult
 from expunge.benchmark.table import BASE
-from expunge.reports.plots import AFTER, BEFORE, INK, MUTED, STYLE
-from expunge.reports.plots import _svg as svg
+from expunge.reports.plots import AFTER, BEFORE, INK, MUTED, STYLE, svg
 
 WIDTH = 4.6  # inches
 COLUMNS = 3  # of the small charts of curves

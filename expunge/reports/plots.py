@@ -70,7 +70,7 @@ def interval_chart(rows: Sequence[tuple[str, Change]], name: str) -> Markup:
             f"{label}: {_percent(change.before.value)} before, {_percent(change.after.value)} after"
             for label, change in rows
         )
-        return _svg(figure, f"Shares with 95 % intervals. {words}.")
+        return svg(figure, f"Shares with 95 % intervals. {words}.")
 
 
 def loss_curves(trace: pd.DataFrame) -> Markup:
@@ -84,7 +84,7 @@ def loss_curves(trace: pd.DataFrame) -> Markup:
             _curve(axes, trace, column)
             axes.set_title(title)
         panels[1].set_xlabel("step")
-        return _svg(
+        return svg(
             figure,
             f"Losses over {len(trace)} steps. {_ends(trace, 'forget_loss')}; {_ends(trace, 'retain_loss')}.",
         )
@@ -104,7 +104,7 @@ def cosine_curve(trace: pd.DataFrame) -> Markup | None:
         _curve(axes, trace, "cosine")
         axes.set_title("cosine of forget and retain gradient")
         axes.set_xlabel("step")
-        return _svg(figure, f"Cosine between the gradients over {len(trace)} steps. {_ends(trace, 'cosine')}.")
+        return svg(figure, f"Cosine between the gradients over {len(trace)} steps. {_ends(trace, 'cosine')}.")
 
 
 def forgotten_curve(trace: pd.DataFrame) -> Markup | None:
@@ -120,7 +120,7 @@ def forgotten_curve(trace: pd.DataFrame) -> Markup | None:
         axes.set_title("probe pictures without the target, %")
         first, last = measured.iloc[0], measured.iloc[-1]
         words = ", ".join(f"{_percent(row['forgotten'])} at step {row['step']:g}" for row in (first, last))
-        return _svg(figure, f"Share of probe pictures without the target, {len(measured)} times measured: {words}.")
+        return svg(figure, f"Share of probe pictures without the target, {len(measured)} times measured: {words}.")
 
 
 def conflict_chart(conflict_map: pd.DataFrame) -> Markup | None:
@@ -150,7 +150,7 @@ def conflict_chart(conflict_map: pd.DataFrame) -> Markup | None:
         axes.spines["left"].set_visible(False)
         axes.grid(False)
         worst = f"strongest in {rows['layer'].iloc[0]} at {cosines[0]:.3f}"
-        return _svg(figure, f"Cosine of forget and retain gradient in {len(rows)} layers, lowest first, {worst}.")
+        return svg(figure, f"Cosine of forget and retain gradient in {len(rows)} layers, lowest first, {worst}.")
 
 
 def _curve(axes: Axes, trace: pd.DataFrame, column: str) -> None:
@@ -175,7 +175,7 @@ def _shortened(name: str, limit: int = 52) -> str:
     return name if len(name) <= limit else f"{name[: limit // 2 - 1]}…{name[-limit // 2 :]}"
 
 
-def _svg(figure: Figure, label: str) -> Markup:
+def svg(figure: Figure, label: str) -> Markup:
     """The figure as an ``<svg>`` element without namespaces, metadata, fixed size or idle ids."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
