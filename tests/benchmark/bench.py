@@ -16,7 +16,13 @@ SMALL = {
     "targets": [DOG],  # what the tiny model draws, so that it does not count as forgotten
     "seeds": [0],
     "comparisons": {"equal_forgetting": 6, "equal_budget": 6},
-    "unlearning": {"learning_rate": 1e-3, "forget_batch_size": 4, "retain_batch_size": 4, "stop_at": 1.0},
+    "unlearning": {
+        "learning_rate": 1e-3,
+        "alignment": "data",
+        "forget_batch_size": 4,
+        "retain_batch_size": 4,
+        "stop_at": 1.0,
+    },
     "check": {"pictures": 3, "steps": 1},
     "check_passes": 2,
     "diversification": {"pool_per_stratum": 1, "forget_size": 6, "paired_size": 3},

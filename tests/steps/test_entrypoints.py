@@ -90,7 +90,8 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
             base, unlearned, held_out, pool, batch, "grid.yaml", judges, few, DRAWING
         )
         refusal, decision = (gate.entrypoint(scores, thresholds) for thresholds in (STRICT, EASY))
-        lineage = trace_lineage.entrypoint(facts, unlearned, forget, retain, batch, {"seed": 0})
+        config = {"unlearning": how.model_dump(mode="json")}
+        lineage = trace_lineage.entrypoint(facts, unlearned, forget, retain, batch, config)
         version = register_model.entrypoint(unlearned, scores, decision, lineage, "tiny")
         with pytest.raises(ExpungeError) as refused:
             promote_model.entrypoint(version, refusal)
