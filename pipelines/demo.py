@@ -12,6 +12,7 @@ from rich.table import Table
 from expunge.evaluation import Change, Evaluation
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.store import open_store
+from pipelines.clear_errors import show_clear_errors
 
 CONFIG = Path("configs/demo.yaml")
 INBOX = ".expunge/inbox"
@@ -21,6 +22,7 @@ REQUESTS = (("style", "twemoji", "The artist asks to be taken out."), ("object",
 def main() -> None:
     """The demo, from filing to certificate."""
     started = time.perf_counter()
+    show_clear_errors()
     console = Console()
     box = Inbox(open_store(INBOX))
     for kind, target, reason in REQUESTS:
@@ -49,7 +51,7 @@ def _print_outcome(console: Console, box: Inbox, run, seconds: float) -> None:  
         _print_numbers(console, step.outputs["evaluation"][0].load())
         _print_times(console, spent, seconds)
     for entry in box.requests():
-        console.print(f"Request [bold]{entry.id}[/bold]: {entry.state.label}. {entry.state.reason}")
+        console.print(f"Request [bold]{entry.id}[/bold]: {entry.state.label}: {entry.state.reason}")
     registry = Registry()
     champion, versions = registry.champion(), registry.history()
     if versions:

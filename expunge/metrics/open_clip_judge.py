@@ -1,5 +1,9 @@
 """CLIP as a judge, through open_clip: any model it can load, from a folder, its hub, or its own list."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import open_clip
 import torch
@@ -24,9 +28,10 @@ class OpenClipJudge:
 
     def __init__(self, model: str, pretrained: str | None = None, name: str = "", batch_size: int = 128) -> None:
         try:
-            # Refuses a model without weights; open_clip's other ways in would start it from random ones.
-            loaded, self._preprocess = open_clip.create_model_from_pretrained(model, pretrained=pretrained)
-            self._tokenizer = open_clip.get_tokenizer(model)
+            with _without_chatter():
+                # Refuses a model without weights; open_clip's other ways in would start it from random ones.
+                loaded, self._preprocess = open_clip.create_model_from_pretrained(model, pretrained=pretrained)
+                self._tokenizer = open_clip.get_tokenizer(model)
         except (RuntimeError, OSError, ValueError, SafetensorError) as error:
             raise ExpungeError(f"CLIP judge '{model}' cannot be loaded: {error}") from error
         self._model = loaded.eval().requires_grad_(False)
@@ -66,3 +71,14 @@ class OpenClipJudge:
 
     def _width(self) -> int:
         return self.text_features(["a"]).shape[1]
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """open_clip tells the root logger each stage of loading, paths and all; its warnings still come through."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.INFO))
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -14,12 +14,12 @@ from typing import Any
 
 import pandas as pd
 import torch
-from rich.progress import Progress
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from expunge.errors import ExpungeError
+from expunge.progress import progress_bar
 from expunge.unlearning.data import Batch, LatentSet, NoiseScheduler, draw_batch, generator_of
 from expunge.unlearning.gradients import cosine_of, dot_products, dot_products_by_tensor
 from expunge.unlearning.problem import Problem
@@ -161,10 +161,10 @@ def cache_gradients(
     was_training = unet.training
     unet.eval()
     measured: dict[str, _Measured] = {}
-    with Progress(disable=not progress, transient=True) as bar:
+    with progress_bar(progress) as bar:
         for stream, (objective, data) in enumerate((("forget", forget), ("retain", retain))):
             total = draws * -(-len(data) // batch_size)
-            task = bar.add_task(f"{objective} gradient", total=total)
+            task = bar.add_task(f"Measuring the {objective} gradient", total=total, note="")
             gradient_of = problem.forget_gradient if objective == "forget" else problem.retain_gradient
             passes = _passes(data, steps, seed, stream, batch_size, draws)
             batches = bar.track(passes, total=total, task_id=task)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from expunge.errors import ExpungeError
+from expunge.progress import progress_bar
 from expunge.unlearning.cache import GradientCache
 from expunge.unlearning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from expunge.unlearning.data import LatentSet, NoiseScheduler, StratifiedSampler, draw_batch, generator_of
@@ -69,13 +69,14 @@ def unlearn(
     unet.eval()
     try:
         run = _Run(unet, scheduler, forget, retain, settings, cache, probe, checkpoint_folder)
-        with Progress(disable=not progress, transient=True) as bar:
-            task = bar.add_task("unlearning", total=settings.steps, completed=len(run.rows))
+        with progress_bar(progress) as bar:
+            task = bar.add_task("Unlearning", total=settings.steps, completed=len(run.rows), note="")
             while run.stopped() is None:
                 row = run.step(is_forgotten)
-                bar.update(task, completed=row.step, description=_described(row))
+                bar.update(task, completed=row.step, note=_described(row, run.last_check()))
                 if on_step is not None:
                     on_step(row)
+            bar.update(task, total=len(run.rows))
         return run.trace()
     finally:
         unet.train(was_training)
@@ -173,6 +174,10 @@ class _Run:
             return "forgotten"
         return "steps" if len(self.rows) >= self.settings.steps else None
 
+    def last_check(self) -> float | None:
+        """Share forgotten, 0–1, where it was last measured."""
+        return next((row.forgotten for row in reversed(self.rows) if row.forgotten is not None), None)
+
     def trace(self) -> Trace:
         """The finished run's trace."""
         start = self.probe_start
@@ -253,10 +258,7 @@ def _seed(*numbers: int) -> int:
     return generator_of(*numbers).initial_seed()
 
 
-def _described(row: TraceRow) -> str:
-    parts = [
-        f"{name} {value:.4f}"
-        for name, value in (("forget", row.forget_loss), ("retain", row.retain_loss), ("cosine", row.cosine))
-        if value is not None
-    ]
-    return " ".join(["unlearning", *parts])
+def _described(row: TraceRow, forgotten: float | None) -> str:
+    losses = (("forget", row.forget_loss), ("retain", row.retain_loss), ("cosine", row.cosine))
+    parts = [f"{name} {value:.3f}" for name, value in losses if value is not None]
+    return ", ".join(parts if forgotten is None else [*parts, f"forgotten {forgotten:.0%}"])

@@ -1,5 +1,6 @@
 """CLIP through open_clip, and panels made of it."""
 
+import logging
 import shutil
 from pathlib import Path
 
@@ -93,3 +94,10 @@ def test_a_spoilt_judge_is_refused(name, folder, tmp_path):
         path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ExpungeError, match="cannot be loaded"):
         OpenClipJudge(f"local-dir:{spoilt}")
+
+
+def test_loading_says_nothing_and_leaves_logging_as_it_was(folder, caplog):
+    with caplog.at_level(logging.INFO):
+        OpenClipJudge(f"local-dir:{folder}")
+        logging.info("after")
+    assert [record.message for record in caplog.records] == ["after"]
