@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from pipelines.clear_errors import show_clear_errors
+from pipelines.console import speak_clearly
 
 if Path(sys.argv[0]).name == "zenml":  # the command line; who imports a pipeline keeps the tracebacks
-    show_clear_errors()
+    speak_clearly()

@@ -1,6 +1,5 @@
 """``make demo``: file two takedown requests, run ``unlearn_pipeline`` on them, and say what changed."""
 
-import logging
 import os
 import time
 import warnings
@@ -12,7 +11,7 @@ from rich.table import Table
 from expunge.evaluation import Change, Evaluation
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.store import open_store
-from pipelines.clear_errors import show_clear_errors
+from pipelines.console import speak_clearly
 
 CONFIG = Path("configs/demo.yaml")
 INBOX = ".expunge/inbox"
@@ -22,7 +21,7 @@ REQUESTS = (("style", "twemoji", "The artist asks to be taken out."), ("object",
 def main() -> None:
     """The demo, from filing to certificate."""
     started = time.perf_counter()
-    show_clear_errors()
+    speak_clearly()
     console = Console()
     box = Inbox(open_store(INBOX))
     for kind, target, reason in REQUESTS:
@@ -32,7 +31,6 @@ def main() -> None:
     os.environ.setdefault("ZENML_ANALYTICS_OPT_IN", "false")
     if not console.is_terminal:
         os.environ.setdefault("ZENML_LOGGING_COLORS_DISABLED", "true")
-    logging.getLogger("zenml.artifacts.external_artifact").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", category=FutureWarning)
     console.print("Starting ZenML …")
     from pipelines.unlearn_pipeline import unlearn_pipeline

@@ -259,6 +259,6 @@ def _seed(*numbers: int) -> int:
 
 
 def _described(row: TraceRow, forgotten: float | None) -> str:
-    losses = (("forget", row.forget_loss), ("retain", row.retain_loss), ("cosine", row.cosine))
-    parts = [f"{name} {value:.3f}" for name, value in losses if value is not None]
-    return ", ".join(parts if forgotten is None else [*parts, f"forgotten {forgotten:.0%}"])
+    """Short, so that bar and counts beside it fit a terminal of 80 columns."""
+    known = (("cosine", row.cosine, "+.2f"), ("forgotten", forgotten, ".0%"))
+    return ", ".join(f"{name} {value:{form}}" for name, value, form in known if value is not None)

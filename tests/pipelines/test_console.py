@@ -8,12 +8,12 @@ from pydantic import ValidationError
 
 from expunge.datasets import DrawingSettings
 from expunge.errors import ExpungeError
-from pipelines.clear_errors import clear_lines
+from pipelines.console import clear_lines
 
 PROGRAM = """
-from pipelines.clear_errors import show_clear_errors
+from pipelines.console import speak_clearly
 from expunge.errors import ExpungeError
-show_clear_errors()
+speak_clearly()
 try:
     {inner}
 except Exception as error:

@@ -1,5 +1,6 @@
-"""What a user can mend, told in one line each instead of through two hundred of traceback."""
+"""What a pipeline says on a terminal: mistakes a user can mend in one line each, and no chatter."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from types import TracebackType
@@ -9,11 +10,13 @@ from pydantic import ValidationError
 from expunge.errors import ExpungeError
 
 
-def show_clear_errors() -> None:
+def speak_clearly() -> None:
     """From now on an uncaught error of input or configuration ends the process with its message alone.
 
-    Anything else goes to the hook that was there before, whole.
+    ZenML would wrap it in hundreds of lines of traceback. Anything else goes to the hook that was there before, whole.
+    Silenced besides: two lines for each value that ZenML hands from step to step.
     """
+    logging.getLogger("zenml.artifacts.external_artifact").setLevel(logging.WARNING)
     before = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
