@@ -166,7 +166,7 @@ def cell_settings(cell: Cell, settings: BenchmarkSettings, steps: int, check_eve
         "learning_rate": cell.learning_rate,
     }
     if cell.comparison == "equal_budget":
-        own["stop_at"] = NEVER
+        own |= {"stop_at": NEVER, "pace": None}  # a pace would be set by the checks, which must not count here
     if measures_probe(cell, settings):
         own["safeguard"] = MeasuringProbe()
     fields = {name: getattr(shared, name) for name in UnlearnSettings.model_fields}

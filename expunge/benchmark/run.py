@@ -20,7 +20,7 @@ from expunge.errors import ExpungeError
 from expunge.models.picture_set import PictureSet
 from expunge.progress import progress_bar
 
-CODE_VERSION = 1  # raise it when a change of code changes what cells measure: then they are all run again
+CODE_VERSION = 2  # raise it when a change of code changes what cells measure: then they are all run again
 
 
 class BenchmarkResults(BaseModel):
@@ -180,7 +180,8 @@ class _Runner:
         if cell.comparison != "equal_budget":
             return None
         twin = self.store.find(self._key(cell.model_copy(update={"comparison": "equal_forgetting"})))
-        if twin is None or twin.stopped != "steps":
+        paced = self.bench.settings.unlearn_settings(cell.entry).pace is not None
+        if twin is None or twin.stopped != "steps" or paced:
             return None
         return twin.model_copy(update={"comparison": cell.comparison, "key": key})
 

@@ -15,6 +15,7 @@ from expunge.unlearning.checkpoint import Checkpoint, load_checkpoint, save_chec
 from expunge.unlearning.data import LatentSet, NoiseScheduler, StratifiedSampler, draw_batch, generator_of
 from expunge.unlearning.gradients import NonFiniteGradientError
 from expunge.unlearning.methods import Method, MethodStep, get_method
+from expunge.unlearning.pace import Pace
 from expunge.unlearning.problem import Problem
 from expunge.unlearning.safeguard import Probe, ProbeLosses, Safeguard
 from expunge.unlearning.settings import UnlearnSettings
@@ -124,6 +125,7 @@ class _Run:
         )
         self.safeguard = Safeguard(probe, self.problem, settings.safeguard) if probe and settings.safeguard else None
         self.probe_start = self.probe_last = probe.measure(self.problem) if probe else None
+        self.pace = Pace(settings.pace, list(self.problem.parameters.values())) if settings.pace else None
         self.rows: list[TraceRow] = []
         self.identity = settings.model_dump(mode="json", exclude=FREE_TO_CHANGE) | {
             "start": _digest(self.problem.parameters),
@@ -138,13 +140,17 @@ class _Run:
         """One step with its probe, check and checkpoint."""
         number, started = len(self.rows) + 1, time.perf_counter()
         probed = self.probe is not None and number % self.settings.probe_every == 0
+        if self.pace is not None:
+            self.pace.hold()
         try:
             done = self._step_method(number - 1)
         except NonFiniteGradientError as error:
             raise ExpungeError(f"step {number}: {error}") from error
+        pace = self.pace.scale() if self.pace is not None else 1.0
         share, losses = self._probe_step() if probed else (1.0, None)
         seconds = time.perf_counter() - started
-        checked = is_forgotten is not None and number % self.settings.check_every == 0
+        settled = self.pace is not None and self.pace.wants_check()
+        checked = is_forgotten is not None and (settled or number % self.settings.check_every == 0)
         row = TraceRow(
             step=number,
             forget_loss=done.forget_loss,
@@ -157,20 +163,25 @@ class _Run:
             change_retain=done.report.change_retain,
             passes=done.passes,
             seconds=seconds,
+            pace=pace,
             step_share=share,
             probe_forget=losses.forget if losses else None,
             probe_retain=losses.retain if losses else None,
             forgotten=is_forgotten() if is_forgotten is not None and checked else None,
         )
         self.rows.append(row)
+        if self.pace is not None:
+            self.pace.learn(row.forgotten, self.settings.stop_at)
         if self.folder is not None and (number % self.settings.checkpoint_every == 0 or self.stopped()):
             self._save(self.folder)
         return row
 
     def stopped(self) -> str | None:
         """Why the run is over, or None."""
+        if self.pace is not None and self.pace.done:
+            return "forgotten"
         checks = [row.forgotten for row in self.rows if row.forgotten is not None][-2:]
-        if len(checks) == 2 and min(checks) >= self.settings.stop_at:
+        if self.pace is None and len(checks) == 2 and min(checks) >= self.settings.stop_at:
             return "forgotten"
         return "steps" if len(self.rows) >= self.settings.steps else None
 
@@ -239,6 +250,9 @@ class _Run:
             for name, before in self.safeguard.before.items():
                 before.copy_(found.optimiser[f"before/{name}"])
         self.rows = [TraceRow.model_validate(row) for row in found.rows]
+        if self.pace is not None:
+            for row in self.rows:
+                self.pace.learn(row.forgotten, self.settings.stop_at)
         measured = [row for row in self.rows if row.probe_forget is not None and row.probe_retain is not None]
         if measured:
             last = measured[-1]

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from expunge.settings import Settings
 from expunge.unlearning.methods import MethodSettings, get_method
+from expunge.unlearning.pace import PaceSettings
 from expunge.unlearning.problem import Alignment
 from expunge.unlearning.safeguard import SafeguardSettings
 
@@ -28,7 +29,9 @@ class UnlearnSettings(Settings):
         probe_every: the probe is measured at each such step.
         safeguard: cut back steps that raise a probe loss, at each step that is probed; None for never.
         check_every: ``is_forgotten`` is asked at each such step.
-        stop_at: share forgotten, 0–1, that ends the run when two checks in a row reach it.
+        stop_at: share forgotten, 0–1, that counts as done; what then ends the run depends on ``pace``.
+        pace: how steps grow until the target is forgotten and then shrink to standstill, which ends the run; None for
+            steps as long as the learning rate says, until ``stop_at`` is reached twice.
         checkpoint_every: steps between checkpoints.
     """
 
@@ -47,6 +50,7 @@ class UnlearnSettings(Settings):
     safeguard: SafeguardSettings | None = None
     check_every: int = Field(default=10, ge=1)
     stop_at: float = Field(default=0.99, gt=0, le=1)
+    pace: PaceSettings | None = PaceSettings()
     checkpoint_every: int = Field(default=25, ge=1)
 
     @model_validator(mode="after")

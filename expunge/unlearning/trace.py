@@ -22,6 +22,7 @@ class TraceRow(BaseModel):
         change_retain: the same of the retain loss.
         passes: batches that went forward and backward; one that only went forward counts a third.
         seconds: of this step, with its probe, without the check.
+        pace: how far the step went, as a multiple of the learning rate.
         step_share: how much of the step the safeguard kept, 0–1.
         probe_forget: forget loss on the probe after the step; None where it was not measured.
         probe_retain: retain loss on the probe, likewise.
@@ -40,6 +41,7 @@ class TraceRow(BaseModel):
     change_retain: float | None
     passes: float
     seconds: float
+    pace: float = 1.0
     step_share: float = 1.0
     probe_forget: float | None = None
     probe_retain: float | None = None

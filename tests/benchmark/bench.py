@@ -22,6 +22,7 @@ SMALL = {
         "forget_batch_size": 4,
         "retain_batch_size": 4,
         "stop_at": 1.0,
+        "pace": None,
     },
     "check": {"pictures": 3, "steps": 1},
     "check_passes": 2,

@@ -148,7 +148,7 @@ def test_the_same_job_gives_the_same_model_and_tells_every_step(job):
 
 def test_it_ends_early_once_the_target_is_gone(job, seen):
     job[4] = [target(seen[-1])]  # the tiny model hardly ever draws it
-    job[7] = SETTINGS.model_copy(update={"stop_at": 0.5, "learning_rate": 1e-6})
+    job[7] = SETTINGS.model_copy(update={"stop_at": 0.5, "learning_rate": 1e-6, "pace": None})
     _, trace = unlearn_model(*job)
     assert trace.stopped == "forgotten" and len(trace.rows) == 4
 

@@ -32,7 +32,7 @@ def probe():
 
 
 def settings(**changes) -> UnlearnSettings:
-    plain = {"steps": 6, "learning_rate": 1e-3, "forget_batch_size": 3, "retain_batch_size": 4}
+    plain = {"steps": 6, "learning_rate": 1e-3, "forget_batch_size": 3, "retain_batch_size": 4, "pace": None}
     return UnlearnSettings(**(plain | changes))
 
 
@@ -47,6 +47,7 @@ def without_seconds(trace: Trace) -> list[dict]:
         {"method": "restricted_gradient"},
         {"safeguard": {"halvings": 1}, "probe_every": 2, "learning_rate": 0.02},
         {"alignment": "both"},
+        {"pace": {"settle_steps": 2}, "stop_at": 0.5},
     ],
 )
 def test_a_resumed_run_is_the_run_to_the_bit(
@@ -83,7 +84,7 @@ def test_a_resumed_run_is_the_run_to_the_bit(
     assert without_seconds(straight) == without_seconds(resumed)
     assert straight.probe_forget_start == resumed.probe_forget_start
     assert all(torch.equal(weights[name], resumed_weights[name]) for name in weights)
-    assert [p.name for p in tmp_path.iterdir()] == ["step-0000006"]
+    assert [p.name for p in tmp_path.iterdir()] == [f"step-{len(straight.rows):07}"]
     again, again_weights = run(tmp_path, None)  # a finished run is only read
     assert without_seconds(again) == without_seconds(straight)
     assert all(torch.equal(weights[name], again_weights[name]) for name in weights)

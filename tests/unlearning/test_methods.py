@@ -44,6 +44,7 @@ def three_steps(method: str) -> tuple[Trace, float]:
     forget, retain = make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car"))
     settings = UnlearnSettings(
         method=method,
+        method_options={"warm_start": "retain"} if method == "stepping_metric" else {},
         steps=3,
         learning_rate=1e-3,
         forget_batch_size=4,

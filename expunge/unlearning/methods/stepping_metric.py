@@ -4,8 +4,10 @@ step.
 Source: the restricted gradient of Ko et al., NeurIPS 2024, arXiv 2412.07808; the metric is this project's.
 
 Differs from the paper: products <a,b> = aᵀ P⁻¹ b in the metric of the step, so that to first order no
-step raises either loss; one first moment per objective; moments begin with the cached full gradients at
-θ₀; the forget loss is truncated (``forget_threshold``).
+step raises either loss; one first moment per objective; the second moment begins with the cached
+gradients' squares at θ₀; the forget loss is truncated (``forget_threshold``). First moments can begin
+with the cached gradients too, but the cached retain gradient is the data loss's: against the original's
+own prediction it is zero at θ₀, and to begin with another one costs retention.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,9 +35,9 @@ class SteppingMetricSettings(MethodSettings):
     weight_decay: float = Field(default=0.0, ge=0, le=1, description="not covered by the guarantee")
     max_step_norm: float | None = Field(default=None, gt=0, description="bound on d's norm in the metric")
     scope: Scope = "model"
-    warm_start: Literal["none", "retain", "both"] = Field(
-        default="retain",
-        description="which first moments begin with the cached gradients; v does unless none",
+    warm_start: Literal["none", "second", "retain", "both"] = Field(
+        default="second",
+        description="which first moments begin with the cached gradients; v does unless none, and alone if second",
     )
 
 
@@ -68,7 +70,7 @@ class SteppingMetric:
             )
         self.optimiser.warm_start(
             forget=cache.forget if settings.warm_start == "both" else None,
-            retain=cache.retain,
+            retain=cache.retain if settings.warm_start != "second" else None,
             forget_second=cache.forget_second,
             retain_second=cache.retain_second,
         )
