@@ -1,14 +1,13 @@
 """All metrics of one run: the same prompts and seeds before and after, judged once, scored in every way."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from collections.abc import Sequence
+from typing import Protocol
 
 from expunge.errors import ExpungeError
 from expunge.evaluation import Evaluation, TargetScores
 from expunge.metrics.alignment_score import alignment_score
 from expunge.metrics.frechet_distance import feature_label, frechet_change
+from expunge.metrics.judged import JudgedPictures, judge_pictures
 from expunge.metrics.panel import Panel
 from expunge.metrics.retain_accuracy import (
     collateral,
@@ -22,29 +21,14 @@ from expunge.prompts.grid import Prompt, PromptGrid, Side
 from expunge.prompts.target import Target
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """A picture set with what the panel said of it."""
-
-    prompts: tuple[Prompt, ...]
-    recognised: dict[str, list[str]]
-    recognised_by_clip: dict[str, list[str]]
-    features: np.ndarray
+class Asked(Protocol):
+    """Pictures, judged or not, with the prompts and seeds they were drawn from."""
 
     @property
-    def texts(self) -> list[str]:
-        return [prompt.text for prompt in self.prompts]
+    def prompts(self) -> tuple[Prompt, ...]: ...
 
-    def select(self, indices: Sequence[int]) -> "_Judged":
-        def chosen(found: Mapping[str, list[str]]) -> dict[str, list[str]]:
-            return {factor: [levels[i] for i in indices] for factor, levels in found.items()}
-
-        return _Judged(
-            tuple(self.prompts[i] for i in indices),
-            chosen(self.recognised),
-            chosen(self.recognised_by_clip),
-            self.features[np.asarray(indices, dtype=np.int64)],
-        )
+    @property
+    def seeds(self) -> tuple[int, ...]: ...
 
 
 def evaluate_pictures(
@@ -59,16 +43,42 @@ def evaluate_pictures(
     sampling: dict[str, str | int | float],
     seed: int,
 ) -> Evaluation:
-    """Score an unlearned model against the model it was.
+    """Judge pictures of an unlearned model and of the model it was, and score them as ``evaluate_judged`` does.
+
+    Raises:
+        ExpungeError: no target, or as in ``evaluate_judged``; before any judge has looked at a picture.
+    """
+    if not targets:
+        raise ExpungeError("targets: none given; an evaluation needs at least one target.")
+    _check(targets, panel, before, after, train_before, train_after, reference)
+    eyes = Panel({}, panel.clip)  # no verdict is needed on train-level pictures, only features
+    was, now = judge_pictures(before, panel), judge_pictures(after, panel)
+    train_was, train_now = judge_pictures(train_before, eyes), judge_pictures(train_after, eyes)
+    base = train_was if reference is train_before else judge_pictures(reference, eyes)
+    return _score(targets, grid, panel, was, now, train_was, train_now, base, sampling, seed)
+
+
+def evaluate_judged(
+    targets: Sequence[Target],
+    grid: PromptGrid,
+    panel: Panel,
+    before: JudgedPictures,
+    after: JudgedPictures,
+    train_before: JudgedPictures,
+    train_after: JudgedPictures,
+    reference: JudgedPictures,
+    sampling: dict[str, str | int | float],
+    seed: int,
+) -> Evaluation:
+    """Score an unlearned model against the model it was, by what the panel said of their pictures.
 
     Args:
-        targets: what was to be forgotten.
-        before: pictures of the model as it was, held-out wordings; some prompts ask for a target, some for
-            none.
-        after: pictures of the unlearned model, same prompts and seeds.
-        train_before: pictures of the model as it was, train wordings, prompts that ask for no target.
+        targets: what was to be forgotten; with none, retention and quality alone are scored.
+        before: of the model as it was, held-out wordings; some prompts ask for a target, some for none.
+        after: of the unlearned model, same prompts and seeds.
+        train_before: of the model as it was, train wordings, prompts that ask for no target.
         train_after: the same of the unlearned model, same prompts and seeds.
-        reference: the base model's pictures of train-level retain prompts: FD's yardstick.
+        reference: of the base model, train-level retain prompts: FD's yardstick.
         sampling: how the pictures were drawn, kept with the numbers.
         seed: of the bootstrap.
 
@@ -77,15 +87,26 @@ def evaluate_pictures(
             a classifier, or features that are NaN; the message says which.
     """
     _check(targets, panel, before, after, train_before, train_after, reference)
-    factors = {"subject", *(target.factor for target in targets)}
-    was, now = _judge(before, panel, grid, factors), _judge(after, panel, grid, factors)
+    return _score(targets, grid, panel, before, after, train_before, train_after, reference, sampling, seed)
+
+
+def _score(
+    targets: Sequence[Target],
+    grid: PromptGrid,
+    panel: Panel,
+    before: JudgedPictures,
+    after: JudgedPictures,
+    train_was: JudgedPictures,
+    train_now: JudgedPictures,
+    base: JudgedPictures,
+    sampling: dict[str, str | int | float],
+    seed: int,
+) -> Evaluation:
+    factors = sorted({"subject", *(target.factor for target in targets)})
+    was, now = (each.seen_by_clip(panel, grid, factors) for each in (before, after))
     kept = [i for i, prompt in enumerate(before.prompts) if not _is_target(prompt, targets)]
     scores = tuple(_target_scores(target, was, now, kept) for target in targets)
     was, now = was.select(kept), now.select(kept)
-    texts = panel.clip.text_features(was.texts)
-    train_was, train_now = (panel.clip.picture_features(each.pictures) for each in (train_before, train_after))
-    train_texts = [prompt.text for prompt in train_before.prompts]
-    base = train_was if reference is train_before else panel.clip.picture_features(reference.pictures)
     subject_was, subject_now = ({"subject": each.recognised_by_clip["subject"]} for each in (was, now))
     return Evaluation(
         targets=scores,
@@ -93,20 +114,20 @@ def evaluate_pictures(
         in_domain=in_domain_accuracy(targets, was.prompts, was.recognised, now.recognised),
         cross_domain=cross_domain_accuracy(targets, was.prompts, was.recognised, now.recognised),
         retain_accuracy_clip=retain_accuracy(was.prompts, subject_was, subject_now, "retain accuracy by CLIP"),
-        frechet_distance=frechet_change(was.features, now.features, base, was.texts, seed),
-        frechet_features=feature_label(panel.clip.name, base.shape[1], min(len(kept), len(base))),
+        frechet_distance=frechet_change(was.features, now.features, base.features, was.texts, seed),
+        frechet_features=feature_label(panel.clip.name, base.features.shape[1], min(len(kept), len(base))),
         alignment_train=alignment_score(
-            train_was,
-            train_now,
-            panel.clip.text_features(train_texts),
-            train_texts,
+            train_was.features,
+            train_now.features,
+            panel.clip.text_features(train_was.texts),
+            train_was.texts,
             seed,
             what="alignment score on train-level prompts",
         ),
         alignment_held_out=alignment_score(
             was.features,
             now.features,
-            texts,
+            panel.clip.text_features(was.texts),
             was.texts,
             seed,
             what="alignment score on held-out-level prompts",
@@ -116,7 +137,7 @@ def evaluate_pictures(
     )
 
 
-def _target_scores(target: Target, was: _Judged, now: _Judged, kept: Sequence[int]) -> TargetScores:
+def _target_scores(target: Target, was: JudgedPictures, now: JudgedPictures, kept: Sequence[int]) -> TargetScores:
     asked = [i for i, prompt in enumerate(was.prompts) if target.matches(prompt)]
     forgotten, drawn = was.select(asked), now.select(asked)
     retained, redrawn = was.select(kept), now.select(kept)
@@ -138,16 +159,6 @@ def _target_scores(target: Target, was: _Judged, now: _Judged, kept: Sequence[in
     )
 
 
-def _judge(pictures: PictureSet, panel: Panel, grid: PromptGrid, factors: set[str]) -> _Judged:
-    features = panel.clip.picture_features(pictures.pictures)
-    return _Judged(
-        pictures.prompts,
-        panel.recognise(pictures.pictures),
-        {factor: panel.nearest_levels(features, factor, grid) for factor in sorted(factors)},
-        features,
-    )
-
-
 def _is_target(prompt: Prompt, targets: Sequence[Target]) -> bool:
     return any(target.matches(prompt) for target in targets)
 
@@ -155,15 +166,13 @@ def _is_target(prompt: Prompt, targets: Sequence[Target]) -> bool:
 def _check(
     targets: Sequence[Target],
     panel: Panel,
-    before: PictureSet,
-    after: PictureSet,
-    train_before: PictureSet,
-    train_after: PictureSet,
-    reference: PictureSet,
+    before: Asked,
+    after: Asked,
+    train_before: Asked,
+    train_after: Asked,
+    reference: Asked,
 ) -> None:
     """Refuse, before any model runs, what could not be scored honestly."""
-    if not targets:
-        raise ExpungeError("targets: none given; an evaluation needs at least one target.")
     for target in targets:
         if target.factor not in panel.classifiers:
             raise ExpungeError(
@@ -172,6 +181,8 @@ def _check(
             )
         if not any(target.matches(prompt) for prompt in before.prompts):
             raise ExpungeError(f"target '{target.name}': no picture asks for it. Draw held-out prompts that do.")
+    if not before.prompts:
+        raise ExpungeError("before: no pictures given. Draw held-out prompts.")
     if all(_is_target(prompt, targets) for prompt in before.prompts):
         raise ExpungeError("before: every prompt asks for a target. Draw held-out retain prompts as well.")
     _pairs("before and after", before, after)
@@ -185,15 +196,15 @@ def _check(
                 raise ExpungeError(f"{name}: '{prompt.text}' asks for a target; only retain prompts belong there.")
 
 
-def _pairs(names: str, first: PictureSet, second: PictureSet) -> None:
+def _pairs(names: str, first: Asked, second: Asked) -> None:
     if first.prompts != second.prompts or first.seeds != second.seeds:
         raise ExpungeError(
-            f"{names}: {len(first)} and {len(second)} pictures, not of the same prompts and seeds in order. "
-            "Draw both with the same ones."
+            f"{names}: {len(first.prompts)} and {len(second.prompts)} pictures, not of the same prompts and seeds in "
+            "order. Draw both with the same ones."
         )
 
 
-def _side(name: str, pictures: PictureSet, side: Side) -> None:
+def _side(name: str, pictures: Asked, side: Side) -> None:
     for prompt in pictures.prompts:
         if prompt.side != side:
             raise ExpungeError(f"{name}: '{prompt.text}' is a {prompt.side}-level prompt; {side} ones belong there.")

@@ -135,7 +135,7 @@ class StableDiffusion:
         for component in COMPONENTS:
             for name, tensor in _sorted_tensors(getattr(self.pipeline, component)):
                 digest.update(f"{component}.{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-                digest.update(tensor.detach().contiguous().cpu().view(torch.uint8).numpy().tobytes())
+                digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
         # Only what the scheduler knows: leftovers of another kind of scheduler are lost when it is saved.
         known = inspect.signature(type(self.pipeline.scheduler).__init__).parameters
         facts = {key: value for key, value in dict(self.pipeline.scheduler.config).items() if key in known}

@@ -1,0 +1,149 @@
+"""Are the pictures like the reference, and is all of the reference still drawn? Four shares of nearest neighbours.
+
+A set's manifold is the union of balls around its pictures, each reaching to the k-th nearest other one.
+
+- precision: share of pictures inside the reference's manifold; recall: share of the reference inside the pictures'.
+  Source: Kynkäänniemi et al., NeurIPS 2019, arXiv 1904.06991, with k = 3.
+- density: balls of the reference that a picture lies in, mean over pictures, divided by k; not bounded by 1. Coverage:
+  share of the reference's balls with a picture in them. Source: Naeem et al., ICML 2020, arXiv 2002.09797, with k = 5.
+
+Higher is better. The border belongs to the ball (≤), as in the first paper and torch-fidelity; with the second paper's
+strict < a set of equal pictures would be outside itself. All four depend on the numbers of pictures on both sides.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from expunge.errors import ExpungeError
+from expunge.evaluation import Change
+from expunge.metrics.features import checked_features
+from expunge.metrics.intervals import change_of_proportions, paired_change
+
+WHAT = "precision and recall"
+PRECISION_NEIGHBOURS = 3
+DENSITY_NEIGHBOURS = 5
+BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Manifold:
+    """What became of each picture and of each picture of the reference; the metrics are the means.
+
+    Attributes:
+        precise: (n,) bool, pictures inside the reference's manifold.
+        dense: (n,) balls of the reference around each picture, divided by k.
+        recalled: (m,) bool, reference pictures inside the pictures' manifold.
+        covered: (m,) bool, reference pictures with a picture in their ball.
+    """
+
+    precise: np.ndarray
+    dense: np.ndarray
+    recalled: np.ndarray
+    covered: np.ndarray
+
+
+@dataclass(frozen=True)
+class ManifoldChange:
+    """The four metrics before and after, and the paired differences."""
+
+    precision: Change
+    recall: Change
+    density: Change
+    coverage: Change
+
+
+def manifold(
+    features: np.ndarray,
+    reference: np.ndarray,
+    precision_k: int = PRECISION_NEIGHBOURS,
+    density_k: int = DENSITY_NEIGHBOURS,
+) -> Manifold:
+    """Where each picture lies against the reference, and the other way round.
+
+    Args:
+        features: (n, d).
+        reference: (m, d).
+        precision_k: k of precision and recall.
+        density_k: k of density and coverage.
+
+    Raises:
+        ExpungeError: no more pictures than neighbours, NaN, or widths that differ.
+    """
+    if min(precision_k, density_k) < 1:
+        raise ExpungeError(f"{WHAT}: {precision_k} and {density_k} neighbours given; at least 1 each.")
+    rows = checked_features(features, f"{WHAT}, pictures", at_least=precision_k + 1)
+    others = checked_features(reference, f"{WHAT}, reference pictures", at_least=max(precision_k, density_k) + 1)
+    if rows.shape[1] != others.shape[1]:
+        raise ExpungeError(
+            f"{WHAT}: pictures have {rows.shape[1]} features, the reference {others.shape[1]}; use one extractor."
+        )
+    centre = others.mean(axis=0)
+    rows, others = rows - centre, others - centre
+    # Distances by dot products carry rounding of this size; equal pictures must count as touching.
+    rounding = 1e-12 * max((rows**2).sum(axis=1).max(), (others**2).sum(axis=1).max())
+    (reach,) = (each + rounding for each in _radii(rows, [precision_k]))
+    precise_reach, dense_reach = (each + rounding for each in _radii(others, [precision_k, density_k]))
+    precise, dense = np.zeros(len(rows), dtype=bool), np.zeros(len(rows))
+    recalled, covered = np.zeros(len(others), dtype=bool), np.zeros(len(others), dtype=bool)
+    for part, squared in _distances(others, rows):
+        precise |= (squared <= precise_reach[part, None]).any(axis=0)
+        inside = squared <= dense_reach[part, None]
+        dense += inside.sum(axis=0)
+        covered[part] = inside.any(axis=1)
+        recalled[part] = (squared <= reach[None]).any(axis=1)
+    return Manifold(precise, dense / density_k, recalled, covered)
+
+
+def manifold_change(
+    before: np.ndarray,
+    after: np.ndarray,
+    reference: np.ndarray,
+    clusters: Sequence[str] | None,
+    seed: int,
+    precision_k: int = PRECISION_NEIGHBOURS,
+    density_k: int = DENSITY_NEIGHBOURS,
+) -> ManifoldChange:
+    """The four metrics before and after, with intervals of their means over pictures.
+
+    Precision and density are means over the drawn pictures and their intervals hold for other prompts. Recall and
+    coverage are shares of the reference, and their intervals hold for another reference and the same drawn pictures:
+    these cannot be drawn again, since a picture drawn twice has itself as its neighbour.
+
+    Args:
+        before: (n, d) features of pictures of the model as it was.
+        after: (n, d) features of the unlearned model's, same prompts and seeds.
+        reference: (m, d).
+        clusters: n prompt texts.
+        seed: of the bootstrap of density.
+
+    Raises:
+        ExpungeError: as in ``manifold``, or pictures that are no pairs.
+    """
+    was, now = (manifold(each, reference, precision_k, density_k) for each in (before, after))
+    return ManifoldChange(
+        precision=change_of_proportions(was.precise, now.precise, clusters, what="precision"),
+        recall=change_of_proportions(was.recalled, now.recalled, what="recall"),
+        density=paired_change(was.dense, now.dense, clusters, seed, what="density"),
+        coverage=change_of_proportions(was.covered, now.covered, what="coverage"),
+    )
+
+
+def _radii(rows: np.ndarray, neighbours: list[int]) -> list[np.ndarray]:
+    """Squared distance of each row to its k-th nearest other one, for each k."""
+    radii = np.empty((len(neighbours), len(rows)))
+    for part, squared in _distances(rows, rows):
+        squared[np.arange(len(squared)), np.arange(part.start, part.stop)] = -1.0  # itself, first in any order
+        nearest = np.partition(squared, neighbours, axis=1)
+        radii[:, part] = nearest[:, neighbours].T
+    return list(radii)
+
+
+def _distances(rows: np.ndarray, others: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Squared distances, some rows at a time, so that memory does not grow with the square of the pictures."""
+    lengths = (others**2).sum(axis=1)
+    for start in range(0, len(rows), BLOCK):
+        part = rows[start : start + BLOCK]
+        squared = (part**2).sum(axis=1)[:, None] + lengths[None] - 2 * part @ others.T
+        yield slice(start, start + len(part)), np.maximum(squared, 0.0)
