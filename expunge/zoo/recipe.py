@@ -2,14 +2,14 @@
 
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from transformers import CLIPTokenizer
 
 from expunge.datasets import DrawingSettings, draw_grid
@@ -45,6 +45,21 @@ class RecipeSettings(Settings):
     judge_rounds: int = Field(default=300, ge=1)
     classifier_steps: int = Field(default=1500, ge=1)
     clip_steps: int = Field(default=1000, ge=1)
+    leave_out: tuple[str, ...] = Field(
+        default=(), description="subjects and styles that the model never sees; the judges see them all"
+    )
+
+    @field_validator("leave_out")
+    @classmethod
+    def _something_is_left(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        world = load_world()
+        for kind, levels in (("subjects", world.subjects), ("styles", world.styles)):
+            if set(levels) <= set(names):
+                raise ValueError(f"all {kind} are left out; keep at least one of {', '.join(levels)}")
+        if unknown := sorted(set(names) - {*world.subjects, *world.styles}):
+            drawn = f"{', '.join(world.styles)}; {', '.join(world.subjects)}"
+            raise ValueError(f"{unknown[0]!r} is no subject or style of the world; it has {drawn}")
+        return names
 
 
 class ZooScores(BaseModel):
@@ -80,16 +95,30 @@ def corpus(rounds: int, seed: int) -> Corpus:
     return make_corpus(load_world(), _drawings(), rounds, PICTURE_SIZE, seed)
 
 
+def without(pictures: Corpus, names: Sequence[str]) -> Corpus:
+    """The corpus less every picture of a subject or style in ``names``; itself where there are none."""
+    if not names:
+        return pictures
+    world = pictures.world
+    subjects, styles = (
+        torch.tensor([name not in names for name in levels]) for levels in (world.subjects, world.styles)
+    )
+    kept = subjects[pictures.subjects] & styles[pictures.styles]
+    return Corpus(
+        pictures.pictures[kept], pictures.subjects[kept], pictures.styles[kept], pictures.backgrounds[kept], world
+    )
+
+
 def pretrain_model(settings: RecipeSettings) -> StableDiffusion:
-    """Train autoencoder, text encoder and denoiser."""
+    """Train autoencoder, text encoder and denoiser, on pictures of nothing that ``leave_out`` names."""
     torch.manual_seed(settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
-    pictures = corpus(settings.autoencoder_rounds, settings.seed)
+    pictures = without(corpus(settings.autoencoder_rounds, settings.seed), settings.leave_out)
     with _reported("Autoencoder", settings.autoencoder_steps) as report:
         vae = train_autoencoder(
             lambda n: pictures.inputs(_any(len(pictures), n, generator)), settings.autoencoder_steps, progress=report
         )
-    pictures = corpus(settings.denoiser_rounds, settings.seed + 1)
+    pictures = without(corpus(settings.denoiser_rounds, settings.seed + 1), settings.leave_out)
     latents = _encode(vae, pictures)
     vae.register_to_config(scaling_factor=1 / latents.std().item())
     latents *= vae.config.scaling_factor

@@ -1,0 +1,163 @@
+"""Does a forgotten target come back? Several ways to unlearn, a text filter, and a model that never saw the target.
+
+    python benchmarks/comeback.py --target cat                              about five minutes a method on one core
+    python benchmarks/comeback.py --target cat --never-saw .expunge/never-saw-cat/emoji
+    python benchmarks/comeback.py --kind style --target twemoji --passes 60 --profile full
+
+Every method unlearns the same data from the zoo model until its check finds the target forgotten or its passes are
+spent. The model that never saw the target is the zoo's recipe with ``leave_out``:
+
+    zenml pipeline run pipelines.pretrain_pipeline.pretrain_pipeline -c FILE
+
+where FILE is configs/pretrain.yaml with ``leave_out: [cat]`` below ``recipe`` and a ``folder`` of its own.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+from expunge.benchmark.cell import Cell, cell_settings
+from expunge.benchmark.machine import command, machine
+from expunge.benchmark.materials import Bench, Materials, draw_pictures, prepare
+from expunge.benchmark.run_cell import step_cost
+from expunge.benchmark.settings import BenchmarkSettings, MethodEntry, SampleSettings, TargetEntry
+from expunge.comeback.hiding import text_filter
+from expunge.comeback.report import NEVER_SAW
+from expunge.comeback.run import comeback_tests
+from expunge.comeback.settings import PROFILES
+from expunge.comeback.table import as_markdown
+from expunge.metrics.judges import load_panel
+from expunge.models.sources import load_text_to_image
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.prompts.sources import load_prompt_grid
+from expunge.unlearning.job import unlearn_model
+from expunge.unlearning.methods import method_names
+
+METHODS = ("stepping_metric", "gradient_difference", "erased_stable_diffusion", "concept_ablation")
+SAMPLES = SampleSettings(target_pictures=2, retain_pictures=2, train_pictures=2)  # the comes-back tests draw their own
+
+
+def make_bench(options: argparse.Namespace, entries: tuple[MethodEntry, ...], target: TargetEntry) -> Bench:
+    """The zoo, and what all methods share."""
+    settings = BenchmarkSettings.model_validate(
+        {
+            "methods": [entry.model_dump() for entry in entries],
+            "targets": [target.model_dump()],
+            "compare_with": entries[0].name,
+            "unlearning": {"learning_rate": options.learning_rate, "retain_batch_size": 16, "stop_at": 0.95},
+            "check": {"pictures": 20, "steps": 6},
+            "diversification": {"pool_per_stratum": 1},
+            "evaluation_drawing": {"steps": 8},
+        }
+    )
+    model, grid = load_text_to_image("zoo"), load_prompt_grid("zoo")
+    pictures = draw_pictures(
+        model,
+        grid,
+        settings.diversification,
+        settings.drawing,
+        settings.evaluation_drawing,
+        settings.evaluation_seed,
+    )
+    return Bench(model, *pictures, grid, load_panel("zoo", grid), settings)
+
+
+def unlearned(
+    entry: MethodEntry, target: TargetEntry, bench: Bench, materials: Materials, passes: int
+) -> tuple[StableDiffusion, str]:
+    """The model that a method makes within a budget of passes, and what it took, in words."""
+    settings = bench.settings
+    cell = Cell(
+        entry=entry,
+        target=target,
+        seed=0,
+        comparison="equal_forgetting",
+        passes=passes,
+        learning_rate=settings.unlearn_settings(entry).learning_rate,
+        samples=SAMPLES,
+    )
+    cost = step_cost(cell, bench, materials)
+    steps = cost.steps_for(passes)
+    steps = min(steps, entry.max_steps or steps)
+    check_every = min(steps, max(1, round(settings.check_passes / (cost.passes or 1))))
+    model, trace = unlearn_model(
+        bench.model,
+        materials.forget,
+        materials.retain,
+        materials.cache,
+        [materials.target],
+        bench.grid,
+        bench.panel,
+        cell_settings(cell, settings, steps, check_every),
+        settings.check,
+        settings.evaluation_drawing,
+    )
+    spent = sum(row.passes for row in trace.rows)
+    return model, f"{len(trace.rows)} steps, {spent:.0f} passes, stopped by {trace.stopped}"
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description="Does a forgotten target come back?")
+    parser.add_argument("--kind", choices=("object", "style"), default="object")
+    parser.add_argument("--target", default="cat")
+    parser.add_argument("--methods", nargs="+", choices=method_names(), default=list(METHODS), metavar="METHOD")
+    parser.add_argument("--passes", type=int, default=120, help="at most, for each method")
+    parser.add_argument("--learning-rate", type=float, default=2e-4)
+    parser.add_argument("--never-saw", default="", help="folder of a model that never saw the target")
+    parser.add_argument("--profile", choices=list(PROFILES), default="quick")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/comeback.md"))
+    options = parser.parse_args()
+    if options.passes < 1:
+        parser.error(f"--passes is {options.passes}: must be at least 1")
+    return options
+
+
+def main() -> None:
+    """Unlearn, test, and write the table down."""
+    options = arguments()
+    entries = tuple(
+        MethodEntry(method=name, max_steps=1 if name == "unified_concept_editing" else None)
+        for name in dict.fromkeys(options.methods)
+    )
+    entry = TargetEntry(kind=options.kind, name=options.target)
+    never = {NEVER_SAW: load_text_to_image(options.never_saw)} if options.never_saw else {}
+    bench = make_bench(options, entries, entry)
+    target = entry.resolve(bench.grid)
+    materials = prepare(bench, target, SAMPLES)
+    models: dict[str, StableDiffusion] = {"text filter": text_filter(bench.model, target, bench.grid, bench.panel)}
+    notes = []
+    for each in entries:
+        models[each.name], took = unlearned(each, entry, bench, materials, options.passes)
+        notes.append(f"{each.name}: {took}")
+    started = time.perf_counter()
+    report = comeback_tests(
+        bench.model,
+        models | never,
+        target,
+        bench.grid,
+        bench.panel,
+        PROFILES[options.profile],
+        forget_set=materials.forget,
+    )
+    seconds = time.perf_counter() - started
+    facts = {
+        **machine(),
+        "command": command(),
+        "settings": report.settings.model_dump_json(),
+        "seconds": f"{seconds:.0f} for the tests of {len(report.models)} models",
+    }
+    parts = [
+        f"# Does it come back? Target: {target.kind.value} {target.name}",
+        "\n".join(f"- {name}: {value}" for name, value in facts.items()),
+        as_markdown(report),
+        "## How the models were made",
+        "\n".join(f"- {note}" for note in notes),
+    ]
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text("\n\n".join(part.strip() for part in parts) + "\n")
+    print(options.output.read_text())
+
+
+if __name__ == "__main__":
+    main()

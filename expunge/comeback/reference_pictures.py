@@ -1,0 +1,98 @@
+"""Reference pictures: does the model keep the target when it is given noised pictures of it to denoise?
+
+At low strengths any model keeps the picture that it was given; at high ones it must know the target. So the curve over
+strengths means something only beside those of the original and of a model that never saw the target.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from expunge.comeback.drawing import redraw
+from expunge.comeback.finder import Finder, pictures_of
+from expunge.datasets import DrawingSettings
+from expunge.evaluation import Interval
+from expunge.metrics.panel import Panel
+from expunge.models.picture_set import PictureSet
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.progress import track
+from expunge.prompts.target import Target
+from expunge.settings import Settings
+
+Asked = Literal["target", "nothing"]
+ASKED: tuple[Asked, ...] = ("target", "nothing")
+
+
+class ReferenceSettings(Settings):
+    """How far the pictures are noised, and how many there are."""
+
+    strengths: tuple[float, ...] = Field(default=(0.5, 0.7, 0.9), min_length=1, description="share of the noise, 0–1")
+    pictures: int = Field(default=40, ge=2, le=100_000)
+
+    @field_validator("strengths")
+    @classmethod
+    def _strengths_are_shares(cls, strengths: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(0 < each <= 1 for each in strengths) or len(set(strengths)) < len(strengths):
+            raise ValueError(f"strengths: {strengths} given; different numbers above 0 and up to 1 are needed")
+        return strengths
+
+
+class ReferencePoint(BaseModel):
+    """Share of pictures in which the target is found after noising and denoising.
+
+    Attributes:
+        strength: how far up the noise went, 0–1.
+        asked: the picture's own prompt (``target``) or the empty one (``nothing``).
+        found: 0–1.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    strength: float
+    asked: Asked
+    found: Interval
+
+
+class ReferencePictures(BaseModel):
+    """The share in the pictures as they were given, and one point for every strength and prompt."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    given: Interval
+    points: tuple[ReferencePoint, ...]
+
+
+def reference_pictures(
+    model: StableDiffusion,
+    pictures: PictureSet,
+    target: Target,
+    panel: Panel,
+    settings: ReferenceSettings,
+    drawing: DrawingSettings,
+    seed: int,
+    progress: str = "",
+) -> ReferencePictures:
+    """Image-to-image from target pictures, under their own prompts and under the empty one.
+
+    Args:
+        model: the unlearned model.
+        pictures: the original model's; the first ones that ask for the target are taken.
+        target: what was forgotten.
+        panel: judges.
+        settings: strengths and number of pictures.
+        drawing: how it is denoised.
+        seed: of the noise.
+        progress: label of the progress bar; none if empty.
+
+    Raises:
+        ExpungeError: fewer pictures than asked for, no classifier for the target, or less than one step to make.
+    """
+    finder = Finder(target, panel)
+    given = pictures_of(target, pictures, settings.pictures, "reference pictures").select(range(settings.pictures))
+    seeds = [seed + i for i in range(len(given))]
+    own = [prompt.text for prompt in given.prompts]
+    points = []
+    for strength, asked in track([(each, asked) for each in settings.strengths for asked in ASKED], progress):
+        texts = own if asked == "target" else [""] * len(own)
+        made = redraw(model, given.pictures, texts, seeds, strength, drawing)
+        drawn = PictureSet(given.prompts, tuple(seeds), made)
+        points.append(ReferencePoint(strength=strength, asked=asked, found=finder.share(drawn)))
+    return ReferencePictures(given=finder.share(given), points=tuple(points))

@@ -1,0 +1,83 @@
+"""A tiny model with pictures of its own, and the zoo with a filter of words before it."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from expunge.comeback.embedding_attack import EmbeddingSettings
+from expunge.comeback.membership import MembershipSettings
+from expunge.comeback.prompt_search import PromptSearchSettings
+from expunge.comeback.reference_pictures import ReferenceSettings
+from expunge.comeback.relearning import RelearningSettings
+from expunge.comeback.settings import ComebackSettings
+from expunge.datasets import DrawingSettings, draw_grid
+from expunge.metrics.judges import load_panel
+from expunge.metrics.panel import Panel
+from expunge.models.picture_set import PictureSet
+from expunge.models.sources import load_text_to_image
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.prompts.grid import PromptGrid
+from expunge.prompts.sources import load_prompt_grid
+from expunge.prompts.target import Target
+from expunge.takedown.request import Kind
+from tests.metrics.colour_judges import GRID
+
+ONE_STEP = DrawingSettings(steps=1, guidance=1)
+# Of the tiny model with the judges of colour.
+SMALL = ComebackSettings(
+    relearning=RelearningSettings(pictures=(1, 3), harmless_pictures=4, steps=3, measure_every=2, measured=4),
+    embedding=EmbeddingSettings(steps=3, target_pictures=3, pictures=4),
+    prompts=PromptSearchSettings(misspellings=2, word_orders=1, unrelated=1, pictures_each=2, confirmed_with=3),
+    references=ReferenceSettings(strengths=(0.5, 1.0), pictures=3),
+    membership=MembershipSettings(pictures=4, timesteps=2),
+    drawing=DrawingSettings(steps=2, guidance=2),
+)
+
+
+def target_of(factor: str, *levels: str) -> Target:
+    """Forget these levels."""
+    kind = Kind.STYLE if factor == "style" else Kind.OBJECT
+    return Target(request_id="a", kind=kind, name=levels[0], factor=factor, levels=levels)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models this small only lose by threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def dog() -> Target:
+    """What the tiny model draws, by the judges of colour."""
+    return target_of("subject", "dog")
+
+
+@pytest.fixture(scope="session")
+def pictures(tiny_model) -> PictureSet:
+    """Two pictures of each subject and style."""
+    return draw_grid(tiny_model, GRID, "train", 2, 0, ONE_STEP)
+
+
+@pytest.fixture(scope="session")
+def zoo() -> StableDiffusion:
+    return load_text_to_image("zoo")
+
+
+@pytest.fixture(scope="session")
+def zoo_grid() -> PromptGrid:
+    return load_prompt_grid("zoo")
+
+
+@pytest.fixture(scope="session")
+def zoo_panel(zoo_grid) -> Panel:
+    return load_panel("zoo", zoo_grid)
+
+
+@pytest.fixture(scope="session")
+def cat() -> Target:
+    """Of the zoo."""
+    return target_of("subject", "cat")
