@@ -13,6 +13,7 @@ COMMANDS = {
     "takedown": ("expunge.cli.takedown", "File, list and mend takedown requests."),
     "champion": ("expunge.cli.champion", "Show the champion and its history."),
     "draw": ("expunge.cli.draw", "Draw a prompt with two model versions side by side."),
+    "evaluate": ("expunge.cli.evaluate", "Measure a model against another one."),
     "report": ("expunge.cli.report", "Show or open the latest report."),
 }
 

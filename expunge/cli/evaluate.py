@@ -1,0 +1,95 @@
+"""``expunge evaluate``: measure any model against any other."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from expunge.cli.output import as_json, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from expunge.evaluation_service.result import EvaluationResult
+    from expunge.evaluation_service.run import Files
+    from expunge.reports.wording import Row
+
+
+@click.command()
+@click.argument("model")
+@click.option("--against", default="zoo", show_default=True, help="What MODEL is measured against, named likewise.")
+@click.option("--target", "targets", multiple=True, metavar="KIND:NAME", help="What should be forgotten; repeatable.")
+@click.option("--profile", default="quick", show_default=True, type=click.Choice(["quick", "full"]), help="How much.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: in .expunge/evaluations]")
+@click.option("--prompts", default="zoo", show_default=True, help="'zoo' or a YAML file: what the models draw.")
+@click.option("--judges", default="zoo", show_default=True, help="'zoo' or an open_clip model.")
+@click.option("--hide-target-pictures", is_flag=True, help="Leave pictures of the targets out of the page.")
+@as_json
+def evaluate(
+    model: str,
+    against: str,
+    targets: tuple[str, ...],
+    profile: str,
+    out: Path | None,
+    prompts: str,
+    judges: str,
+    hide_target_pictures: bool,
+    machine: bool,
+) -> None:
+    """Measure MODEL against another model: what it forgot, and what else changed.
+
+    MODEL is 'zoo', a diffusers folder, a hub id OWNER/NAME, s3://BUCKET/PREFIX, models:/NAME@ALIAS,
+    models:/NAME/VERSION, or an alias or number of the registered model, e.g. champion. Without a target only
+    retention and quality are measured. Pictures are kept, so that the same evaluation again draws none.
+    """
+    from expunge.evaluation_service.models import open_model  # torch takes seconds to import
+    from expunge.evaluation_service.profile import named_profile
+    from expunge.evaluation_service.run import check_folder, default_folder, evaluate_models, stored, write_evaluation
+    from expunge.evaluation_service.score import Question
+    from expunge.evaluation_service.store import PictureStore
+    from expunge.evaluation_service.targets import read_targets
+    from expunge.metrics.judges import load_panel
+    from expunge.prompts.sources import load_prompt_grid
+
+    if out is not None:
+        check_folder(out)
+    grid = load_prompt_grid(prompts)
+    found = tuple(read_targets(targets, grid))
+    (after, facts), (before, base) = open_model(model), open_model(against, "--against")
+    question = Question(facts, base, found, prompts, judges, named_profile(profile))
+    store = PictureStore()
+    panel = load_panel(judges, grid)
+    scores, shards = evaluate_models(question, after, before, grid, panel, store, progress=not machine)
+    words = ["expunge", "evaluate", model, "--against", against, *(f"--target={each}" for each in targets)]
+    words += ["--profile", profile, "--prompts", prompts, "--judges", judges]
+    files = write_evaluation(
+        out or default_folder(scores.result),
+        scores,
+        shards,
+        stored(store, before, base.digest, shards, question),
+        stored(store, after, facts.digest, shards, question),
+        [shlex.join(words)],
+        hide_target_pictures,
+    )
+    _show(scores.result, files, machine)
+
+
+def _show(result: "EvaluationResult", files: "Files", machine: bool) -> None:
+    from expunge.evaluation_service.tables import headline, sections
+
+    paths = {name: str(path) for name, path in vars(files).items()}
+    if machine:
+        print_json({"files": paths, **result.model_dump(mode="json")})
+        return
+    for warning in result.warnings:
+        say(f"Note: {warning}", "yellow")
+    for caption, rows in sections(result):
+        say(f"\n{caption}", "bold")
+        print_table(["measure", "before", "→ after", "change", "n"], [_cells(row) for row in rows])
+    say(f"\n{headline(result)}\n", "bold")
+    for name, path in paths.items():
+        say(f"{name.replace('_', ' ')}: {path}")
+
+
+def _cells(row: "Row") -> list[str]:
+    pairs = [(row.before, row.before_range), (row.after, row.after_range), (row.difference, row.difference_range)]
+    return [row.label, *(f"{value} [{interval}]" if interval else value for value, interval in pairs), row.samples]

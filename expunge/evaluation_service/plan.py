@@ -1,0 +1,72 @@
+"""What is to be drawn: prompts and seeds, cut into shards. It depends on grid, targets and profile, on no model."""
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from expunge.evaluation_service.profile import EvaluationProfile
+from expunge.prompts.grid import Prompt, PromptGrid, Side
+from expunge.prompts.pairing import forget_prompts
+from expunge.prompts.target import Target
+from expunge.prompts.variants import WORDINGS, variants
+
+GRID_PARTS: tuple[Side, ...] = ("held_out", "train")
+TARGET_PART = "target"
+
+
+class Shard(BaseModel):
+    """Pictures that are drawn together, in batches that are always the same, so that they are the same to the bit.
+
+    Attributes:
+        part: ``held_out`` or ``train`` (over the whole grid), ``target``, or one of ``WORDINGS``.
+        target: ``KIND:NAME`` of the target that the part is about; empty for the grid's.
+        prompts: n prompts.
+        seeds: n seeds of the initial noise.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    part: str
+    target: str
+    prompts: tuple[Prompt, ...]
+    seeds: tuple[int, ...]
+
+
+def plan_evaluation(targets: Sequence[Target], grid: PromptGrid, profile: EvaluationProfile) -> list[Shard]:
+    """Every shard of an evaluation. Those over the grid are the same whatever the targets."""
+    sizes = {"held_out": profile.held_out_pictures, "train": profile.train_pictures}
+    parts: list[tuple[str, str, list[Prompt]]] = [
+        (side, "", over_the_grid(grid, side, sizes[side], profile.seed)) for side in GRID_PARTS
+    ]
+    for target in targets:
+        asked = forget_prompts(target, grid, "held_out", profile.target_pictures, profile.seed + 1)
+        parts.append((TARGET_PART, label(target), asked))
+        for group in WORDINGS if profile.wording_pictures else ():
+            prompts = variants(target, grid, group, profile.wording_pictures, profile.seed + 2)
+            parts.append((group, label(target), prompts))
+    return [shard for part, target, prompts in parts for shard in _cut(part, target, prompts, profile)]
+
+
+def label(target: Target) -> str:
+    """``KIND:NAME``, as people type it."""
+    return f"{target.kind.value}:{target.name}"
+
+
+def over_the_grid(grid: PromptGrid, side: Side, count: int, seed: int) -> list[Prompt]:
+    """``count`` prompts, as evenly over the strata as they go; the last, incomplete turn is spread over the grid."""
+    turns = -(-count // len(grid.strata()))
+    prompts = grid.sample(side, turns, seed)
+    whole = [i for i in range(len(prompts)) if i % turns < turns - 1]
+    last = [i for i in range(len(prompts)) if i % turns == turns - 1]
+    places = np.linspace(0, len(last) - 1, count - len(whole)).round().astype(int)
+    return [prompts[i] for i in sorted([*whole, *(last[place] for place in places)])]
+
+
+def _cut(part: str, target: str, prompts: Sequence[Prompt], profile: EvaluationProfile) -> list[Shard]:
+    rng, size = random.Random(f"{profile.seed}/{part}/{target}"), profile.shard_size
+    seeds = [rng.randrange(2**31) for _ in prompts]
+    return [
+        Shard(part=part, target=target, prompts=tuple(prompts[i : i + size]), seeds=tuple(seeds[i : i + size]))
+        for i in range(0, len(prompts), size)
+    ]

@@ -1,0 +1,185 @@
+"""From judged shards to numbers: the evaluation, UA by wording group, warnings, and one row per picture."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from expunge.errors import ExpungeError
+from expunge.evaluation import Change
+from expunge.evaluation_service.models import ModelFacts
+from expunge.evaluation_service.plan import GRID_PARTS, TARGET_PART, Shard, label
+from expunge.evaluation_service.profile import EvaluationProfile
+from expunge.evaluation_service.result import EvaluationResult, WordingScores
+from expunge.metrics.alignment_score import cosines
+from expunge.metrics.evaluate import evaluate_judged
+from expunge.metrics.judged import JudgedPictures, join
+from expunge.metrics.panel import Panel
+from expunge.metrics.retain_accuracy import as_asked
+from expunge.metrics.unlearning_accuracy import unlearning_accuracy
+from expunge.prompts.grid import PromptGrid
+from expunge.prompts.target import Target
+from expunge.prompts.variants import WORDINGS
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an evaluation is about, by the names that people gave.
+
+    Attributes:
+        model: what is measured.
+        against: what it is measured against.
+        targets: what should have been forgotten; may be none.
+        prompt_grid: name of the grid.
+        judges: name of the panel.
+        profile: sample sizes and seeds.
+    """
+
+    model: ModelFacts
+    against: ModelFacts
+    targets: tuple[Target, ...]
+    prompt_grid: str
+    judges: str
+    profile: EvaluationProfile
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Numbers, and the pictures they rest on, in the order of the plan.
+
+    Attributes:
+        result: the numbers.
+        pictures: one row per pair of pictures: part, target, prompt, seed, and what the judges said before and after.
+    """
+
+    result: EvaluationResult
+    pictures: pd.DataFrame
+
+
+def score(
+    question: Question,
+    shards: Sequence[Shard],
+    before: Sequence[JudgedPictures],
+    after: Sequence[JudgedPictures],
+    grid: PromptGrid,
+    panel: Panel,
+) -> Scores:
+    """Score a model against another by what the panel said of their pictures, shard by shard.
+
+    Args:
+        question: what the evaluation is about.
+        shards: the plan.
+        before: of the model measured against, one entry per shard.
+        after: of the model measured.
+
+    Raises:
+        ExpungeError: shards and judged pictures do not belong together, or as in ``evaluate_judged``.
+    """
+    _check(shards, before, after)
+    targets, profile = question.targets, question.profile
+    parts = [(shard.part, shard.target) for shard in shards for _ in shard.prompts]
+    factors = sorted({"subject", *(target.factor for target in targets)})
+    was, now = (join(each).seen_by_clip(panel, grid, factors) for each in (before, after))
+
+    def those(keep: Callable[[str, str], bool]) -> tuple[JudgedPictures, JudgedPictures]:
+        chosen = [i for i, each in enumerate(parts) if keep(*each)]
+        return was.select(chosen), now.select(chosen)
+
+    held_out = those(lambda part, target: part in (GRID_PARTS[0], TARGET_PART))
+    train = those(lambda part, target: part == GRID_PARTS[1])
+    kept = [i for i, prompt in enumerate(train[0].prompts) if not any(each.matches(prompt) for each in targets)]
+    train_was, train_now = (each.select(kept) for each in train)
+    sampling = {"sampler": question.model.sampler, **profile.drawing.model_dump(), "seed": profile.seed}
+    evaluation = evaluate_judged(
+        targets, grid, panel, *held_out, train_was, train_now, train_was, sampling, profile.seed
+    )
+    wordings = []
+    for target, group in product(targets, WORDINGS if profile.wording_pictures else ()):
+        wanted = (group, label(target))
+        wordings.append(_wording_scores(target, group, *those(lambda *each, wanted=wanted: each == wanted)))
+    result = EvaluationResult(
+        model=question.model,
+        against=question.against,
+        targets=targets,
+        evaluation=evaluation,
+        wordings=tuple(wordings),
+        warnings=tuple(_warnings(question, evaluation.frechet_features, was, now)),
+        prompt_grid=question.prompt_grid,
+        judges=question.judges,
+        profile=profile,
+        prompts_digest=_prompts_digest(shards),
+    )
+    return Scores(result, _table(parts, was, now, panel))
+
+
+def _wording_scores(target: Target, group: str, was: JudgedPictures, now: JudgedPictures) -> WordingScores:
+    def change(by_clip: bool) -> Change | None:
+        first, second = (
+            (each.recognised_by_clip if by_clip else each.recognised)[target.factor] for each in (was, now)
+        )
+        return unlearning_accuracy(target, first, second, was.texts) if len(was) else None
+
+    return WordingScores(
+        target=label(target),
+        group=group,
+        example=was.texts[0] if len(was) else "",
+        unlearning_accuracy=change(by_clip=False),
+        unlearning_accuracy_clip=change(by_clip=True),
+    )
+
+
+def _warnings(question: Question, features: str, was: JudgedPictures, now: JudgedPictures) -> list[str]:
+    found = []
+    if question.model.digest == question.against.digest:
+        found.append("Both models have the same weights: nothing can differ.")
+    for name, pictures in (("The model", now), ("The model measured against", was)):
+        plain = int((pictures.contrasts == 0).sum())
+        if len(set(pictures.fingerprints)) == 1:
+            found.append(f"{name} draws one and the same picture for all {len(pictures)} prompts and seeds.")
+        elif plain:
+            found.append(f"{name} draws one plain colour in {plain} of {len(pictures)} pictures.")
+    if "too high" in features:
+        found.append(f"FD rests on {features}.")
+    return found
+
+
+def _table(parts: list[tuple[str, str]], was: JudgedPictures, now: JudgedPictures, panel: Panel) -> pd.DataFrame:
+    texts = panel.clip.text_features(was.texts)
+    factors = dict.fromkeys(factor for prompt in was.prompts for factor in prompt.factors)
+    columns: dict[str, object] = {
+        "part": [part for part, _ in parts],
+        "target": [target for _, target in parts],
+        "prompt": was.texts,
+        "seed": list(was.seeds),
+        **{f"asked_{factor}": [prompt.factors.get(factor, "") for prompt in was.prompts] for factor in factors},
+    }
+    for name, each in (("before", was), ("after", now)):
+        columns |= {f"{factor}_{name}": list(levels) for factor, levels in each.recognised.items()}
+        columns |= {f"{factor}_by_clip_{name}": list(levels) for factor, levels in each.recognised_by_clip.items()}
+        columns[f"as_asked_{name}"] = as_asked(each.prompts, each.recognised, list(each.recognised))
+        columns[f"alignment_{name}"] = cosines(each.features, texts)
+        columns[f"picture_{name}"] = list(each.fingerprints)
+    columns["likeness"] = cosines(was.features, now.features)
+    return pd.DataFrame(columns)
+
+
+def _prompts_digest(shards: Sequence[Shard]) -> str:
+    digest = hashlib.sha256()
+    for shard in shards:
+        digest.update(shard.model_dump_json().encode())
+    return digest.hexdigest()
+
+
+def _check(shards: Sequence[Shard], before: Sequence[JudgedPictures], after: Sequence[JudgedPictures]) -> None:
+    for name, judged in (("before", before), ("after", after)):
+        asked = [(shard.prompts, shard.seeds) for shard in shards]
+        if asked != [(each.prompts, each.seeds) for each in judged]:
+            raise ExpungeError(f"{name}: {len(judged)} judged shards that are not those of the plan ({len(shards)}).")
+    widths = {each.features.shape[1] for each in (*before, *after)}
+    if len(widths) > 1:
+        raise ExpungeError(f"judges: features of {sorted(map(int, widths))} numbers; use one panel for all.")
+    if not np.all([np.isfinite(each.features).all() for each in (*before, *after)]):
+        raise ExpungeError("judges: some features are NaN or infinite; check the CLIP judge.")

@@ -1,0 +1,116 @@
+"""The numbers as people read them: the same rows on the terminal, in Markdown and on the page."""
+
+from collections.abc import Iterable, Sequence
+
+from expunge.evaluation import Change, Interval, TargetScores
+from expunge.evaluation_service.plan import label
+from expunge.evaluation_service.result import EvaluationResult, WordingScores
+from expunge.prompts.variants import WORDINGS
+from expunge.reports import wording
+from expunge.reports.wording import SHARE, UNDEFINED, Row, table_row
+
+# Shares of pictures that show the target, by the unfavourable end of the interval.
+GONE = 0.1
+
+
+def sections(result: EvaluationResult) -> list[tuple[str, list[Row]]]:
+    """Captions and rows: each target, each target in other wordings, and the rest."""
+    found = []
+    for target, scores in zip(result.targets, result.evaluation.targets, strict=True):
+        found.append((f"Forgetting “{target.name}”, on held-out wordings", wording.target_rows(scores)))
+        if groups := [each for each in result.wordings if each.target == label(target)]:
+            found.append((f"Asking for “{target.name}” in other ways: UA", [wording_row(each) for each in groups]))
+    rest = "Everything else" if result.targets else "Everything the model draws"
+    found.append((f"{rest}: retention and quality", wording.retention_rows(result.evaluation)))
+    return found
+
+
+def wording_row(scores: WordingScores) -> Row:
+    """UA by the classifier in one wording group; what cannot be asked says so."""
+    if scores.unlearning_accuracy is None:
+        return Row(scores.group, "the grid has none", UNDEFINED, "", UNDEFINED, "", UNDEFINED, "", "0")
+    return table_row(scores.group, WORDINGS[scores.group][1], scores.unlearning_accuracy, SHARE)
+
+
+def headline(result: EvaluationResult) -> str:
+    """The verdict in one line: whether each target is gone, and whether the rest is still there."""
+    said = [f"“{each.name}” {_forgotten(each.unlearning_accuracy)}" for each in result.evaluation.targets]
+    said.append(f"{'everything else' if said else 'everything'} {_retained(result.evaluation.retain_accuracy)}")
+    line = f"{'; '.join(said)}."
+    return line[0].upper() + line[1:]
+
+
+def sentences(result: EvaluationResult) -> list[str]:
+    """The verdict at length: each target, the worst way to ask for it, and what it cost."""
+    found = []
+    for target, scores in zip(result.targets, result.evaluation.targets, strict=True):
+        found.append(wording.request_sentence(target.name, scores))
+        measured = [each for each in result.wordings if each.target == label(target) and each.unlearning_accuracy]
+        if measured:
+            found.append(_worst_wording(scores, measured))
+    return found + wording.cost_sentences(result.evaluation)
+
+
+def as_markdown(result: EvaluationResult) -> str:
+    """Verdict, tables and provenance as Markdown."""
+    parts = ["# Evaluation", f"**{headline(result)}**"]
+    parts += ["\n".join(f"- {_safe(each)}" for each in [*result.warnings, *sentences(result)])]
+    for caption, rows in sections(result):
+        body = [
+            [row.label, _both(row.before, row.before_range), _both(row.after, row.after_range),
+             _both(row.difference, row.difference_range), row.samples]
+            for row in rows
+        ]  # fmt: skip
+        parts += [f"## {_safe(caption)}", _table(["measure", "before", "after", "change", "n"], body)]
+    parts += ["## Provenance", "\n".join(f"- {name}: {_safe(value)}" for name, value in provenance(result).items())]
+    return "\n\n".join(parts) + "\n"
+
+
+def provenance(result: EvaluationResult) -> dict[str, str]:
+    """Names and hashes of what was measured, and by what."""
+    models = {"model": result.model, "measured against": result.against}
+    found = {name: f"{each.source}{f' ({each.version})' if each.version else ''}" for name, each in models.items()}
+    found |= {f"SHA-256 of {name}": each.digest for name, each in models.items()}
+    found |= {"prompt grid": result.prompt_grid, "judges": result.judges}
+    return found | {"SHA-256 of prompts and seeds": result.prompts_digest}
+
+
+def _forgotten(change: Change) -> str:
+    if 1 - change.after.low <= GONE:
+        return "is gone from the pictures"
+    return "is drawn less often" if change.difference.low > 0 else "is still drawn"
+
+
+def _retained(change: Change) -> str:
+    if change.difference.high < 0:
+        return "is drawn as asked less often"
+    return "is drawn as asked more often" if change.difference.low > 0 else "is drawn as before"
+
+
+def _worst_wording(scores: TargetScores, measured: Sequence[WordingScores]) -> str:
+    shown = {each.group: _shown(each.unlearning_accuracy) for each in measured if each.unlearning_accuracy}
+    worst = max(shown, key=lambda group: shown[group].value)
+    example = next(each.example for each in measured if each.group == worst)
+    return (
+        f"Asked in other ways, “{scores.name}” shows most often by {worst}, e.g. “{example}”: in "
+        f"{SHARE.value(shown[worst].value)} of {shown[worst].samples:,} pictures ({SHARE.range(shown[worst])})."
+    )
+
+
+def _shown(change: Change) -> Interval:
+    after = change.after
+    return Interval(value=1 - after.value, low=1 - after.high, high=1 - after.low, samples=after.samples)
+
+
+def _both(value: str, interval: str) -> str:
+    return f"{value} [{interval}]" if interval else value
+
+
+def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(_safe(cell) for cell in line)} |" for line in lines)
+
+
+def _safe(text: str) -> str:
+    """On one line, without a column's end or markup."""
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())

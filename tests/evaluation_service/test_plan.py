@@ -1,0 +1,76 @@
+"""What is drawn: how many, of what, with which seeds, and how it is cut."""
+
+from collections import Counter
+
+import pytest
+
+from expunge.errors import ExpungeError
+from expunge.evaluation_service.plan import label, over_the_grid, plan_evaluation
+from expunge.evaluation_service.profile import PROFILES, EvaluationProfile, named_profile
+from expunge.evaluation_service.targets import read_targets
+from expunge.prompts.variants import WORDINGS
+from tests.evaluation_service.conftest import BLOB, CAT, SMALL
+from tests.metrics.colour_judges import GRID
+
+
+def test_every_part_has_as_many_pictures_as_the_profile_says():
+    counts = Counter()
+    for shard in plan_evaluation([CAT, BLOB], GRID, SMALL):
+        assert len(shard.prompts) == len(shard.seeds) <= SMALL.shard_size
+        counts[shard.part, shard.target] += len(shard.prompts)
+    assert counts["held_out", ""] == 14 and counts["train", ""] == 12
+    for target in (CAT, BLOB):
+        assert counts["target", label(target)] == 5
+    assert counts["paraphrases", "object:cat"] == 3
+    assert set(counts) <= {
+        ("held_out", ""), ("train", ""),
+        *((part, label(target)) for part in ("target", *WORDINGS) for target in (CAT, BLOB)),
+    }  # fmt: skip
+
+
+def test_the_grid_is_drawn_the_same_whatever_the_targets():
+    alone, two = plan_evaluation([], GRID, SMALL), plan_evaluation([CAT, BLOB], GRID, SMALL)
+    assert [shard for shard in two if not shard.target] == alone
+
+
+def test_another_seed_is_another_plan():
+    one, two = (plan_evaluation([CAT], GRID, SMALL.model_copy(update={"seed": seed})) for seed in (5, 6))
+    assert [shard.seeds for shard in one] != [shard.seeds for shard in two]
+    assert plan_evaluation([CAT], GRID, SMALL) == one
+
+
+@pytest.mark.parametrize("count", [2, 11, 12, 13, 24, 31])
+def test_strata_are_as_even_as_they_can_be(count):
+    prompts = over_the_grid(GRID, "held_out", count, 0)
+    assert len(prompts) == count
+    strata = Counter(tuple(sorted(prompt.factors.items())) for prompt in prompts)
+    assert max(strata.values()) - min(strata.values()) <= 1 and len(strata) == min(count, 12)
+
+
+def test_profiles():
+    assert named_profile("full") == EvaluationProfile()
+    quick, full = PROFILES["quick"], PROFILES["full"]
+    assert quick.held_out_pictures < full.held_out_pictures and quick.target_pictures < full.target_pictures
+    with pytest.raises(ExpungeError, match="profile: 'thorough' given; there are quick, full"):
+        named_profile("thorough")
+
+
+def test_targets_as_people_type_them():
+    cat, blob = read_targets(["object:cat", "style: blob", "object:cat"], GRID)
+    assert (cat.factor, cat.levels) == ("subject", ("cat",))
+    assert (blob.factor, blob.levels) == ("style", ("blob",))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cat", "write KIND:NAME"),
+        ("colour:red", "Kinds: "),
+        ("object:", "write KIND:NAME"),
+        ("object:zebra", "zebra"),
+        ("object:../../etc/passwd", "target: "),
+    ],
+)
+def test_targets_that_are_none(text, message):
+    with pytest.raises(ExpungeError, match=message):
+        read_targets([text], GRID)
