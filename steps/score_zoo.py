@@ -16,5 +16,5 @@ def score_zoo(
     model: StableDiffusion, judges: ZooJudges, drawing: DrawingSettings
 ) -> tuple[Annotated[ZooScores, "zoo_scores"], Annotated[PictureSet, "zoo_pictures"]]:
     """Every subject in every style from three seeds, judged by classifiers and CLIP."""
-    scores, pictures = score(model, judges, drawing)
+    scores, pictures = score(model, judges.panel(), drawing)
     return scores, pictures  # spelt out: ZenML counts the outputs here

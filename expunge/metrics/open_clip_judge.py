@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 
 from expunge.errors import ExpungeError
+from expunge.models.loading import LOADING
 
 
 class OpenClipJudge:
@@ -28,7 +29,7 @@ class OpenClipJudge:
 
     def __init__(self, model: str, pretrained: str | None = None, name: str = "", batch_size: int = 128) -> None:
         try:
-            with _without_chatter():
+            with LOADING, _without_chatter():
                 # Refuses a model without weights; open_clip's other ways in would start it from random ones.
                 loaded, self._preprocess = open_clip.create_model_from_pretrained(model, pretrained=pretrained)
                 self._tokenizer = open_clip.get_tokenizer(model)

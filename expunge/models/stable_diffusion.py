@@ -12,6 +12,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
+from expunge.models.loading import LOADING
 from expunge.models.picture_set import PictureSet
 from expunge.progress import track
 from expunge.prompts.grid import Prompt
@@ -153,9 +154,10 @@ class StableDiffusion:
     @classmethod
     def load(cls, folder: Path) -> "StableDiffusion":
         """Read a diffusers folder, safetensors only, nothing fetched from a network."""
-        pipeline = StableDiffusionPipeline.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, safety_checker=None, dtype=torch.float32
-        )
+        with LOADING:
+            pipeline = StableDiffusionPipeline.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, safety_checker=None, dtype=torch.float32
+            )
         if not isinstance(pipeline.scheduler, DDIMScheduler):
             # Latents are not confined to −1–1, though DDIM clips to that unless told otherwise.
             pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)

@@ -15,6 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import get_cosine_schedule_with_warmup
 
+from expunge.models.loading import LOADING
+
 NONE = "none"
 
 
@@ -78,7 +80,8 @@ class FactorClassifier:
         card = json.loads((folder / f"{factor}.json").read_text())
         if card["format_version"] != 1:
             raise ValueError(f"classifier format {card['format_version']}: this version reads 1")
-        network = make_network(len(card["levels"]) + 1, card["width"])
+        with LOADING:
+            network = make_network(len(card["levels"]) + 1, card["width"])
         network.load_state_dict(load_file(folder / f"{factor}.safetensors"))
         return cls(factor, tuple(card["levels"]), network)
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from transformers import CLIPTokenizer
 
 from expunge.datasets import DrawingSettings, draw_grid
+from expunge.metrics.panel import Panel
 from expunge.metrics.retain_accuracy import as_asked
 from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
@@ -109,18 +110,21 @@ def without(pictures: Corpus, names: Sequence[str]) -> Corpus:
     )
 
 
-def pretrain_model(settings: RecipeSettings) -> StableDiffusion:
-    """Train autoencoder, text encoder and denoiser, on pictures of nothing that ``leave_out`` names."""
+def pretrain_model(settings: RecipeSettings, autoencoder: AutoencoderKL | None = None) -> StableDiffusion:
+    """Train autoencoder, text encoder and denoiser, on pictures of nothing that ``leave_out`` names.
+
+    Args:
+        settings: how long, and what is left out.
+        autoencoder: taken as it is, scaling factor too, instead of one that is trained: latents are then comparable
+            between models, but it may have seen what ``leave_out`` names.
+    """
     torch.manual_seed(settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
-    pictures = without(corpus(settings.autoencoder_rounds, settings.seed), settings.leave_out)
-    with _reported("Autoencoder", settings.autoencoder_steps) as report:
-        vae = train_autoencoder(
-            lambda n: pictures.inputs(_any(len(pictures), n, generator)), settings.autoencoder_steps, progress=report
-        )
+    vae = autoencoder or _pretrain_autoencoder(settings, generator)
     pictures = without(corpus(settings.denoiser_rounds, settings.seed + 1), settings.leave_out)
     latents = _encode(vae, pictures)
-    vae.register_to_config(scaling_factor=1 / latents.std().item())
+    if autoencoder is None:
+        vae.register_to_config(scaling_factor=1 / latents.std().item())
     latents *= vae.config.scaling_factor
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = make_tokenizer(load_world().vocabulary(), Path(folder))
@@ -137,6 +141,14 @@ def pretrain_model(settings: RecipeSettings) -> StableDiffusion:
             tokenizer, batches, settings.denoiser_steps, rate=settings.denoiser_rate, progress=report
         )
     return assemble(vae, unet, text_encoder, tokenizer)
+
+
+def _pretrain_autoencoder(settings: RecipeSettings, generator: torch.Generator) -> AutoencoderKL:
+    pictures = without(corpus(settings.autoencoder_rounds, settings.seed), settings.leave_out)
+    with _reported("Autoencoder", settings.autoencoder_steps) as report:
+        return train_autoencoder(
+            lambda n: pictures.inputs(_any(len(pictures), n, generator)), settings.autoencoder_steps, progress=report
+        )
 
 
 def assemble(vae, unet, text_encoder, tokenizer: CLIPTokenizer) -> StableDiffusion:
@@ -186,13 +198,13 @@ def pretrain_judges(settings: RecipeSettings) -> ZooJudges:
     return ZooJudges(classifiers, clip, tokenizer)
 
 
-def score(model: StableDiffusion, judges: ZooJudges, drawing: DrawingSettings) -> tuple[ZooScores, PictureSet]:
+def score(model: StableDiffusion, panel: Panel, drawing: DrawingSettings) -> tuple[ZooScores, PictureSet]:
     """Draw every subject in every style from three seeds, with train and with held-out wordings, and judge them.
 
     Returns:
         The scores, and the train-level pictures.
     """
-    grid, panel = zoo_grid(), judges.panel()
+    grid = zoo_grid()
     sides: tuple[Side, ...] = ("train", "held_out")
     drawn = {side: draw_grid(model, grid, side, 3, 0, drawing) for side in sides}
     found: dict[str, dict[Side, float]] = {"subject": {}, "style": {}, "clip": {}}

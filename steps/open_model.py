@@ -1,0 +1,18 @@
+"""Open a model that is to be measured."""
+
+from typing import Annotated
+
+from zenml import step
+
+from expunge.evaluation_service import models
+from expunge.evaluation_service.models import ModelFacts
+from expunge.models.stable_diffusion import StableDiffusion
+
+
+@step(enable_cache=False)
+def open_model(
+    source: str, field: str
+) -> tuple[Annotated[StableDiffusion, "model"], Annotated[ModelFacts, "model_facts"]]:
+    """From a folder, a hub, S3 or the registry. Later steps are cached by the model's own hash."""
+    model, facts = models.open_model(source, field)
+    return model, facts  # spelt out: ZenML counts the outputs here

@@ -1,0 +1,37 @@
+"""Write the evaluation down: page, numbers, tables."""
+
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+from zenml import step
+from zenml.types import HTMLString, MarkdownString
+
+from expunge.evaluation_service import run
+from expunge.evaluation_service.plan import Shard
+from expunge.evaluation_service.result import EvaluationResult
+from expunge.evaluation_service.score import Scores
+from expunge.models.picture_set import PictureSet
+
+
+@step(enable_cache=False)
+def write_evaluation(
+    result: EvaluationResult,
+    pictures: pd.DataFrame,
+    shards: list[Shard],
+    shown: list[int],
+    drawn_before: list[PictureSet],
+    drawn_after: list[PictureSet],
+    folder: str,
+    hide_target_pictures: bool,
+) -> tuple[Annotated[HTMLString, "evaluation_page"], Annotated[MarkdownString, "evaluation_table"]]:
+    """One self-contained page and its numbers, in the folder and as artifacts; of the shards it shows, the pictures."""
+    where = run.default_folder(result, Path(folder))
+    first, second = dict(zip(shown, drawn_before, strict=True)), dict(zip(shown, drawn_after, strict=True))
+    files = run.write_evaluation(
+        where, Scores(result, pictures), shards, first.__getitem__, second.__getitem__,
+        ["zenml pipeline run pipelines.evaluation_pipeline.evaluation_pipeline -c configs/evaluation.yaml"],
+        hide_target_pictures,
+    )  # fmt: skip
+    print(f"Evaluation written to {files.page}")
+    return HTMLString(files.page.read_text()), MarkdownString(files.table.read_text())
