@@ -71,13 +71,14 @@ def diversify(
     settings: DiversificationSettings,
     drawing: DrawingSettings,
     references: dict[str, np.ndarray],
+    forgotten: Sequence[Target] = (),
 ) -> Datasets:
     """Build the forget and retain sets of one run.
 
     The forget set holds, for each target, the pool's pictures of it, freshly drawn ones up to ``forget_size``, and the
     request's own reference pictures; each prompt has its paired sentence, which asks for no target. The retain set
     holds the pool without any target, plus, for ``paired_size`` of each target's prompts, the same sentence with a near
-    neighbour in the target's place.
+    neighbour in the target's place. What was forgotten before is left out of it: it would come back.
 
     Args:
         model: the base model.
@@ -88,14 +89,16 @@ def diversify(
         settings: sizes and seed.
         drawing: how pictures are drawn.
         references: reference pictures by request id, uint8 ``(n, h, w, 3)`` of the model's size.
+        forgotten: what earlier runs made this model forget.
     """
     rng = random.Random(settings.seed)
+    gone = [*targets, *forgotten]
     forget: list[PictureSet] = []
-    retain = [pool.where(lambda prompt: not any(target.matches(prompt) for target in targets))]
+    retain = [pool.where(lambda prompt: not any(each.matches(prompt) for each in gone))]
     facts = []
-    nearest = [neighbouring_levels(target, targets, grid, panel)[: settings.neighbours] for target in targets]
-    spared = Spared(targets, nearest, grid, random.Random(f"{settings.seed}/anchors"))
-    for target, neighbours in zip(targets, nearest, strict=True):
+    nearest = [neighbouring_levels(each, gone, grid, panel)[: settings.neighbours] for each in gone]
+    spared = Spared(gone, nearest, grid, random.Random(f"{settings.seed}/anchors"))
+    for target, neighbours in zip(targets, nearest, strict=False):
         known = pool.where(target.matches)
         known = replace(known, prompts=tuple(spared.paired(prompt, prompt) for prompt in known.prompts))
         wanted = forget_prompts(target, grid, "train", settings.forget_size, settings.seed + 1)
@@ -115,7 +118,7 @@ def diversify(
         forget += [each for each in (known, drawn) if each is not None and len(each)]
         if (pictures := references.get(target.request_id)) is not None:
             forget.append(_captioned(pictures, wanted))
-        pairs = [pair for pair in pairs if not any(other.matches(pair) for other in targets)][: settings.paired_size]
+        pairs = [pair for pair in pairs if not any(other.matches(pair) for other in gone)][: settings.paired_size]
         salt = f"{settings.seed}/paired/{target.name}"
         if pairs:
             retain.append(draw_with_own_seeds(model, pairs, salt, drawing, f"Drawing retain pairs: {target.name}"))
@@ -149,7 +152,7 @@ class Spared:
 
 
 def neighbouring_levels(target: Target, targets: Sequence[Target], grid: PromptGrid, panel: Panel) -> list[str]:
-    """Levels of the target's factor by CLIP likeness to it, none of them a target of this run."""
+    """Levels of the target's factor by CLIP likeness to it, none of them one of ``targets``."""
     features = {}
     for name, level in grid.factors[target.factor].items():
         mean = panel.clip.text_features(level.train or [name]).mean(axis=0)

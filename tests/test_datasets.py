@@ -103,6 +103,18 @@ def test_neighbours_are_the_likest_and_no_targets():
     assert neighbouring_levels(CAT, [CAT, other], GRID, panel) == likest[2:]
 
 
+def test_what_was_forgotten_before_is_not_retained(tiny_model, pool):
+    panel = colour_panel()
+    sets = diversify(tiny_model, pool, [CAT], GRID, panel, SMALL, DRAWING, {}, forgotten=[BLOB])
+    assert not any(CAT.matches(prompt) or BLOB.matches(prompt) for prompt in sets.retain.prompts)
+    assert not any("blob" in prompt.paired.split() for prompt in sets.forget.prompts)
+    dog = CAT.model_copy(update={"request_id": "object-dog", "name": "dog", "levels": ("dog",)})
+    sets = diversify(tiny_model, pool, [CAT], GRID, panel, SMALL, DRAWING, {}, forgotten=[dog])
+    assert {prompt.factors["subject"] for prompt in sets.retain.prompts} == {"apple", "pear"}
+    told = sets.facts.set_index("set").loc["neighbours of cat", "value"]
+    assert told == ", ".join(neighbouring_levels(CAT, [CAT, dog], GRID, panel)[: SMALL.neighbours])
+
+
 def test_reference_pictures_join_the_forget_set_under_prompts_of_their_target(tiny_model, pool, datasets):
     bare = build(tiny_model, pool)
     assert len(datasets.forget) == len(bare.forget) + len(REFERENCES)
