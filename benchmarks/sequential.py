@@ -1,0 +1,80 @@
+"""Ten takedowns one after another, each on the model that the last one left. Do earlier targets stay forgotten?
+
+    python benchmarks/sequential.py                            ten targets; about 20 minutes on one core of its own
+    python benchmarks/sequential.py --targets object:cat style:twemoji --target-pictures 60
+    python benchmarks/sequential.py --config FILE                    any field of SequentialSettings, as YAML
+
+After each takedown every target, forgotten or still to come, and the rest are measured against the original model.
+Table and picture are written anew after every round. Finished rounds are kept in --folder and are not done again.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from expunge.benchmark.machine import command, machine
+from expunge.metrics.judges import load_panel
+from expunge.models.sources import load_text_to_image
+from expunge.prompts.sources import load_prompt_grid
+from expunge.sequential.report import write_report
+from expunge.sequential.run import run_sequence
+from expunge.sequential.settings import SequentialSettings
+from expunge.sequential.store import Round, RoundStore
+
+
+def settings_of(options: argparse.Namespace) -> SequentialSettings:
+    """The defaults, the file's fields above them, and the command line's above those."""
+    given: dict[str, Any] = yaml.safe_load(options.config.read_text()) if options.config else {}
+    if options.targets:
+        given["targets"] = options.targets
+    if options.target_pictures:
+        given["measuring"] = given.get("measuring", {}) | {"target_pictures": options.target_pictures}
+    return SequentialSettings.model_validate(given)
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description="Takedowns one after another.")
+    parser.add_argument("--model", default="zoo", help="zoo, a diffusers folder, a hub id or an s3:// URL")
+    parser.add_argument("--prompts", default="zoo", help="zoo or a YAML file: what the model draws")
+    parser.add_argument("--judges", default="zoo", help="zoo or an open_clip model")
+    parser.add_argument("--targets", nargs="+", metavar="KIND:NAME", help="in the order in which they are forgotten")
+    parser.add_argument("--target-pictures", type=int, help="pictures that each target is judged by")
+    parser.add_argument("--config", type=Path, help="YAML with fields of SequentialSettings")
+    parser.add_argument("--folder", type=Path, default=Path(".expunge/sequential"), help="where rounds are kept")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/sequential.md"))
+    return parser.parse_args()
+
+
+def said(done: Round) -> None:
+    """A line about a finished round."""
+    evaluation = done.evaluation
+    shares = ", ".join(f"{each.name} {each.unlearning_accuracy.after.value:.0%}" for each in evaluation.targets)
+    print(
+        f"round {done.number}, {done.target.name}: {done.steps} steps ({done.stopped}), {done.seconds:.0f} s; "
+        f"UA {shares}; RA {evaluation.retain_accuracy.after.value:.1%}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Forget, measure, and write table and picture down round by round."""
+    options = arguments()
+    settings, grid = settings_of(options), load_prompt_grid(options.prompts)
+    rounds: list[Round] = []
+
+    def report(done: Round) -> None:
+        rounds.append(done)
+        said(done)
+        facts = {**machine(), "command": command(), "settings": settings.model_dump_json()}
+        write_report(rounds, options.output, facts)
+
+    model, panel = load_text_to_image(options.model), load_panel(options.judges, grid)
+    run_sequence(model, grid, panel, settings, RoundStore(options.folder), report)
+    print(options.output.read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""A sequence of three takedowns on the tiny model, in the colour world."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from expunge.sequential.run import run_sequence
+from expunge.sequential.settings import SequentialSettings
+from expunge.sequential.store import Round, RoundStore
+from tests.metrics.colour_judges import GRID, colour_panel
+
+SMALL = {
+    "targets": ["object:cat", "style:blob", "object:apple"],
+    "diversification": {"pool_per_stratum": 1, "forget_size": 6, "paired_size": 3},
+    "drawing": {"steps": 1, "guidance": 1},
+    "gradients": {"batch_size": 16},
+    "unlearning": {
+        "steps": 2,
+        "learning_rate": 1e-3,
+        "forget_batch_size": 4,
+        "retain_batch_size": 4,
+        "check_every": 2,
+        "pace": None,
+    },
+    "check": {"pictures": 3, "steps": 1},
+    "measuring": {"target_pictures": 4, "drawing": {"steps": 1, "guidance": 1}},
+}
+
+
+def small(**changed: object) -> SequentialSettings:
+    """The settings above with some of them changed."""
+    return SequentialSettings.model_validate({**SMALL, **changed})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models this small only lose by threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sequence")
+
+
+@pytest.fixture(scope="session")
+def rounds(tiny_model, folder: Path) -> list[Round]:
+    return run_sequence(tiny_model, GRID, colour_panel(), small(), RoundStore(folder))
