@@ -74,58 +74,61 @@ def dot_products(
     Raises:
         ValueError: the lists differ in length or shapes.
     """
-    blocks = _Blocks()
-    for tensors in _by_parameter(forget, retain, metric):
-        blocks.add(tensors)
-    ff, fr, rr = blocks.take().tolist()
+    products = Products()
+    for f, r, w in _by_parameter(forget, retain, metric):
+        products.add(f, r, w)
+    ff, fr, rr = products.take().tolist()
     return ff, fr, rr
 
 
 def dot_products_by_tensor(forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None = None) -> Tensor:
     """As `dot_products`, one row for each parameter: float64 on the CPU, ``(parameters, 3)``."""
-    blocks, rows = _Blocks(), [torch.empty(0, 3, dtype=torch.float64)]
-    for tensors in _by_parameter(forget, retain, metric):
-        blocks.add(tensors)
-        rows.append(blocks.take()[None])
+    products, rows = Products(), [torch.empty(0, 3, dtype=torch.float64)]
+    for f, r, w in _by_parameter(forget, retain, metric):
+        products.add(f, r, w)
+        rows.append(products.take()[None])
     return torch.cat(rows)
 
 
-def _by_parameter(forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None) -> Iterator[list[Tensor]]:
-    """(g_f, g_r) or (g_f, g_r, P⁻¹) of each parameter; one that is absent as zeros, both as no tensors."""
+def _by_parameter(
+    forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None
+) -> Iterator[tuple[Tensor | None, Tensor | None, Tensor | None]]:
+    """g_f, g_r and P⁻¹ of each parameter."""
     weights: Gradients = [None] * len(forget) if metric is None else metric
     if not len(forget) == len(retain) == len(weights):
         raise ValueError(
             f"{len(forget)} forget gradients, {len(retain)} retain gradients, {len(weights)} metric tensors: "
             "must be one each for every parameter"
         )
-    for f, r, w in zip(forget, retain, weights, strict=True):
-        like = r if f is None else f
-        if like is None:
-            yield []
-            continue
-        tensors = [torch.zeros_like(like) if t is None else t for t in (f, r)] + ([] if w is None else [w])
-        if any(t.shape != like.shape for t in tensors):
-            raise ValueError(f"tensors of one parameter differ in shape: {[tuple(t.shape) for t in tensors]}")
-        yield tensors
+    for of_parameter in zip(forget, retain, weights, strict=True):
+        shapes = [tuple(t.shape) for t in of_parameter if t is not None]
+        if len(set(shapes)) > 1:
+            raise ValueError(f"tensors of one parameter differ in shape: {shapes}")
+        yield of_parameter
 
 
-class _Blocks:
-    """A float64 block that tensors fill, large ones in pieces, small ones together; multiplied when full."""
+class Products:
+    """Sums of <g_f,g_f>, <g_f,g_r> and <g_r,g_r> over tensors as they come.
+
+    Tensors fill a float64 block, large ones in pieces, small ones together; it is multiplied when full.
+    """
 
     def __init__(self) -> None:
         self.buffer = torch.empty(0, 0, dtype=torch.float64)
         self.filled = 0
         self.products: list[Tensor] = []
 
-    def add(self, tensors: list[Tensor]) -> None:
-        """The tensors of one parameter, of one shape."""
-        if not tensors:
+    def add(self, forget: Tensor | None, retain: Tensor | None, metric: Tensor | None) -> None:
+        """g_f, g_r and P⁻¹ of one parameter or a part of it, of one shape; an absent gradient counts as zero."""
+        like = retain if forget is None else forget
+        if like is None:
             return
-        device, streams = tensors[0].device, len(tensors)
+        tensors = [torch.zeros_like(like) if t is None else t for t in (forget, retain)]
+        tensors += [] if metric is None else [metric]
+        device, streams = like.device, len(tensors)
         if self.buffer.device != device or len(self.buffer) != streams + 1:
             self._multiply()
-            size = CPU_BLOCK if device.type == "cpu" else DEVICE_BLOCK
-            self.buffer = torch.empty(streams + 1, size, dtype=torch.float64, device=device)
+            self.buffer = torch.empty(streams + 1, _block_size(device), dtype=torch.float64, device=device)
         size = self.buffer.shape[1]
         for pieces in zip(*(t.split(size) for t in _flat(tensors)), strict=True):
             count = len(pieces[0])
@@ -153,6 +156,23 @@ class _Blocks:
             yw = torch.mul(y, w[0], out=weighted) if w else y
             self.products.append(torch.dot(yw, y))
             self.filled = 0
+
+
+def pieces(tensors: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
+    """The tensors of one parameter in stretches that stay in the processor's cache, as views that can be written to.
+
+    What is done to a stretch one thing after another passes through memory once. Whole where memory layouts differ.
+    """
+    size = _block_size(tensors[0].device)
+    if tensors[0].numel() > size:
+        flat = _flat(tensors)
+        if all(view.data_ptr() == t.data_ptr() for view, t in zip(flat, tensors, strict=True)):
+            return list(zip(*(t.split(size) for t in flat), strict=True))
+    return [tuple(tensors)]
+
+
+def _block_size(device: torch.device) -> int:
+    return CPU_BLOCK if device.type == "cpu" else DEVICE_BLOCK
 
 
 def _flat(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -261,24 +281,18 @@ def combine(
         else:
             target = f if f is not None or like is None else torch.empty_like(like)
         if target is not None:
-            _combine_tensor(target, f, r, chosen)
+            combine_tensor(target, f, r, chosen)
         combined.append(target)
     return combined
 
 
-def _combine_tensor(target: Tensor, f: Tensor | None, r: Tensor | None, chosen: Coefficients) -> None:
+def combine_tensor(target: Tensor, f: Tensor | None, r: Tensor | None, chosen: Coefficients) -> None:
+    """``c_f f + c_r r`` into ``target``, which may be ``f``; None counts as zero."""
     terms = [(_dense(t), c) for t, c in ((f, chosen.forget), (r, chosen.retain)) if t is not None and c != 0]
     if not terms:
         target.zero_()
         return
-    size = CPU_BLOCK if target.device.type == "cpu" else DEVICE_BLOCK
-    blocks: list[tuple[Tensor, ...]] = [(target, *(t for t, _ in terms))]
-    if target.numel() > size:
-        flat = _flat(blocks[0])
-        if flat[0].data_ptr() == target.data_ptr():  # otherwise it cannot be viewed in one dimension
-            # In blocks: the second term is added while the first is still in the cache.
-            blocks = list(zip(*(t.split(size) for t in flat), strict=True))
-    for into, *parts in blocks:
+    for into, *parts in pieces((target, *(t for t, _ in terms))):
         _scale(parts[0], terms[0][1], out=into)
         for part, scalar in zip(parts[1:], [c for _, c in terms[1:]], strict=True):
             if abs(scalar) < HUGE:

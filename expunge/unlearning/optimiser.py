@@ -5,7 +5,7 @@ Notation as in `expunge.unlearning.gradients`; m_f, m_r first moments; v second 
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import torch
@@ -15,11 +15,12 @@ from expunge.unlearning.gradients import (
     Coefficients,
     Gradients,
     NonFiniteGradientError,
+    Products,
     coefficients,
-    combine,
+    combine_tensor,
     cosine_of,
-    dot_products_by_tensor,
     first_order_changes,
+    pieces,
 )
 
 Scope = Literal["model", "tensor"]
@@ -52,6 +53,28 @@ class StepReport:
     conflict: bool
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """A stretch of one parameter, with what belongs to it: gradient and first moment of each objective, and v."""
+
+    parameter: Tensor
+    second: Tensor
+    forget: Tensor | None = None
+    retain: Tensor | None = None
+    forget_moment: Tensor | None = None
+    retain_moment: Tensor | None = None
+
+    @property
+    def moved_forget(self) -> Tensor | None:
+        """What is combined: the moment, or the gradient of an objective without momentum."""
+        return self.forget if self.forget_moment is None else self.forget_moment
+
+    @property
+    def moved_retain(self) -> Tensor | None:
+        """The same of the retain objective."""
+        return self.retain if self.retain_moment is None else self.retain_moment
+
+
 class RestrictedAdam:
     """AdamW-like steps along the restricted gradient, taken in the metric of the step itself.
 
@@ -61,6 +84,9 @@ class RestrictedAdam:
     2. m_f, m_r ← their own moving averages; without momentum, the gradients themselves.
     3. c_f, c_r from <m̂_f,m̂_f>, <m̂_f,m̂_r>, <m̂_r,m̂_r> with <a,b> = aᵀ P⁻¹ b.
     4. θ ← θ − η P⁻¹ (c_f m̂_f + c_r m̂_r).
+
+    Everything before the coefficients is done stretch by stretch in one pass over memory, everything after them in
+    another; P is formed twice instead of kept, so that the moments are all the memory there is.
 
     To first order, neither of the two (averaged) losses rises in step 4. A preconditioner is any positive
     diagonal, so the choice of v is free: the sum of squares does not vanish where the two gradients
@@ -157,46 +183,68 @@ class RestrictedAdam:
         """
         refuse_non_finite(forget, self.names, "forget")
         refuse_non_finite(retain, self.names, "retain", self.retain_weight)
-        self._average_squares(forget, retain)
-        moved_forget, moved_retain = self._average("forget", forget), self._average("retain", retain)
-        inverse = list(torch._foreach_div(self.moments["second"], self.weight["second"]))
-        torch._foreach_sqrt_(inverse)
-        torch._foreach_add_(inverse, self.epsilon)
-        torch._foreach_reciprocal_(inverse)
-        products = dot_products_by_tensor(moved_forget, moved_retain, inverse)
+        parts = self._pieces(forget, retain)
+        for kind, decay in self.decay.items():
+            if self.moments[kind]:
+                self.weight[kind] = decay * self.weight[kind] + (1 - decay)
         # Bias correction: the averages are scaled as numbers, not as tensors.
         scale_f, scale_r = (1 / self.weight[k] if self.moments[k] else 1.0 for k in ("forget", "retain"))
-        products = products * torch.tensor([scale_f**2, scale_f * scale_r, scale_r**2], dtype=torch.float64)
-        rows: Rows = [(ff, fr, rr) for ff, fr, rr in products.tolist()]
-        if self.scope == "model":
-            rows = [_total(rows)]
+        rows = [
+            (ff * scale_f**2, fr * scale_f * scale_r, rr * scale_r**2) for ff, fr, rr in self._average(parts).tolist()
+        ]
         chosen = [coefficients(ff, fr, rr, self.retain_weight) for ff, fr, rr in rows]
         shrink = self._shrink(rows, chosen)
         chosen = [Coefficients(c.forget * shrink, c.retain * shrink, c.conflict) for c in chosen]
         if self.weight_decay:
             torch._foreach_mul_(self.parameters, 1 - self.learning_rate * self.weight_decay)
-        self._move(moved_forget, moved_retain, inverse, chosen, scale_f, scale_r)
+        self._move(parts, [Coefficients(c.forget * scale_f, c.retain * scale_r, c.conflict) for c in chosen])
         return _report(rows, chosen)
 
-    def _average_squares(self, forget: Gradients, retain: Gradients) -> None:
-        decay, second = self.decay["second"], self.moments["second"]
-        torch._foreach_mul_(second, decay)
-        for v, f, r in zip(second, forget, retain, strict=True):
-            for gradient, weight in ((f, 1.0), (r, self.retain_weight**2)):
-                if gradient is not None:
-                    v.addcmul_(gradient, gradient, value=(1 - decay) * weight)
-        self.weight["second"] = decay * self.weight["second"] + (1 - decay)
+    def _pieces(self, forget: Gradients, retain: Gradients) -> list[list[_Piece]]:
+        """Every parameter with its gradients and moments, in stretches."""
+        found = []
+        absent: Gradients = [None] * len(self.parameters)
+        moments = (self.moments[kind] or absent for kind in ("forget", "retain"))
+        columns = (self.parameters, self.moments["second"], forget, retain, *moments)
+        for tensors in zip(*columns, strict=True):
+            present = {field.name: t for field, t in zip(fields(_Piece), tensors, strict=True) if t is not None}
+            stretches = pieces(list(present.values()))
+            found.append([_Piece(**dict(zip(present, each, strict=True))) for each in stretches])
+        return found
 
-    def _average(self, kind: Literal["forget", "retain"], gradients: Gradients) -> Gradients:
-        moments, decay = self.moments[kind], self.decay[kind]
-        if not moments:
-            return gradients
-        torch._foreach_mul_(moments, decay)
-        present = [(m, g) for m, g in zip(moments, gradients, strict=True) if g is not None]
-        if present:
-            torch._foreach_add_([m for m, _ in present], [g for _, g in present], alpha=1 - decay)
-        self.weight[kind] = decay * self.weight[kind] + (1 - decay)
-        return moments
+    def _average(self, parts: list[list[_Piece]]) -> Tensor:
+        """Take the gradients into the averages.
+
+        Returns:
+            ff, fr and rr of what will be combined, in the metric: a row for the model, or one for every tensor.
+        """
+        products, rows = Products(), []
+        for parameter in parts:
+            for piece in parameter:
+                self._average_piece(piece)
+                products.add(piece.moved_forget, piece.moved_retain, self._preconditioner(piece).reciprocal_())
+            if self.scope == "tensor":
+                rows.append(products.take())
+        return torch.stack(rows or [products.take()])
+
+    def _average_piece(self, piece: _Piece) -> None:
+        decay = self.decay["second"]
+        piece.second.mul_(decay)
+        for gradient, weight in ((piece.forget, 1.0), (piece.retain, self.retain_weight**2)):
+            if gradient is not None:
+                piece.second.addcmul_(gradient, gradient, value=(1 - decay) * weight)
+        for kind, moment, gradient in (
+            ("forget", piece.forget_moment, piece.forget),
+            ("retain", piece.retain_moment, piece.retain),
+        ):
+            if moment is not None:
+                moment.mul_(self.decay[kind])
+                if gradient is not None:
+                    moment.add_(gradient, alpha=1 - self.decay[kind])
+
+    def _preconditioner(self, piece: _Piece) -> Tensor:
+        """The diagonal of P."""
+        return (piece.second / self.weight["second"]).sqrt_().add_(self.epsilon)
 
     def _shrink(self, rows: Rows, chosen: list[Coefficients]) -> float:
         """Factor ≤ 1 that brings √(dᵀ P⁻¹ d) under ``max_step_norm``."""
@@ -207,21 +255,13 @@ class RestrictedAdam:
             square += max(c.forget**2 * ff + 2 * c.forget * c.retain * fr + c.retain**2 * rr, 0.0)
         return min(1.0, self.max_step_norm / math.sqrt(square)) if square > 0 else 1.0
 
-    def _move(
-        self,
-        forget: Gradients,
-        retain: Gradients,
-        inverse: list[Tensor],
-        chosen: list[Coefficients],
-        scale_f: float,
-        scale_r: float,
-    ) -> None:
-        for i, (parameter, p_inverse) in enumerate(zip(self.parameters, inverse, strict=True)):
+    def _move(self, parts: list[list[_Piece]], chosen: list[Coefficients]) -> None:
+        for i, parameter in enumerate(parts):
             c = chosen[0] if self.scope == "model" else chosen[i]
-            scaled = Coefficients(c.forget * scale_f, c.retain * scale_r, c.conflict)
-            direction = combine([forget[i]], [retain[i]], scaled, out=[torch.empty_like(parameter)])[0]
-            assert direction is not None
-            parameter.addcmul_(direction, p_inverse, value=-self.learning_rate)
+            for piece in parameter:
+                direction = torch.empty_like(piece.parameter)
+                combine_tensor(direction, piece.moved_forget, piece.moved_retain, c)
+                piece.parameter.addcdiv_(direction, self._preconditioner(piece), value=-self.learning_rate)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Moments as ``kind/name`` and their gathered weights, flat, for safetensors."""
@@ -250,13 +290,15 @@ def refuse_non_finite(gradients: Gradients, names: list[str], objective: str, we
     Raises:
         NonFiniteGradientError: names the objective and the parameter.
     """
-    present = [(name, g) for name, g in zip(names, gradients, strict=True) if g is not None and g.numel()]
-    largest = torch._foreach_norm([g for _, g in present], ord=math.inf) if present else ()
-    for (name, gradient), size in zip(present, largest, strict=True):
+    for name, gradient in zip(names, gradients, strict=True):
+        if gradient is None or not gradient.numel():
+            continue
+        low, high = torch.aminmax(gradient)  # both are NaN where one entry is
+        size = torch.maximum(-low, high).item()
         limit = math.sqrt(torch.finfo(gradient.dtype).max) / max(weight, 1.0)
-        if not size.item() < limit:
+        if not size < limit:
             raise NonFiniteGradientError(
-                f"{objective} gradient of {name}: largest entry is {size.item()}, must be below {limit:.3g}; "
+                f"{objective} gradient of {name}: largest entry is {size}, must be below {limit:.3g}; "
                 "lower the learning rate, or look for NaN in latents and embeddings"
             )
 
