@@ -3,13 +3,17 @@
 from zenml import pipeline
 from zenml.execution.pipeline.dynamic.utils import unmapped
 
+from expunge.comeback.settings import chosen_comeback
 from expunge.evaluation_service.page import choose, shards_of
 from expunge.evaluation_service.profile import EvaluationProfile
 from expunge.evaluation_service.score import Scores
+from expunge.evaluation_service.targets import read_targets
+from expunge.prompts.sources import load_prompt_grid
 from steps.draw_shard import draw_shard
 from steps.open_model import open_model
 from steps.plan_evaluation import plan_evaluation
 from steps.score_evaluation import score_evaluation
+from steps.try_comeback import try_comeback
 from steps.write_evaluation import write_evaluation
 
 
@@ -21,6 +25,8 @@ def evaluation_pipeline(
     prompt_grid: str = "zoo",
     judges: str = "zoo",
     profile: EvaluationProfile = EvaluationProfile(),  # noqa: B008
+    comeback: str = "none",
+    never_saw: str = "",
     folder: str = ".expunge/evaluations",
     hide_target_pictures: bool = False,
 ) -> None:
@@ -34,9 +40,12 @@ def evaluation_pipeline(
         prompt_grid: ``zoo`` or a YAML file: what the models draw, and in which words.
         judges: ``zoo`` or an open_clip model.
         profile: sample sizes, seed and how pictures are drawn.
+        comeback: ``none``, ``quick`` or ``full``: try to bring each target back, one cached step a target.
+        never_saw: a model that never saw the targets, to compare with; named as the others.
         folder: where page and tables go, in a folder of their own.
         hide_target_pictures: leave pictures of the targets out of the page altogether.
     """
+    tests = chosen_comeback(comeback, targets, never_saw)
     after, after_facts = open_model(model, "model")
     before, before_facts = open_model(against, "against")
     shards = plan_evaluation(targets, prompt_grid, profile)
@@ -46,6 +55,13 @@ def evaluation_pipeline(
     result, pictures = score_evaluation(
         after_facts, before_facts, shards, judged_before, judged_after, targets, prompt_grid, judges, profile
     )
+    reports = []
+    if tests:
+        reference = {"never_saw": open_model(never_saw, "never_saw")[0]} if never_saw else {}
+        reports = [
+            try_comeback(before, after, target, prompt_grid, judges, tests, **reference)
+            for target in read_targets(targets, load_prompt_grid(prompt_grid))
+        ]
     rows = choose(Scores(result.load(), pictures.load()), hide_target_pictures).rows
     shown = sorted({number for number, _ in shards_of(rows, shards.load()).values()})
     write_evaluation(
@@ -55,6 +71,7 @@ def evaluation_pipeline(
         shown,
         [drawn_before[i] for i in shown],
         [drawn_after[i] for i in shown],
+        reports,
         folder,
         hide_target_pictures,
     )

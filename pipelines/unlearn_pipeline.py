@@ -4,9 +4,12 @@ from typing import Any
 
 from zenml import pipeline
 
+from expunge.comeback.settings import chosen_comeback
 from expunge.datasets import DiversificationSettings, DrawingSettings
 from expunge.gate import GateThresholds
 from expunge.metrics.model_evaluation import EvaluationSettings
+from expunge.prompts.sources import load_prompt_grid
+from expunge.prompts.target import resolve_targets
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.store import open_store
 from expunge.unlearning.job import CheckSettings, GradientSettings
@@ -22,6 +25,7 @@ from steps.load_base_model import load_base_model
 from steps.promote_model import promote_model
 from steps.register_model import register_model
 from steps.trace_lineage import trace_lineage
+from steps.try_comeback import try_comeback
 from steps.unlearn import unlearn
 from steps.write_report import write_report
 
@@ -40,6 +44,7 @@ def unlearn_pipeline(
     check: CheckSettings = CheckSettings(),  # noqa: B008
     evaluation: EvaluationSettings = EvaluationSettings(),  # noqa: B008
     gate: GateThresholds = GateThresholds(),  # noqa: B008
+    comeback: str = "none",
     hide_target_pictures: bool = False,
 ) -> None:
     """Work on every pending takedown request; with none pending, end at once.
@@ -57,12 +62,15 @@ def unlearn_pipeline(
         check: how forgetting is measured while unlearning.
         evaluation: sample sizes.
         gate: thresholds for promotion.
+        comeback: ``none``, ``quick`` or ``full``: try to bring each target back, for the report. The gate does not ask.
         hide_target_pictures: leave pictures of the targets out of the report altogether.
     """
+    tests = chosen_comeback(comeback)
     config: dict[str, Any] = {
         "base_model": base_model,
         "prompt_grid": prompt_grid,
         "judges": judges,
+        "comeback": comeback,
         **{
             name: settings.model_dump(mode="json")
             for name, settings in {
@@ -95,6 +103,10 @@ def unlearn_pipeline(
         scores, before, after = evaluate(
             base, unlearned, held_out, pool, takedowns, prompt_grid, judges, evaluation, drawing
         )
+        targets = resolve_targets(takedowns.load(), load_prompt_grid(prompt_grid)) if tests else []
+        reports = [
+            try_comeback(base, unlearned, target, prompt_grid, judges, tests, forget=forget) for target in targets
+        ]
         decision = hold_gate(scores, gate)
         lineage = trace_lineage(base_facts, unlearned, forget, retain, takedowns, config)
         version = register_model(unlearned, scores, decision, lineage, registered_model)
@@ -104,6 +116,7 @@ def unlearn_pipeline(
             takedowns,
             scores,
             decision,
+            reports,
             before,
             after,
             trace,

@@ -7,6 +7,7 @@ import pandas as pd
 from zenml import step
 from zenml.types import HTMLString, MarkdownString
 
+from expunge.comeback.report import ComebackReport
 from expunge.evaluation_service import run
 from expunge.evaluation_service.plan import Shard
 from expunge.evaluation_service.result import EvaluationResult
@@ -22,6 +23,7 @@ def write_evaluation(
     shown: list[int],
     drawn_before: list[PictureSet],
     drawn_after: list[PictureSet],
+    comeback: list[ComebackReport],
     folder: str,
     hide_target_pictures: bool,
 ) -> tuple[Annotated[HTMLString, "evaluation_page"], Annotated[MarkdownString, "evaluation_table"]]:
@@ -31,7 +33,7 @@ def write_evaluation(
     files = run.write_evaluation(
         where, Scores(result, pictures), shards, first.__getitem__, second.__getitem__,
         ["zenml pipeline run pipelines.evaluation_pipeline.evaluation_pipeline -c configs/evaluation.yaml"],
-        hide_target_pictures,
+        hide_target_pictures, comeback,
     )  # fmt: skip
     print(f"Evaluation written to {files.page}")
     return HTMLString(files.page.read_text()), MarkdownString(files.table.read_text())

@@ -6,6 +6,7 @@ import pandas as pd
 from zenml import get_step_context, step
 from zenml.types import HTMLString
 
+from expunge.comeback.report import ComebackReport
 from expunge.evaluation import Evaluation, GateDecision
 from expunge.models.picture_set import PictureSet
 from expunge.prompts.sources import load_prompt_grid
@@ -21,6 +22,7 @@ def write_report(
     takedowns: TakedownBatch,
     evaluation: Evaluation,
     decision: GateDecision,
+    comeback: list[ComebackReport],
     pictures_before: PictureSet,
     pictures_after: PictureSet,
     trace: pd.DataFrame,
@@ -35,7 +37,7 @@ def write_report(
     grid = load_prompt_grid(prompt_grid)
     return HTMLString(
         assemble_report(
-            takedowns, grid, evaluation, decision, pictures_before, pictures_after, trace, cache.conflict_map(),
-            diversity, lineage, seconds, hide_target_pictures,
+            takedowns, grid, evaluation, decision, comeback, pictures_before, pictures_after, trace,
+            cache.conflict_map(), diversity, lineage, seconds, hide_target_pictures,
         )
     )  # fmt: skip

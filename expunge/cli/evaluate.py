@@ -1,6 +1,7 @@
 """``expunge evaluate``: measure any model against any other."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import click
 from expunge.cli.output import as_json, print_json, print_table, say
 
 if TYPE_CHECKING:
+    from expunge.comeback.report import ComebackReport
     from expunge.evaluation_service.result import EvaluationResult
     from expunge.evaluation_service.run import Files
     from expunge.reports.wording import Row
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
 @click.option("--against", default="zoo", show_default=True, help="What MODEL is measured against, named likewise.")
 @click.option("--target", "targets", multiple=True, metavar="KIND:NAME", help="What should be forgotten; repeatable.")
 @click.option("--profile", default="quick", show_default=True, type=click.Choice(["quick", "full"]), help="How much.")
+@click.option(
+    "--comeback",
+    default="none",
+    show_default=True,
+    type=click.Choice(["none", "quick", "full"]),
+    help="Try to bring each target back: by fine-tuning, searched-for words, other prompts, pictures of it.",
+)
+@click.option("--never-saw", metavar="MODEL", default="", help="For --comeback: a model that never saw the targets.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: in .expunge/evaluations]")
 @click.option("--prompts", default="zoo", show_default=True, help="'zoo' or a YAML file: what the models draw.")
 @click.option("--judges", default="zoo", show_default=True, help="'zoo' or an open_clip model.")
@@ -29,6 +39,8 @@ def evaluate(
     against: str,
     targets: tuple[str, ...],
     profile: str,
+    comeback: str,
+    never_saw: str,
     out: Path | None,
     prompts: str,
     judges: str,
@@ -39,9 +51,12 @@ def evaluate(
 
     MODEL is 'zoo', a diffusers folder, a hub id OWNER/NAME, s3://BUCKET/PREFIX, models:/NAME@ALIAS,
     models:/NAME/VERSION, or an alias or number of the registered model, e.g. champion. Without a target only
-    retention and quality are measured. Pictures are kept, so that the same evaluation again draws none.
+    retention and quality are measured. Pictures are kept, so that the same evaluation again draws none; what
+    --comeback tries is tried anew each time.
     """
-    from expunge.evaluation_service.models import open_model  # torch takes seconds to import
+    from expunge.comeback.run import try_comeback  # torch takes seconds to import
+    from expunge.comeback.settings import chosen_comeback
+    from expunge.evaluation_service.models import open_model
     from expunge.evaluation_service.profile import named_profile
     from expunge.evaluation_service.run import check_folder, default_folder, evaluate_models, stored, write_evaluation
     from expunge.evaluation_service.score import Question
@@ -52,15 +67,19 @@ def evaluate(
 
     if out is not None:
         check_folder(out)
+    tests = chosen_comeback(comeback, targets, never_saw)
     grid = load_prompt_grid(prompts)
     found = tuple(read_targets(targets, grid))
     (after, facts), (before, base) = open_model(model), open_model(against, "--against")
+    reference = open_model(never_saw, "--never-saw")[0] if never_saw else None
     question = Question(facts, base, found, prompts, judges, named_profile(profile))
     store = PictureStore()
     panel = load_panel(judges, grid)
     scores, shards = evaluate_models(question, after, before, grid, panel, store, progress=not machine)
+    reports = [try_comeback(before, after, reference, each, grid, panel, tests) for each in found] if tests else []
     words = ["expunge", "evaluate", model, "--against", against, *(f"--target={each}" for each in targets)]
-    words += ["--profile", profile, "--prompts", prompts, "--judges", judges]
+    words += ["--profile", profile, "--prompts", prompts, "--judges", judges, "--comeback", comeback]
+    words += ["--never-saw", never_saw] if never_saw else []
     files = write_evaluation(
         out or default_folder(scores.result),
         scores,
@@ -69,25 +88,43 @@ def evaluate(
         stored(store, after, facts.digest, shards, question),
         [shlex.join(words)],
         hide_target_pictures,
+        reports,
     )
-    _show(scores.result, files, machine)
+    _show(scores.result, reports, files, machine)
 
 
-def _show(result: "EvaluationResult", files: "Files", machine: bool) -> None:
+def _show(result: "EvaluationResult", reports: Sequence["ComebackReport"], files: "Files", machine: bool) -> None:
     from expunge.evaluation_service.tables import headline, sections
 
-    paths = {name: str(path) for name, path in vars(files).items()}
+    paths = {name: str(path) for name, path in vars(files).items() if path}
     if machine:
-        print_json({"files": paths, **result.model_dump(mode="json")})
+        comeback = [each.model_dump(mode="json") for each in reports]
+        print_json({"files": paths, **result.model_dump(mode="json"), "comeback": comeback})
         return
     for warning in result.warnings:
         say(f"Note: {warning}", "yellow")
     for caption, rows in sections(result):
         say(f"\n{caption}", "bold")
         print_table(["measure", "before", "→ after", "change", "n"], [_cells(row) for row in rows])
+    for report in reports:
+        _show_comeback(report)
     say(f"\n{headline(result)}\n", "bold")
     for name, path in paths.items():
         say(f"{name.replace('_', ' ')}: {path}")
+
+
+def _show_comeback(report: "ComebackReport") -> None:
+    from expunge.reports.comeback import comeback_views
+
+    (view,) = comeback_views([report])
+    if view.lines:
+        say(f"\nHow often “{view.target}” is found, by test", "bold")
+        body = [[line.test, *(" ".join(cell) for cell in line.cells), line.answer, str(line.samples)]
+                for line in view.lines]  # fmt: skip
+        print_table(["test", *view.columns, "back?", "n"], body)
+    say(f"\n{view.headline}", "bold")
+    for sentence in view.sentences:
+        say(sentence)
 
 
 def _cells(row: "Row") -> list[str]:

@@ -1,5 +1,9 @@
 """What the comes-back tests found, every number beside the original's and the never-saw model's."""
 
+import math
+from dataclasses import dataclass
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 from expunge.comeback.embedding_attack import EmbeddingAttack
@@ -11,7 +15,28 @@ from expunge.comeback.settings import ComebackSettings
 from expunge.errors import ExpungeError
 from expunge.evaluation import Interval
 
-ORIGINAL, NEVER_SAW = "original", "never saw"
+ORIGINAL, UNLEARNED, NEVER_SAW = "original", "unlearned", "never saw"
+Sort = Literal["plain", "search", "picture", "trace"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One test of one model as one number.
+
+    Attributes:
+        test: short name, the same for all models.
+        sort: ``plain``, asked as anyone would; ``search``, something was tried to bring the target back; ``picture``,
+            the model was handed pictures of it; ``trace``, an AUC that looks for knowledge, not for pictures.
+        value: share of pictures in which the target is found, or the AUC; 0–1. High: it is there.
+        means: the kind of thing that was done, e.g. ``fine-tuning on its pictures``.
+        words: exactly what was done, e.g. ``fine-tuning on 5 of its pictures``.
+    """
+
+    test: str
+    sort: Sort
+    value: Interval
+    means: str
+    words: str
 
 
 class ModelComeback(BaseModel):
@@ -38,19 +63,42 @@ class ModelComeback(BaseModel):
     membership: Membership | None
     knowledge: Membership
 
-    def numbers(self) -> dict[str, Interval]:
-        """One number a test, 0–1: shares of pictures in which the target is found, at last AUCs. High: it is there."""
-        shares = {"plain prompt": complement(self.relearning.curves[0].points[0].unlearning_accuracy)}
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """One number a test, the plain prompt first, AUCs last."""
+        plain = complement(self.relearning.curves[0].points[0].unlearning_accuracy)
+        found = [_outcome("plain prompt", "plain", plain, "asking plainly")]
         for curve in self.relearning.curves:
-            on = HARMLESS if curve.condition == HARMLESS else f"{curve.pictures}"
-            shares[f"relearned on {on}"] = complement(curve.points[-1].unlearning_accuracy)
-        shares["embedding"] = self.embedding.found.after
-        shares["best prompt"] = self.prompts.confirmed
+            share = complement(curve.points[-1].unlearning_accuracy)
+            if curve.condition == HARMLESS:
+                found.append(
+                    _outcome(f"relearned on {HARMLESS}", "search", share, "fine-tuning on pictures without it")
+                )
+                continue
+            given = "one of its pictures" if curve.pictures == 1 else f"{curve.pictures} of its pictures"
+            means, words = "fine-tuning on its pictures", f"fine-tuning on {given}"
+            found.append(_outcome(f"relearned on {curve.pictures}", "search", share, means, words))
+        means = "a searched-for word in place of its name"
+        found.append(_outcome("embedding", "search", self.embedding.found.after, means))
+        best = self.prompts.rows[0]
+        words = f"the best of {len(self.prompts.rows)} prompts ({best.way}: “{best.example}”)"
+        found.append(_outcome("best prompt", "search", self.prompts.confirmed, "other prompts", words))
         for point in self.references.points:
-            shares[f"picture {point.strength:g}, asked for {point.asked}"] = point.found
+            asked = "it" if point.asked == "target" else point.asked
+            words = f"redrawing its pictures at strength {point.strength:g}, asked for {asked}"
+            name = f"picture {point.strength:g}, asked for {point.asked}"
+            found.append(_outcome(name, "picture", point.found, "redrawing its pictures", words))
         if self.membership:
-            shares["AUC forget set"] = self.membership.auc
-        return shares | {"AUC target": self.knowledge.auc}
+            means = "telling the pictures it was unlearned on from fresh ones"
+            found.append(_outcome("AUC forget set", "trace", self.membership.auc, means))
+        return (*found, _outcome("AUC target", "trace", self.knowledge.auc, "denoising its pictures without a prompt"))
+
+    def numbers(self) -> dict[str, Interval]:
+        """The values of all outcomes by test."""
+        return {each.test: each.value for each in self.outcomes()}
+
+
+def _outcome(test: str, sort: Sort, value: Interval, means: str, words: str = "") -> Outcome:
+    return Outcome(test, sort, value, means, words or means)
 
 
 class Reading(BaseModel):
@@ -71,11 +119,19 @@ class Reading(BaseModel):
 
     @property
     def comes_back(self) -> bool | None:
-        """Whether the whole interval lies above the never-saw model's; None if there is no such model.
+        """Whether it is surely higher than the never-saw model's; None if there is no such model."""
+        return None if self.never_saw is None else surely_higher(self.value, self.never_saw)
 
-        Intervals that do not touch are a cautious rule: a no says that this sample does not show it.
-        """
-        return None if self.never_saw is None else self.value.low > self.never_saw.high
+
+def surely_higher(first: Interval, second: Interval) -> bool:
+    """Whether the 95 % interval of first − second lies above 0.
+
+    Source: the two intervals are put together by Newcombe's method 10, *Interval estimation for the difference between
+    independent proportions*, Statistics in Medicine 17 (1998); for other numbers, Zou and Donner's generalisation
+    (MOVER), Statistics in Medicine 27 (2008). A no says that samples of this size do not show it.
+    """
+    gap = first.value - second.value
+    return gap > math.hypot(first.value - first.low, second.high - second.value)
 
 
 class ComebackReport(BaseModel):
@@ -85,8 +141,9 @@ class ComebackReport(BaseModel):
         target: its name.
         kind: of the request.
         factor: what it is a level of.
-        models: the original first, then as given.
+        models: the original first, then as given; none where nothing could be tested.
         settings: sizes, drawing and seed; the same for all models.
+        untested: why nothing was tested; empty if it was.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -95,6 +152,7 @@ class ComebackReport(BaseModel):
     factor: str
     models: tuple[ModelComeback, ...]
     settings: ComebackSettings
+    untested: str = ""
 
     def model(self, name: str) -> ModelComeback:
         """The tests of one model.
@@ -107,6 +165,11 @@ class ComebackReport(BaseModel):
             raise ExpungeError(f"model: '{name}' was not tested; tested were {', '.join(names)}.")
         return self.models[names.index(name)]
 
+    @property
+    def has_never_saw(self) -> bool:
+        """Whether a model that never saw the target was tested beside."""
+        return any(each.name == NEVER_SAW for each in self.models)
+
     def readings(self, name: str) -> tuple[Reading, ...]:
         """All numbers of one model beside the references'.
 
@@ -114,7 +177,7 @@ class ComebackReport(BaseModel):
             ExpungeError: there is no model of that name.
         """
         original = self.models[0].numbers()
-        never = self.model(NEVER_SAW).numbers() if any(each.name == NEVER_SAW for each in self.models) else {}
+        never = self.model(NEVER_SAW).numbers() if self.has_never_saw else {}
         return tuple(
             Reading(test=test, value=value, original=original[test], never_saw=never.get(test))
             for test, value in self.model(name).numbers().items()

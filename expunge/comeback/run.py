@@ -10,7 +10,7 @@ from expunge.comeback.membership import knowledge, membership
 from expunge.comeback.prompt_search import prompt_search
 from expunge.comeback.reference_pictures import reference_pictures
 from expunge.comeback.relearning import relearn
-from expunge.comeback.report import ORIGINAL, ComebackReport, ModelComeback
+from expunge.comeback.report import NEVER_SAW, ORIGINAL, UNLEARNED, ComebackReport, ModelComeback
 from expunge.comeback.settings import ComebackSettings
 from expunge.datasets import draw_with_own_seeds
 from expunge.errors import ExpungeError
@@ -22,6 +22,44 @@ from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
 
 SPARE = 1.5  # so many times the target pictures needed are drawn, because some do not show the target
+
+
+class NothingToBringBackError(ExpungeError):
+    """The original model does not draw the target."""
+
+
+def try_comeback(
+    original: StableDiffusion,
+    unlearned: StableDiffusion,
+    never_saw: StableDiffusion | None,
+    target: Target,
+    grid: PromptGrid,
+    panel: Panel,
+    settings: ComebackSettings,
+    forget_set: PictureSet | None = None,
+) -> ComebackReport:
+    """``comeback_tests`` of one unlearned model, beside one that never saw the target if there is one.
+
+    An original that does not draw the target leaves nothing to test: the report then says so and holds no numbers,
+    because an evaluation should not fail on it.
+
+    Raises:
+        ExpungeError: the models draw pictures of different sizes, no classifier for the target, or a forget set without
+            it.
+    """
+    models = {UNLEARNED: unlearned} | ({NEVER_SAW: never_saw} if never_saw else {})
+    for name, model in models.items():
+        if model.size != original.size:
+            raise ExpungeError(
+                f"{name}: draws pictures of {model.size} pixels, the original of {original.size}; give one of its size."
+            )
+    try:
+        return comeback_tests(original, models, target, grid, panel, settings, forget_set)
+    except NothingToBringBackError as error:
+        return ComebackReport(
+            target=target.name, kind=target.kind.value, factor=target.factor, models=(), settings=settings,
+            untested=str(error),
+        )  # fmt: skip
 
 
 def comeback_tests(
@@ -45,8 +83,8 @@ def comeback_tests(
         forget_set: what the models were unlearned on, for the membership test; without it there is none.
 
     Raises:
-        ExpungeError: no models or one called ``original``, no classifier for the target, an original that does not
-            draw it, or a forget set without it.
+        NothingToBringBackError: the original does not draw the target.
+        ExpungeError: no models or one called ``original``, no classifier for the target, or a forget set without it.
     """
     finder = Finder(target, panel)
     if not unlearned or ORIGINAL in unlearned:
@@ -118,7 +156,7 @@ def _target_pictures(
     drawn = draw_with_own_seeds(original, prompts, f"{settings.seed}/asked", settings.drawing, label)
     found = finder.found(drawn.pictures)
     if not found.any():
-        raise ExpungeError(
+        raise NothingToBringBackError(
             f"original: the target '{target.name}' is found in none of its {len(drawn)} pictures; there is nothing "
             "that could come back. Draw with more steps or guidance, or check the classifier."
         )

@@ -1,5 +1,7 @@
 """Sizes of all comes-back tests together, and two profiles of them."""
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from expunge.comeback.embedding_attack import EmbeddingSettings
@@ -8,6 +10,7 @@ from expunge.comeback.prompt_search import PromptSearchSettings
 from expunge.comeback.reference_pictures import ReferenceSettings
 from expunge.comeback.relearning import RelearningSettings
 from expunge.datasets import DrawingSettings
+from expunge.errors import ExpungeError
 from expunge.settings import Settings
 
 
@@ -34,3 +37,26 @@ QUICK = ComebackSettings(
     drawing=DrawingSettings(steps=6),
 )
 PROFILES = {"quick": QUICK, "full": FULL}
+NONE = "none"
+
+
+def chosen_comeback(name: str, targets: Sequence[str] | None = None, never_saw: str = "") -> ComebackSettings | None:
+    """The settings of a profile; None for ``none``: the tests are not made.
+
+    Args:
+        name: ``none``, ``quick`` or ``full``.
+        targets: what is to be tested, where people name it; None where it is known otherwise.
+        never_saw: the model that never saw them, as people name it.
+
+    Raises:
+        ExpungeError: there is no profile of that name, nothing to test, or a reference for tests that are not made.
+    """
+    if name == NONE:
+        if never_saw:
+            raise ExpungeError(f"never_saw: '{never_saw}' given, but comeback is '{NONE}'; ask for quick or full.")
+        return None
+    if name not in PROFILES:
+        raise ExpungeError(f"comeback: '{name}' given; there are {', '.join((NONE, *PROFILES))}.")
+    if targets is not None and not targets:
+        raise ExpungeError(f"comeback: '{name}' given, but no target; name what should not come back, KIND:NAME.")
+    return PROFILES[name]

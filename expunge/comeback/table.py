@@ -44,7 +44,7 @@ def as_markdown(report: ComebackReport) -> str:
     table = "\n".join(f"| {' | '.join(map(_safe, line))} |" for line in lines)
     never = any(model.name == NEVER_SAW for model in report.models)
     mark = (
-        "Bold: the whole interval lies above that of the model that never saw the target: it was hidden, not forgotten."
+        "Bold: surely higher than for the model that never saw the target: it was hidden, not forgotten."
         if never
         else "No model that never saw the target was given, so nothing here says how much of it is hiding."
     )

@@ -8,6 +8,7 @@ from itertools import accumulate
 import numpy as np
 import pandas as pd
 
+from expunge.comeback.report import ComebackReport
 from expunge.evaluation import Change
 from expunge.evaluation_service import tables
 from expunge.evaluation_service.plan import TARGET_PART, Shard, label
@@ -15,6 +16,7 @@ from expunge.evaluation_service.score import Scores
 from expunge.models.picture_set import PictureSet
 from expunge.prompts.target import Target
 from expunge.reports import plots, wording
+from expunge.reports.comeback import comeback_views
 from expunge.reports.figures import data_uris
 from expunge.reports.gallery import PICTURE_BUDGET, WORST_LEVELS, Pair, suffered
 from expunge.reports.page import render
@@ -99,7 +101,12 @@ def load_pairs(shown: Shown, shards: Sequence[Shard], before: Loader, after: Loa
 
 
 def render_evaluation(
-    scores: Scores, shown: Shown, pairs: dict[int, Pair], created_at: datetime, commands: Sequence[str]
+    scores: Scores,
+    shown: Shown,
+    pairs: dict[int, Pair],
+    created_at: datetime,
+    commands: Sequence[str],
+    comeback: Sequence[ComebackReport] = (),
 ) -> str:
     """The evaluation as one HTML page.
 
@@ -108,6 +115,7 @@ def render_evaluation(
         pairs: the pairs by row.
         created_at: when it was made.
         commands: what to type to get the same again.
+        comeback: the comes-back tests, one report a target; empty if they were not made.
     """
     result = scores.result
     ranked = sorted(result.evaluation.collateral, key=lambda row: row.after - row.before)
@@ -120,6 +128,7 @@ def render_evaluation(
         headline=tables.headline(result),
         sentences=tables.sentences(result),
         sections=tables.sections(result),
+        comeback=comeback_views(comeback),
         power=wording.power_sentence(result.evaluation.retain_accuracy),
         interval_chart=plots.interval_chart(_shares(scores), "evaluation"),
         targets=[

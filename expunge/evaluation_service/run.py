@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
+from expunge.comeback.report import ComebackReport
 from expunge.errors import ExpungeError
 from expunge.evaluation_service.page import Loader, choose, load_pairs, render_evaluation
 from expunge.evaluation_service.plan import Shard, plan_evaluation
@@ -18,17 +21,21 @@ from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
 from expunge.progress import progress_bar
 from expunge.prompts.grid import PromptGrid
+from expunge.reports.comeback import comeback_markdown
+
+REPORTS = TypeAdapter(list[ComebackReport])
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where an evaluation lies."""
+    """Where an evaluation lies; without comes-back tests there is no ``comeback``."""
 
     page: Path
     result: Path
     table: Path
     pictures: Path
     pictures_csv: Path
+    comeback: Path | None = None
 
 
 def evaluate_models(
@@ -115,14 +122,16 @@ def write_evaluation(
     after: Loader,
     commands: Sequence[str],
     hide_target_pictures: bool = False,
+    comeback: Sequence[ComebackReport] = (),
 ) -> Files:
-    """Write page, numbers, table and one row per picture.
+    """Write page, numbers, table, one row per picture, and the comes-back tests if they were made.
 
     Args:
         before: gives a shard's pictures by its number, of the model measured against.
         after: the same of the model measured.
         commands: what to type to get the same again.
         hide_target_pictures: leave pictures of the targets out of the page altogether.
+        comeback: one report a target.
 
     Raises:
         ExpungeError: the folder cannot be written.
@@ -131,19 +140,22 @@ def write_evaluation(
     result = scores.result
     shown = choose(scores, hide_target_pictures)
     pairs = load_pairs(shown, shards, before, after)
-    page = render_evaluation(scores, shown, pairs, datetime.now(UTC), commands)
+    page = render_evaluation(scores, shown, pairs, datetime.now(UTC), commands, comeback)
     files = Files(
         page=folder / "evaluation.html",
         result=folder / "evaluation.json",
         table=folder / "evaluation.md",
         pictures=folder / "pictures.parquet",
         pictures_csv=folder / "pictures.csv",
+        comeback=folder / "comeback.json" if comeback else None,
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files.page.write_text(page)
         files.result.write_text(result.model_dump_json(indent=1) + "\n")
-        files.table.write_text(as_markdown(result))
+        files.table.write_text(as_markdown(result) + comeback_markdown(comeback))
+        if files.comeback:
+            files.comeback.write_bytes(REPORTS.dump_json(list(comeback), indent=1) + b"\n")
         scores.pictures.to_parquet(files.pictures)
         scores.pictures.to_csv(files.pictures_csv, index=False)
     except OSError as error:

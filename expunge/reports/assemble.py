@@ -1,9 +1,11 @@
 """Gather a run's artifacts into its report."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pandas as pd
 
+from expunge.comeback.report import ComebackReport
 from expunge.evaluation import Evaluation, GateDecision
 from expunge.models.picture_set import PictureSet
 from expunge.prompts.grid import PromptGrid
@@ -19,6 +21,7 @@ def assemble_report(
     grid: PromptGrid,
     evaluation: Evaluation,
     decision: GateDecision,
+    comeback: Sequence[ComebackReport],
     before: PictureSet,
     after: PictureSet,
     trace: pd.DataFrame,
@@ -37,6 +40,7 @@ def assemble_report(
         targets=targets,
         evaluation=evaluation,
         decision=decision,
+        comeback=tuple(comeback),
         before=before,
         after=after,
         trace=trace,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from expunge.comeback.report import ComebackReport
 from expunge.errors import ExpungeError
 from expunge.evaluation import Evaluation, GateDecision
 from expunge.models.picture_set import PictureSet
@@ -48,6 +49,7 @@ class ReportFacts:
         diversity: scores of the forget and retain sets.
         settings: the run's settings, nested as in its config.
         lineage: names and hashes: base version, models, data, code commit, config.
+        comeback: the comes-back tests, one report a target; empty if they were not made.
         step_seconds: seconds by pipeline step, in the order they ran, or None.
         hide_target_pictures: leave every picture drawn for a target out of the page.
         commands: what to type to run it again, one line each.
@@ -69,6 +71,7 @@ class ReportFacts:
     diversity: dict[str, float]
     settings: dict[str, Any]
     lineage: dict[str, str]
+    comeback: tuple[ComebackReport, ...] = ()
     step_seconds: dict[str, float] | None = None
     hide_target_pictures: bool = False
     commands: tuple[str, ...] = field(default=("make setup", "zenml pipeline run unlearn_pipeline"))
@@ -96,6 +99,13 @@ class ReportFacts:
                     f"{where}: name requests {sorted(ids - filed)}, but the batch holds {sorted(filed)}. "
                     "Give the batch that this run worked on."
                 )
+
+        tested = [(each.kind, each.target) for each in self.comeback]
+        if set(tested) - {(target.kind.value, target.name) for target in self.targets}:
+            raise ExpungeError(
+                f"comeback: tests of {tested}, but the targets are {[target.name for target in self.targets]}. "
+                "Give the tests of this run."
+            )
 
     def _check_pictures(self) -> None:
         if (self.before.prompts, self.before.seeds) != (self.after.prompts, self.after.seeds):

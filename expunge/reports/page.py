@@ -1,5 +1,6 @@
 """The template environment of report and certificate. Every value is escaped: request text is untrusted."""
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,3 +36,12 @@ def render(template: str, **context: Any) -> str:
 def moment(time: datetime) -> str:
     """A time as people read it, e.g. ``23 November 2026, 14:05 UTC``."""
     return f"{time.day} {time:%B %Y, %H:%M} {time:%Z}".strip()
+
+
+def flattened(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as ``(dotted name, value)``, in their order."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from flattened(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -5,9 +5,10 @@ from typing import Any
 import pandas as pd
 
 from expunge.reports import plots, wording
+from expunge.reports.comeback import comeback_views
 from expunge.reports.facts import ReportFacts
 from expunge.reports.gallery import build_gallery, suffered
-from expunge.reports.page import render
+from expunge.reports.page import flattened, render
 
 COLLATERAL_ROWS = 10  # shown at once; the rest is folded away
 
@@ -33,9 +34,10 @@ def render_report(facts: ReportFacts) -> str:
         gallery=build_gallery(facts),
         lost=len(suffered(evaluation.collateral)),
         collateral=[ranked[:COLLATERAL_ROWS], ranked[COLLATERAL_ROWS:]],
+        comeback=comeback_views(facts.comeback),
         training=_training(facts.trace),
         conflict_chart=None if facts.conflict_map is None else plots.conflict_chart(facts.conflict_map),
-        settings=list(_flattened(facts.settings)),
+        settings=list(flattened(facts.settings)),
         longest_step=max((facts.step_seconds or {}).values(), default=0.0),
     )
 
@@ -88,12 +90,3 @@ def _training(trace: pd.DataFrame) -> dict[str, Any] | None:
         "conflict": float(trace["conflict"].astype(float).mean()),
         "neither_rose": float((changes <= 0).all(axis=1).mean()) if len(changes) else None,
     }
-
-
-def _flattened(settings: dict[str, Any], prefix: str = "") -> Any:
-    """Nested settings as ``(dotted name, value)``, in their order."""
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flattened(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from expunge.comeback.report import NEVER_SAW, ComebackReport
+from expunge.comeback.report import NEVER_SAW, ComebackReport, surely_higher
 from expunge.comeback.run import comeback_tests
 from expunge.comeback.settings import PROFILES
 from expunge.comeback.table import as_frame, as_markdown
@@ -55,7 +55,7 @@ def test_each_number_stands_beside_both_references(report):
     } < set(first)
     for reading in report.readings("same"):
         assert (reading.original, reading.never_saw) == (first[reading.test], never[reading.test])
-        assert reading.comes_back == (reading.value.low > never[reading.test].high)
+        assert reading.comes_back == surely_higher(reading.value, never[reading.test])
     assert not any(each.comes_back for each in report.readings(NEVER_SAW))
 
 
