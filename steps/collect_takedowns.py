@@ -14,7 +14,12 @@ from expunge.takedown.store import open_store
 
 @step(enable_cache=False)
 def collect_takedowns(inbox: str, prompt_grid: str) -> Annotated[TakedownBatch, "takedowns"]:
-    """Validate and claim every pending request; bad ones are rejected with the reason written on them."""
+    """Validate and claim every pending request; bad ones are rejected with the reason written on them.
+
+    What earlier requests asked for is told as well, so that the run does not retain it.
+    """
     grid = load_prompt_grid(prompt_grid)
     owner = this_owner(str(get_step_context().pipeline_run.id))
-    return Inbox(open_store(inbox)).claim_pending(owner, lambda request: resolve_target(request, grid))
+    box = Inbox(open_store(inbox))
+    batch = box.claim_pending(owner, lambda request: resolve_target(request, grid))
+    return batch.model_copy(update={"forgotten": box.fulfilled()})

@@ -10,7 +10,7 @@ from expunge.metrics.judges import load_panel
 from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
 from expunge.prompts.sources import load_prompt_grid
-from expunge.prompts.target import resolve_targets
+from expunge.prompts.target import resolve_forgotten, resolve_targets
 from expunge.takedown.references import read_references
 from expunge.takedown.request import TakedownBatch
 
@@ -31,5 +31,6 @@ def diversify_datasets(
     """Paired prompts, strata in balance, nearest neighbours among the retained, diversity measured."""
     grid = load_prompt_grid(prompt_grid)
     targets, references = resolve_targets(takedowns, grid), read_references(inbox, takedowns, model.size)
-    sets = diversify(model, pool, targets, grid, load_panel(judges, grid), settings, drawing, references)
+    forgotten, panel = resolve_forgotten(takedowns, grid), load_panel(judges, grid)
+    sets = diversify(model, pool, targets, grid, panel, settings, drawing, references, forgotten)
     return sets.forget, sets.retain, sets.facts

@@ -11,7 +11,7 @@ from expunge.metrics.model_evaluation import EvaluationSettings, evaluate_model
 from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
 from expunge.prompts.sources import load_prompt_grid
-from expunge.prompts.target import resolve_targets
+from expunge.prompts.target import resolve_forgotten, resolve_targets, still_asked
 from expunge.takedown.request import TakedownBatch
 
 
@@ -31,8 +31,13 @@ def evaluate(
     Annotated[PictureSet, "pictures_before"],
     Annotated[PictureSet, "pictures_after"],
 ]:
-    """Same prompts and noise before and after; every number with its interval."""
+    """Same prompts and noise before and after, each number with its interval; what was forgotten before is left out."""
     grid = load_prompt_grid(prompt_grid)
     targets, panel = resolve_targets(takedowns, grid), load_panel(judges, grid)
-    done = evaluate_model(base, unlearned, base_held_out, base_train, targets, grid, panel, settings, drawing)
+    forgotten = resolve_forgotten(takedowns, grid)
+    held_out, train = (
+        pictures.where(lambda prompt: still_asked(prompt, targets, forgotten))
+        for pictures in (base_held_out, base_train)
+    )
+    done = evaluate_model(base, unlearned, held_out, train, targets, grid, panel, settings, drawing)
     return done.evaluation, done.before, done.after

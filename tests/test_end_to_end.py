@@ -82,6 +82,16 @@ def test_from_request_to_promoted_model(workplace: Path) -> None:
     assert list(again.steps) == ["collect_takedowns"]
     assert len(registry.history()) == 1
 
+    dog = box.file(kind="object", target="dog").request.id
+    second = unlearn_pipeline(**PARAMETERS, gate=LENIENT)
+    assert box.state(dog).label == "fulfilled"
+    second_champion = registry.champion()
+    assert second_champion.version == 2 and second_champion.tags["base_version"] == "1"
+    retained = second.steps["diversify_datasets"].outputs["retain_set"][0].load()
+    measured = second.steps["evaluate"].outputs["pictures_before"][0].load()
+    assert not {"cat", "dog"} & {prompt.factors["subject"] for prompt in retained.prompts}
+    assert "cat" not in {prompt.factors["subject"] for prompt in measured.prompts}
+
 
 def test_model_that_fails_the_gate_is_not_promoted_and_finished_work_is_not_repeated(workplace: Path) -> None:
     from expunge.registry import Registry

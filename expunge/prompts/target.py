@@ -1,5 +1,7 @@
 """What a takedown request means in a prompt grid: the factor and the levels to be forgotten."""
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, ConfigDict
 
 from expunge.errors import ExpungeError
@@ -44,9 +46,19 @@ def resolve_target(request: TakedownRequest, grid: PromptGrid) -> Target:
     Raises:
         ExpungeError: nothing the model draws goes by that name; the message lists what it draws.
     """
-    asked = {same_name(name) for name in (request.target, *request.synonyms)}
+    if (found := _find(request, grid)) is not None:
+        return found
     factors = [name for name in FACTORS_OF_KIND[request.kind] if name in grid.factors]
-    for factor in factors:
+    drawn = "; ".join(f"{name}: {', '.join(grid.factors[name])}" for name in factors)
+    raise ExpungeError(
+        f"target: the model draws no {request.kind.value} called '{request.target}'. "
+        f"It draws {drawn or 'no such kind'}."
+    )
+
+
+def _find(request: TakedownRequest, grid: PromptGrid) -> Target | None:
+    asked = {same_name(name) for name in (request.target, *request.synonyms)}
+    for factor in (name for name in FACTORS_OF_KIND[request.kind] if name in grid.factors):
         levels = grid.factors[factor]
         for name, level in levels.items():
             known = {same_name(each) for each in (name, *level.train, *level.held_out) if each}
@@ -56,11 +68,7 @@ def resolve_target(request: TakedownRequest, grid: PromptGrid) -> Target:
             members = tuple(name for name, level in levels.items() if level.group and same_name(level.group) in asked)
             if members:
                 return _target(request, factor, members)
-    drawn = "; ".join(f"{name}: {', '.join(grid.factors[name])}" for name in factors)
-    raise ExpungeError(
-        f"target: the model draws no {request.kind.value} called '{request.target}'. "
-        f"It draws {drawn or 'no such kind'}."
-    )
+    return None
 
 
 def _target(request: TakedownRequest, factor: str, levels: tuple[str, ...]) -> Target:
@@ -74,3 +82,14 @@ def resolve_targets(batch: TakedownBatch, grid: PromptGrid) -> list[Target]:
         ExpungeError: one of them names nothing the model draws.
     """
     return [resolve_target(request, grid) for request in batch.requests]
+
+
+def resolve_forgotten(batch: TakedownBatch, grid: PromptGrid) -> list[Target]:
+    """What earlier runs forgot, as far as the grid asks for it."""
+    found = (_find(request, grid) for request in batch.forgotten)
+    return [target for target in found if target is not None]
+
+
+def still_asked(prompt: Prompt, targets: Sequence[Target], forgotten: Sequence[Target]) -> bool:
+    """Whether a run measures this prompt: it asks for a target of its own, or for nothing forgotten before."""
+    return any(each.matches(prompt) for each in targets) or not any(each.matches(prompt) for each in forgotten)

@@ -107,6 +107,11 @@ class Inbox:
         """What became of a request so far. Raises ExpungeError if there is none under that id."""
         return self.entry(request_id).state
 
+    def fulfilled(self) -> tuple[TakedownRequest, ...]:
+        """Requests that were fulfilled, by id. Those whose file is gone or can no longer be read are not among them."""
+        closed = (entry.request for entry in self.requests() if entry.state.outcome is Outcome.FULFILLED)
+        return tuple(request for request in closed if request is not None)
+
     def claim_pending(self, owner: str, validate: Callable[[TakedownRequest], None]) -> TakedownBatch:
         """Claim every good pending request, and reject every bad one with the reason on its state.
 

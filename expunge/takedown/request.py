@@ -144,7 +144,13 @@ def _blame(value: str, check) -> str:
 
 
 class TakedownBatch(BaseModel):
-    """The requests that one run works on, by id. Does not depend on who claimed them or when."""
+    """The requests that one run works on, by id. Does not depend on who claimed them or when.
+
+    Attributes:
+        requests: to be fulfilled by the run.
+        forgotten: fulfilled by earlier runs. The run neither retains nor measures as retained what they ask for.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     requests: tuple[TakedownRequest, ...]
+    forgotten: tuple[TakedownRequest, ...] = ()

@@ -3,7 +3,7 @@
 import pytest
 
 from expunge.errors import ExpungeError
-from expunge.prompts.target import resolve_target, resolve_targets
+from expunge.prompts.target import resolve_forgotten, resolve_target, resolve_targets, still_asked
 from expunge.takedown.request import Kind, TakedownBatch
 from expunge.zoo.world import zoo_grid
 from tests.prompts.grids import request
@@ -80,3 +80,17 @@ def test_a_batch_keeps_its_order_and_refuses_strangers():
     assert [t.name for t in resolve_targets(TakedownBatch(requests=tuple(known)), GRID)] == ["dog", "blob"]
     with pytest.raises(ExpungeError, match="unicorn"):
         resolve_targets(TakedownBatch(requests=(*known, request(Kind.OBJECT, "unicorn"))), GRID)
+
+
+def test_what_was_forgotten_before_is_found_as_far_as_the_grid_draws_it():
+    before = (request(Kind.STYLE, "blob"), request(Kind.OBJECT, "unicorn"))
+    batch = TakedownBatch(requests=(request(Kind.OBJECT, "cat"),), forgotten=before)
+    assert [each.name for each in resolve_forgotten(batch, GRID)] == ["blob"]
+    assert resolve_forgotten(TakedownBatch(requests=batch.requests), GRID) == []
+
+
+def test_a_run_measures_its_own_targets_and_nothing_forgotten_before():
+    cat, blob = (resolve_target(request(*each), GRID) for each in ((Kind.OBJECT, "cat"), (Kind.STYLE, "blob")))
+    asked = [each.factors for each in GRID.sample("train", 1, 0) if still_asked(each, [cat], [blob])]
+    assert {each["style"] for each in asked if each["subject"] == "cat"} == set(GRID.factors["style"])
+    assert {each["style"] for each in asked if each["subject"] != "cat"} == set(GRID.factors["style"]) - {"blob"}

@@ -100,6 +100,16 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
             "inbox", batch, scores, decision, lineage, champion, "<p>report</p>", how.method
         )
         next_base, next_facts = load_base_model.entrypoint(str(tiny_folder), "tiny")
+        box.file(kind="object", target="dog")
+        next_batch = box.claim_pending(this_owner("a-run"), lambda request: resolve_target(request, grid))
+        next_batch = next_batch.model_copy(update={"forgotten": box.fulfilled()})
+        next_pool = draw_grid.entrypoint(next_base, "grid.yaml", "train", 1, 0, DRAWING)
+        next_forget, next_retain, _ = diversify_datasets.entrypoint(
+            next_base, next_pool, next_batch, "inbox", "grid.yaml", judges, sizes, DRAWING
+        )
+        next_scores, next_before, _ = evaluate.entrypoint(
+            next_base, base, held_out, next_pool, next_batch, "grid.yaml", judges, few, DRAWING
+        )
         yield SimpleNamespace(**locals())
 
 
@@ -156,3 +166,12 @@ def test_the_request_is_closed_with_its_certificate(run):
     assert run.box.state(request.id).label == "fulfilled"
     assert certificate.request.id == request.id and certificate.registered_version == "1"
     assert (run.home / ".expunge/reports/tiny-1/report.html").read_text() == "<p>report</p>"
+
+
+def test_a_second_run_neither_retains_nor_measures_what_the_first_forgot(run):
+    assert [request.target for request in run.next_batch.forgotten] == ["cat"]
+    assert {prompt.factors["subject"] for prompt in run.next_forget.prompts} == {"dog"}
+    assert {prompt.factors["subject"] for prompt in run.next_retain.prompts} == {"horse", "car"}
+    assert {prompt.factors["subject"] for prompt in run.next_before.prompts} == {"dog", "horse", "car"}
+    assert [target.name for target in run.next_scores.targets] == ["dog"]
+    assert "cat" not in {row.level for row in run.next_scores.collateral}

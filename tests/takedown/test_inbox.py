@@ -299,6 +299,17 @@ def test_a_claim_is_exclusive_until_closed(inbox: Inbox) -> None:
     assert ids(inbox, "other:2:run") == ["style-noto"]
 
 
+def test_what_was_fulfilled_is_known_afterwards(inbox: Inbox) -> None:
+    for name in ("noto", "blob", "flat"):
+        inbox.file(kind="style", target=name)
+    assert len(ids(inbox)) == 3 and inbox.fulfilled() == ()
+    inbox.close("style-noto", "fulfilled")
+    inbox.close("style-blob", "failed", "UA 0.5")
+    assert [request.target for request in inbox.fulfilled()] == ["noto"]
+    inbox.file(kind="object", target="cat")
+    assert [request.target for request in inbox.fulfilled()] == ["noto"]
+
+
 def test_a_released_claim_can_be_taken(inbox: Inbox) -> None:
     inbox.file(kind="style", target="noto")
     assert ids(inbox) == ["style-noto"]
