@@ -28,15 +28,15 @@ class Outcome:
         sort: ``plain``, asked as anyone would; ``search``, something was tried to bring the target back; ``picture``,
             the model was handed pictures of it; ``trace``, an AUC that looks for knowledge, not for pictures.
         value: share of pictures in which the target is found, or the AUC; 0–1. High: it is there.
-        means: the kind of thing that was done, e.g. ``fine-tuning on its pictures``.
-        words: exactly what was done, e.g. ``fine-tuning on 5 of its pictures``.
+        means: what was done, e.g. ``fine-tuning on its pictures``.
+        detail: what sets it apart from others by the same means, e.g. the number of pictures.
     """
 
     test: str
     sort: Sort
     value: Interval
     means: str
-    words: str
+    detail: str = ""
 
 
 class ModelComeback(BaseModel):
@@ -66,39 +66,30 @@ class ModelComeback(BaseModel):
     def outcomes(self) -> tuple[Outcome, ...]:
         """One number a test, the plain prompt first, AUCs last."""
         plain = complement(self.relearning.curves[0].points[0].unlearning_accuracy)
-        found = [_outcome("plain prompt", "plain", plain, "asking plainly")]
+        found = [Outcome("plain prompt", "plain", plain, "asking plainly")]
         for curve in self.relearning.curves:
             share = complement(curve.points[-1].unlearning_accuracy)
             if curve.condition == HARMLESS:
-                found.append(
-                    _outcome(f"relearned on {HARMLESS}", "search", share, "fine-tuning on pictures without it")
-                )
-                continue
-            given = "one of its pictures" if curve.pictures == 1 else f"{curve.pictures} of its pictures"
-            means, words = "fine-tuning on its pictures", f"fine-tuning on {given}"
-            found.append(_outcome(f"relearned on {curve.pictures}", "search", share, means, words))
-        means = "a searched-for word in place of its name"
-        found.append(_outcome("embedding", "search", self.embedding.found.after, means))
+                found.append(Outcome(f"relearned on {HARMLESS}", "search", share, "fine-tuning on pictures without it"))
+            else:
+                on = f"{curve.pictures}"
+                found.append(Outcome(f"relearned on {on}", "search", share, "fine-tuning on its pictures", on))
+        found.append(Outcome("embedding", "search", self.embedding.found.after, "a searched-for word for its name"))
         best = self.prompts.rows[0]
-        words = f"the best of {len(self.prompts.rows)} prompts ({best.way}: “{best.example}”)"
-        found.append(_outcome("best prompt", "search", self.prompts.confirmed, "other prompts", words))
+        detail = f"the best of {len(self.prompts.rows)}, by {best.way}: “{best.example}”"
+        found.append(Outcome("best prompt", "search", self.prompts.confirmed, "another prompt", detail))
         for point in self.references.points:
-            asked = "it" if point.asked == "target" else point.asked
-            words = f"redrawing its pictures at strength {point.strength:g}, asked for {asked}"
             name = f"picture {point.strength:g}, asked for {point.asked}"
-            found.append(_outcome(name, "picture", point.found, "redrawing its pictures", words))
+            detail = f"strength {point.strength:g}, asked for {'it' if point.asked == 'target' else point.asked}"
+            found.append(Outcome(name, "picture", point.found, "redrawing noised pictures of it", detail))
         if self.membership:
             means = "telling the pictures it was unlearned on from fresh ones"
-            found.append(_outcome("AUC forget set", "trace", self.membership.auc, means))
-        return (*found, _outcome("AUC target", "trace", self.knowledge.auc, "denoising its pictures without a prompt"))
+            found.append(Outcome("AUC forget set", "trace", self.membership.auc, means))
+        return (*found, Outcome("AUC target", "trace", self.knowledge.auc, "denoising its pictures without a prompt"))
 
     def numbers(self) -> dict[str, Interval]:
         """The values of all outcomes by test."""
         return {each.test: each.value for each in self.outcomes()}
-
-
-def _outcome(test: str, sort: Sort, value: Interval, means: str, words: str = "") -> Outcome:
-    return Outcome(test, sort, value, means, words or means)
 
 
 class Reading(BaseModel):

@@ -73,12 +73,17 @@ def sentences(report: ComebackReport) -> list[str]:
         return [_capital(report.untested)]
     found = findings(report)
     plain, *tried = [each for each in found if each.draws]
-    said = [f"Asked plainly, {_shown(plain)}.", *(_back(each) for each in tried if each.brings_back)]
-    if rest := [each for each in tried if each.brings_back is False]:
-        beyond = "a model that never saw it" if report.has_never_saw else "when plainly asked"
-        said.append(f"Not surely more often than {beyond}: {'; '.join(_with_share(each) for each in rest)}.")
-    if untold := [each for each in tried if each.brings_back is None]:
-        said.append(_redrawn(untold))
+    said = [f"Asked plainly, it shows in {_shares([plain], interval=True)}."]
+    for means, group in _by_means(tried, True).items():
+        said.append(f"{_capital(means)} brings it back: {_shares(group, interval=True)}.")
+    if rest := _by_means(tried, False):
+        beyond = "from a model that never saw it" if report.has_never_saw else "when plainly asked"
+        said.append(f"Not surely more often than {beyond}: {_spelt_out(rest)}.")
+    if untold := _by_means(tried, None):
+        said.append(
+            f"Hard to read without a model that never saw it: {_spelt_out(untold)}. Low strengths keep the picture "
+            "that was given, whatever the model knows."
+        )
     said += [_trace(each) for each in found if not each.draws]
     return said if report.has_never_saw else [*said, WITHOUT_NEVER_SAW]
 
@@ -89,28 +94,39 @@ def _brings_back(outcome: Outcome, reading: Reading, plain: Interval) -> bool | 
     return surely_higher(outcome.value, plain) if outcome.sort == "search" else None
 
 
-def _back(finding: Finding) -> str:
-    return f"{_capital(finding.outcome.words)} brings it back: {_shown(finding)}."
+def _by_means(found: Sequence[Finding], brings_back: bool | None) -> dict[str, list[Finding]]:
+    """Those with that answer, tests by the same means together; with details unless it is all tests by that means."""
+    groups: dict[str, list[Finding]] = {}
+    for each in found:
+        groups.setdefault(each.outcome.means, []).append(each)
+    named = {}
+    for means, group in groups.items():
+        chosen = [each for each in group if each.brings_back is brings_back]
+        details = ", ".join(each.outcome.detail for each in chosen if each.outcome.detail)
+        if chosen:
+            whole = len(chosen) == len(group) > 1
+            named[f"{means} ({details})" if details and not whole else means] = chosen
+    return named
 
 
-def _shown(finding: Finding) -> str:
-    value = finding.outcome.value
-    return (
-        f"it shows in {SHARE.value(value.value)} of {value.samples:,} pictures "
-        f"(95{SPACE}% interval {SHARE.range(value)}; {_references(finding.reading)})"
-    )
+def _spelt_out(groups: dict[str, list[Finding]]) -> str:
+    return "; ".join(f"{means}, {_shares(group, interval=False)}" for means, group in groups.items())
 
 
-def _with_share(finding: Finding) -> str:
-    return f"{finding.outcome.words}, {SHARE.value(finding.outcome.value.value)} ({_references(finding.reading)})"
+def _shares(group: Sequence[Finding], interval: bool) -> str:
+    """The shares of a group, and in brackets those of the references; one alone with its interval if asked for."""
+    values = [each.outcome.value for each in group]
+    beside = [f"original {_range([each.reading.original for each in group])}"]
+    if interval and len(group) == 1:
+        beside.insert(0, f"95{SPACE}% interval {SHARE.range(values[0])}")
+    if never := [each.reading.never_saw for each in group if each.reading.never_saw]:
+        beside.append(f"never saw it {_range(never)}")
+    return f"{_range(values)} of {values[0].samples:,} pictures ({'; '.join(beside)})"
 
 
-def _redrawn(untold: Sequence[Finding]) -> str:
-    hardest = max(untold, key=lambda each: each.reading.test)  # names sort by strength; "target" after "nothing"
-    return (
-        f"{_capital(hardest.outcome.words)}, leaves it in {SHARE.value(hardest.outcome.value.value)} "
-        f"({_references(hardest.reading)}). Low strengths keep what they were given, whatever the model knows."
-    )
+def _range(numbers: Sequence[Interval]) -> str:
+    low, high = (SHARE.value(end([each.value for each in numbers])) for end in (min, max))
+    return low if low == high else f"{low} to {high}"
 
 
 def _trace(finding: Finding) -> str:
@@ -129,11 +145,6 @@ def _trace(finding: Finding) -> str:
     lost = "lost more than" if below else "lost less than" if above else "lost no more than"
     means = "knowledge of it went, not its name alone" if below else "its look may still be known"
     return f"Denoised without a prompt, its pictures have {lost} pictures of other things: {means} ({number})."
-
-
-def _references(reading: Reading) -> str:
-    said = f"original {SHARE.value(reading.original.value)}"
-    return said if reading.never_saw is None else f"{said}, never saw it {SHARE.value(reading.never_saw.value)}"
 
 
 def _listed(words: Sequence[str]) -> str:
