@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from expunge.evaluation_service.profile import EvaluationProfile
+from expunge.prompts.compositions import COMPOSITIONS, compositions
 from expunge.prompts.grid import Prompt, PromptGrid, Side
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
@@ -14,14 +15,17 @@ from expunge.prompts.variants import WORDINGS, variants
 
 GRID_PARTS: tuple[Side, ...] = ("held_out", "train")
 TARGET_PART = "target"
+COMPOSITION_PART = "composition"
 
 
 class Shard(BaseModel):
     """Pictures that are drawn together, in batches that are always the same, so that they are the same to the bit.
 
     Attributes:
-        part: ``held_out`` or ``train`` (over the whole grid), ``target``, or one of ``WORDINGS``.
-        target: ``KIND:NAME`` of the target that the part is about; empty for the grid's.
+        part: ``held_out`` or ``train`` (over the whole grid), ``target``, one of ``WORDINGS``, or ``composition:`` and
+            one of ``COMPOSITIONS``.
+        target: ``KIND:NAME`` of the target that the part is about; empty for the grid's. Compositions are about its
+            neighbours and ask for no target.
         prompts: n prompts.
         seeds: n seeds of the initial noise.
     """
@@ -45,7 +49,15 @@ def plan_evaluation(targets: Sequence[Target], grid: PromptGrid, profile: Evalua
         for group in WORDINGS if profile.wording_pictures else ():
             prompts = variants(target, grid, group, profile.wording_pictures, profile.seed + 2)
             parts.append((group, label(target), prompts))
+        for group in COMPOSITIONS if profile.composition_pictures else ():
+            prompts = compositions(target, grid, group, profile.composition_pictures, profile.seed + 3, targets)
+            parts.append((composition_part(group), label(target), prompts))
     return [shard for part, target, prompts in parts for shard in _cut(part, target, prompts, profile)]
+
+
+def composition_part(group: str) -> str:
+    """The part of one of ``COMPOSITIONS``."""
+    return f"{COMPOSITION_PART}:{group}"
 
 
 def label(target: Target) -> str:

@@ -1,6 +1,6 @@
 """How thorough an evaluation is: ``quick`` for a look, ``full`` for a decision, or numbers of one's own."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from expunge.datasets import DrawingSettings
 from expunge.errors import ExpungeError
@@ -14,9 +14,19 @@ class EvaluationProfile(Settings):
     train_pictures: int = Field(default=320, ge=2, le=100_000, description="over the grid, train wordings")
     target_pictures: int = Field(default=96, ge=2, le=100_000, description="of each target, held-out wordings")
     wording_pictures: int = Field(default=32, ge=0, le=100_000, description="of each target in each other wording")
+    composition_pictures: int = Field(
+        default=32, ge=0, le=100_000, description="of each target's neighbours in each kind of composition; not 1"
+    )
     shard_size: int = Field(default=64, ge=1, le=4096, description="pictures drawn, judged and let go at once")
     seed: int = Field(default=2000, ge=0, description="of wordings, noise and resamples; another one than training's")
     drawing: DrawingSettings = DrawingSettings()
+
+    @field_validator("composition_pictures")
+    @classmethod
+    def _spread_is_known(cls, pictures: int) -> int:
+        if pictures == 1:
+            raise ValueError("of one picture no interval is known; take 0 for none, or at least 2")
+        return pictures
 
 
 PROFILES = {
@@ -25,6 +35,7 @@ PROFILES = {
         train_pictures=60,
         target_pictures=40,
         wording_pictures=12,
+        composition_pictures=12,
         drawing=DrawingSettings(steps=10),
     ),
     "full": EvaluationProfile(),

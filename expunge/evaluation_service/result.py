@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from expunge.evaluation import Change, Evaluation
+from expunge.evaluation import Change, Evaluation, Interval
 from expunge.evaluation_service.models import ModelFacts
 from expunge.evaluation_service.profile import EvaluationProfile
 from expunge.prompts.target import Target
@@ -27,6 +27,34 @@ class WordingScores(BaseModel):
     unlearning_accuracy_clip: Change | None
 
 
+class CompositionScores(BaseModel):
+    """What became of one target's neighbours in one kind of composition. None where the grid offers no such scene.
+
+    No classifier can judge these pictures. A low alignment before says that the model never drew such scenes well: then
+    there is little that could have been lost.
+
+    Attributes:
+        target: ``KIND:NAME``.
+        group: of ``expunge.prompts.compositions.COMPOSITIONS``.
+        example: one of its prompts.
+        alignment: mean CLIP cosine of each picture and its own prompt, −1–1.
+        single_alignment: that of the model measured against, on held-out prompts for one subject, for comparison.
+        drift: mean 1 − CLIP cosine of each picture and the one of the same prompt and noise before, 0–2.
+        structure: mean structural distance of the same pairs, 0–1.
+        structure_name: which distance that is, and of pictures of which size.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    target: str
+    group: str
+    example: str
+    alignment: Change | None
+    single_alignment: float
+    drift: Interval | None
+    structure: Interval | None
+    structure_name: str
+
+
 class EvaluationResult(BaseModel):
     """All numbers of one evaluation and what they rest on. The same inputs give the same result, to the bit.
 
@@ -36,6 +64,7 @@ class EvaluationResult(BaseModel):
         targets: what should have been forgotten; may be none.
         evaluation: UA of each target, retention and quality.
         wordings: UA by wording group, for each target.
+        compositions: alignment and drift by kind of composition, for each target.
         warnings: what makes the numbers mean less than they seem to.
         prompt_grid: name of the grid.
         judges: name of the panel.
@@ -49,6 +78,7 @@ class EvaluationResult(BaseModel):
     targets: tuple[Target, ...]
     evaluation: Evaluation
     wordings: tuple[WordingScores, ...]
+    compositions: tuple[CompositionScores, ...]
     warnings: tuple[str, ...]
     prompt_grid: str
     judges: str

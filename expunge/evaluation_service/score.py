@@ -11,15 +11,24 @@ import pandas as pd
 from expunge.errors import ExpungeError
 from expunge.evaluation import Change
 from expunge.evaluation_service.models import ModelFacts
-from expunge.evaluation_service.plan import GRID_PARTS, TARGET_PART, Shard, label
+from expunge.evaluation_service.plan import (
+    COMPOSITION_PART,
+    GRID_PARTS,
+    TARGET_PART,
+    Shard,
+    composition_part,
+    label,
+)
 from expunge.evaluation_service.profile import EvaluationProfile
-from expunge.evaluation_service.result import EvaluationResult, WordingScores
-from expunge.metrics.alignment_score import cosines
+from expunge.evaluation_service.result import CompositionScores, EvaluationResult, WordingScores
+from expunge.metrics.alignment_score import alignment_score, cosines
 from expunge.metrics.evaluate import evaluate_judged
 from expunge.metrics.judged import JudgedPictures, join
+from expunge.metrics.paired_drift import mean_drift, paired_drift
 from expunge.metrics.panel import Panel
 from expunge.metrics.retain_accuracy import as_asked
 from expunge.metrics.unlearning_accuracy import unlearning_accuracy
+from expunge.prompts.compositions import COMPOSITIONS
 from expunge.prompts.grid import PromptGrid
 from expunge.prompts.target import Target
 from expunge.prompts.variants import WORDINGS
@@ -52,7 +61,8 @@ class Scores:
 
     Attributes:
         result: the numbers.
-        pictures: one row per pair of pictures: part, target, prompt, seed, and what the judges said before and after.
+        pictures: one row per pair of pictures: part, the target it asks for or is near to, prompt, seed, and what the
+            judges said before and after.
     """
 
     result: EvaluationResult
@@ -100,12 +110,19 @@ def score(
     for target, group in product(targets, WORDINGS if profile.wording_pictures else ()):
         wanted = (group, label(target))
         wordings.append(_wording_scores(target, group, *those(lambda *each, wanted=wanted: each == wanted)))
+    single = evaluation.alignment_held_out.before.value
+    compositions = []
+    for target, group in product(targets, COMPOSITIONS if profile.composition_pictures else ()):
+        wanted = (composition_part(group), label(target))
+        scene_was, scene_now = those(lambda *each, wanted=wanted: each == wanted)
+        compositions.append(_composition_scores(target, group, scene_was, scene_now, panel, single, profile.seed))
     result = EvaluationResult(
         model=question.model,
         against=question.against,
         targets=targets,
         evaluation=evaluation,
         wordings=tuple(wordings),
+        compositions=tuple(compositions),
         warnings=tuple(_warnings(question, evaluation.frechet_features, was, now)),
         prompt_grid=question.prompt_grid,
         judges=question.judges,
@@ -131,6 +148,36 @@ def _wording_scores(target: Target, group: str, was: JudgedPictures, now: Judged
     )
 
 
+def _composition_scores(
+    target: Target,
+    group: str,
+    was: JudgedPictures,
+    now: JudgedPictures,
+    panel: Panel,
+    single: float,
+    seed: int,
+) -> CompositionScores:
+    alignment = drift = structure = None
+    name = ""
+    if len(was):
+        texts = panel.clip.text_features(was.texts)
+        what = f"alignment score of {group} near '{target.name}'"
+        alignment = alignment_score(was.features, now.features, texts, was.texts, seed, what)
+        moved = paired_drift(was.thumbnails, now.thumbnails, was.features, now.features)
+        drift, structure = (mean_drift(each, was.texts, seed) for each in (moved.features, moved.structure))
+        name = f"{moved.structure_name}, at {was.thumbnails.shape[1]} pixels"
+    return CompositionScores(
+        target=label(target),
+        group=group,
+        example=was.texts[0] if len(was) else "",
+        alignment=alignment,
+        single_alignment=single,
+        drift=drift,
+        structure=structure,
+        structure_name=name,
+    )
+
+
 def _warnings(question: Question, features: str, was: JudgedPictures, now: JudgedPictures) -> list[str]:
     found = []
     if question.model.digest == question.against.digest:
@@ -151,7 +198,8 @@ def _table(parts: list[tuple[str, str]], was: JudgedPictures, now: JudgedPicture
     factors = dict.fromkeys(factor for prompt in was.prompts for factor in prompt.factors)
     columns: dict[str, object] = {
         "part": [part for part, _ in parts],
-        "target": [target for _, target in parts],
+        "target": ["" if part.startswith(COMPOSITION_PART) else target for part, target in parts],
+        "near": [target if part.startswith(COMPOSITION_PART) else "" for part, target in parts],
         "prompt": was.texts,
         "seed": list(was.seeds),
         **{f"asked_{factor}": [prompt.factors.get(factor, "") for prompt in was.prompts] for factor in factors},

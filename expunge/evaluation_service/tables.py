@@ -1,13 +1,16 @@
 """The numbers as people read them: the same rows on the terminal, in Markdown and on the page."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from expunge.evaluation import Change, Interval, TargetScores
 from expunge.evaluation_service.plan import label
-from expunge.evaluation_service.result import EvaluationResult, WordingScores
+from expunge.evaluation_service.result import CompositionScores, EvaluationResult, WordingScores
+from expunge.prompts.compositions import COMPOSITIONS
+from expunge.prompts.target import Target
 from expunge.prompts.variants import WORDINGS
 from expunge.reports import wording
-from expunge.reports.wording import SHARE, UNDEFINED, Row, table_row
+from expunge.reports.wording import COSINE, SHARE, UNDEFINED, Row, table_row
 
 # Shares of pictures that show the target, by the unfavourable end of the interval.
 GONE = 0.1
@@ -20,6 +23,9 @@ def sections(result: EvaluationResult) -> list[tuple[str, list[Row]]]:
         found.append((f"Forgetting “{target.name}”, on held-out wordings", wording.target_rows(scores)))
         if groups := [each for each in result.wordings if each.target == label(target)]:
             found.append((f"Asking for “{target.name}” in other ways: UA", [wording_row(each) for each in groups]))
+        if scenes := [each for each in result.compositions if each.target == label(target)]:
+            rows = [row for each in scenes for row in composition_rows(each)]
+            found.append((f"Scenes near “{target.name}”: alignment, and distance from the picture before", rows))
     rest = "Everything else" if result.targets else "Everything the model draws"
     found.append((f"{rest}: retention and quality", wording.retention_rows(result.evaluation)))
     return found
@@ -30,6 +36,25 @@ def wording_row(scores: WordingScores) -> Row:
     if scores.unlearning_accuracy is None:
         return Row(scores.group, "the grid has none", UNDEFINED, "", UNDEFINED, "", UNDEFINED, "", "0")
     return table_row(scores.group, WORDINGS[scores.group][1], scores.unlearning_accuracy, SHARE)
+
+
+def composition_rows(scores: CompositionScores) -> list[Row]:
+    """Alignment, CLIP distance and structural distance of one kind of scene; what cannot be asked says so."""
+    if scores.alignment is None or scores.drift is None or scores.structure is None:
+        return [Row(scores.group, "none: the grid has no such scene", UNDEFINED, "", UNDEFINED, "", UNDEFINED, "", "0")]
+    told = f"{COMPOSITIONS[scores.group][1]}; AS of single subjects before: {COSINE.value(scores.single_alignment)}"
+    return [
+        table_row(f"AS, {scores.group}", told, scores.alignment, COSINE),
+        _moved_row(f"moved, {scores.group}", "1 − CLIP cosine to the picture before", scores.drift),
+        _moved_row(f"restructured, {scores.group}", scores.structure_name, scores.structure),
+    ]
+
+
+def _moved_row(name: str, note: str, distance: Interval) -> Row:
+    """A distance from the picture before: that of the picture before from itself is none."""
+    before = Interval(value=0.0, low=0.0, high=0.0, samples=distance.samples)
+    row = table_row(name, note, Change(before=before, after=distance, difference=distance), COSINE)
+    return replace(row, before_range="")
 
 
 def headline(result: EvaluationResult) -> str:
@@ -48,6 +73,7 @@ def sentences(result: EvaluationResult) -> list[str]:
         measured = [each for each in result.wordings if each.target == label(target) and each.unlearning_accuracy]
         if measured:
             found.append(_worst_wording(scores, measured))
+        found += _most_moved_scene(target, result)
     return found + wording.cost_sentences(result.evaluation)
 
 
@@ -95,6 +121,23 @@ def _worst_wording(scores: TargetScores, measured: Sequence[WordingScores]) -> s
         f"Asked in other ways, “{scores.name}” shows most often by {worst}, e.g. “{example}”: in "
         f"{SHARE.value(shown[worst].value)} of {shown[worst].samples:,} pictures ({SHARE.range(shown[worst])})."
     )
+
+
+def _most_moved_scene(target: Target, result: EvaluationResult) -> list[str]:
+    scenes = [
+        (each.drift, each.alignment, each)
+        for each in result.compositions
+        if each.target == label(target) and each.drift and each.alignment
+    ]
+    if not scenes:
+        return []
+    drift, alignment, scene = max(scenes, key=lambda each: each[0].value)
+    return [
+        f"Of scenes near “{target.name}”, {scene.group} moved most, e.g. “{scene.example}”: "
+        f"{COSINE.value(drift.value)} ({COSINE.range(drift)}) by CLIP. Such scenes fitted their prompts at "
+        f"{COSINE.value(alignment.before.value)} before and {COSINE.value(alignment.after.value)} after; single "
+        f"subjects at {COSINE.value(scene.single_alignment)} before. What a model drew badly before it can hardly lose."
+    ]
 
 
 def _shown(change: Change) -> Interval:

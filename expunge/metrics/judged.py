@@ -9,11 +9,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from expunge.errors import ExpungeError
 from expunge.metrics.panel import Panel
 from expunge.models.picture_set import PictureSet
 from expunge.prompts.grid import Prompt, PromptGrid
+
+THUMBNAIL = 32  # pixels a side
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class JudgedPictures:
         recognised: n levels, or ``none``, by each factor that has a classifier.
         fingerprints: n SHA-256 of the pixels, 16 hexadecimal digits.
         contrasts: (n,) standard deviation of the pixels in the liveliest channel, 0–127.5; 0 for one plain colour.
+        thumbnails: uint8 (n, 32, 32, 3), the pictures averaged over areas: enough to see that their structure changed.
         recognised_by_clip: n levels by factor, as far as ``seen_by_clip`` was asked for.
     """
 
@@ -36,6 +40,7 @@ class JudgedPictures:
     recognised: Mapping[str, Sequence[str]]
     fingerprints: tuple[str, ...]
     contrasts: np.ndarray
+    thumbnails: np.ndarray
     recognised_by_clip: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -60,6 +65,7 @@ class JudgedPictures:
             chosen(self.recognised),
             tuple(self.fingerprints[i] for i in indices),
             self.contrasts[rows],
+            self.thumbnails[rows],
             chosen(self.recognised_by_clip),
         )
 
@@ -78,6 +84,7 @@ class JudgedPictures:
             "seed": list(self.seeds),
             "fingerprint": list(self.fingerprints),
             "contrast": self.contrasts,
+            "thumbnail": [each.tobytes() for each in self.thumbnails],
             **{f"recognised.{factor}": list(levels) for factor, levels in self.recognised.items()},
         }
         features = {f"feature.{i}": column for i, column in enumerate(np.asarray(self.features).T)}
@@ -94,6 +101,7 @@ class JudgedPictures:
             {factor: [str(level) for level in frame[name]] for name, factor in named.items()},
             tuple(str(each) for each in frame["fingerprint"]),
             frame["contrast"].to_numpy(np.float64),
+            np.array([np.frombuffer(each, np.uint8).reshape(THUMBNAIL, THUMBNAIL, 3) for each in frame["thumbnail"]]),
         )
 
 
@@ -110,6 +118,7 @@ def judge_pictures(pictures: PictureSet, panel: Panel) -> JudgedPictures:
         panel.recognise(pictures.pictures),
         tuple(hashlib.sha256(np.ascontiguousarray(each).tobytes()).hexdigest()[:16] for each in pictures.pictures),
         np.array([float(each.std(axis=(0, 1)).max()) for each in pictures.pictures]),
+        np.array([_thumbnail(each) for each in pictures.pictures]),
     )
 
 
@@ -131,4 +140,9 @@ def join(parts: Sequence[JudgedPictures]) -> JudgedPictures:
         {factor: [level for part in parts for level in part.recognised[factor]] for factor in parts[0].recognised},
         tuple(each for part in parts for each in part.fingerprints),
         np.concatenate([part.contrasts for part in parts]),
+        np.concatenate([part.thumbnails for part in parts]),
     )
+
+
+def _thumbnail(picture: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(picture).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX))

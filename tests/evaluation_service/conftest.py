@@ -25,6 +25,7 @@ SMALL = EvaluationProfile(
     train_pictures=12,
     target_pictures=5,
     wording_pictures=3,
+    composition_pictures=4,
     shard_size=4,
     seed=5,
     drawing=DrawingSettings(steps=1, guidance=1),

@@ -3,14 +3,18 @@
 from collections import Counter
 
 import pytest
+from pydantic import ValidationError
 
 from expunge.errors import ExpungeError
 from expunge.evaluation_service.plan import label, over_the_grid, plan_evaluation
 from expunge.evaluation_service.profile import PROFILES, EvaluationProfile, named_profile
 from expunge.evaluation_service.targets import read_targets
+from expunge.prompts.compositions import COMPOSITIONS
 from expunge.prompts.variants import WORDINGS
 from tests.evaluation_service.conftest import BLOB, CAT, SMALL
 from tests.metrics.colour_judges import GRID
+
+SCENES = [f"composition:{group}" for group in COMPOSITIONS]
 
 
 def test_every_part_has_as_many_pictures_as_the_profile_says():
@@ -22,15 +26,30 @@ def test_every_part_has_as_many_pictures_as_the_profile_says():
     for target in (CAT, BLOB):
         assert counts["target", label(target)] == 5
     assert counts["paraphrases", "object:cat"] == 3
+    assert counts["composition:counts", "object:cat"] == counts["composition:pairs", "style:blob"] == 4
     assert set(counts) <= {
         ("held_out", ""), ("train", ""),
-        *((part, label(target)) for part in ("target", *WORDINGS) for target in (CAT, BLOB)),
+        *((part, label(target)) for part in ("target", *WORDINGS, *SCENES) for target in (CAT, BLOB)),
     }  # fmt: skip
 
 
 def test_the_grid_is_drawn_the_same_whatever_the_targets():
     alone, two = plan_evaluation([], GRID, SMALL), plan_evaluation([CAT, BLOB], GRID, SMALL)
     assert [shard for shard in two if not shard.target] == alone
+
+
+def test_compositions_ask_for_no_target():
+    for shard in plan_evaluation([CAT, BLOB], GRID, SMALL):
+        if shard.part in SCENES:
+            assert not any(target.matches(prompt) for target in (CAT, BLOB) for prompt in shard.prompts)
+            assert not {"cat", "blob"} & {word for prompt in shard.prompts for word in prompt.text.split()}
+
+
+def test_compositions_can_be_left_out_but_not_be_one_picture():
+    without = plan_evaluation([CAT], GRID, SMALL.model_copy(update={"composition_pictures": 0}))
+    assert without == [shard for shard in plan_evaluation([CAT], GRID, SMALL) if shard.part not in SCENES]
+    with pytest.raises(ValidationError, match="take 0 for none, or at least 2"):
+        EvaluationProfile(composition_pictures=1)
 
 
 def test_another_seed_is_another_plan():
@@ -50,6 +69,7 @@ def test_strata_are_as_even_as_they_can_be(count):
 def test_profiles():
     assert named_profile("full") == EvaluationProfile()
     quick, full = PROFILES["quick"], PROFILES["full"]
+    assert 0 < quick.composition_pictures < full.composition_pictures
     assert quick.held_out_pictures < full.held_out_pictures and quick.target_pictures < full.target_pictures
     with pytest.raises(ExpungeError, match="profile: 'thorough' given; there are quick, full"):
         named_profile("thorough")

@@ -10,9 +10,12 @@ import pytest
 from expunge.errors import ExpungeError
 from expunge.evaluation_service.run import check_sizes, evaluate_models, stored, write_evaluation
 from expunge.evaluation_service.score import score
+from expunge.evaluation_service.tables import as_markdown, sections
 from expunge.metrics.judged import judge_pictures
 from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
+from expunge.prompts.compositions import COMPOSITIONS
+from expunge.reports.wording import COSINE
 from tests.evaluation_service.conftest import CAT, SMALL, question
 from tests.metrics.colour_judges import GRID, colour_panel, draw
 
@@ -89,6 +92,53 @@ def test_numbers_of_judged_pictures_are_those_of_a_model_that_forgot(evaluated):
     assert result.evaluation.retain_accuracy.before.value == result.evaluation.retain_accuracy.after.value == 1
     wordings = {each.group: each.unlearning_accuracy for each in result.wordings if each.unlearning_accuracy}
     assert wordings and all(change.after.value == 1 for change in wordings.values())
+
+
+def test_scenes_that_were_not_touched_have_not_moved_and_redrawn_ones_have(evaluated):
+    """Cats are drawn as dogs in both: nothing near changes. Then dogs are drawn as apples as well."""
+    shards, panel = [shard for shard in evaluated.shards if shard.target in ("", "object:cat")], colour_panel()
+    asked = replace(evaluated.question, targets=(CAT,))
+
+    def judged(instead):
+        drawn = [draw(list(shard.prompts), seed=i, instead=instead) for i, shard in enumerate(shards)]
+        sets = [PictureSet(s.prompts, s.seeds, d.pictures) for s, d in zip(shards, drawn, strict=True)]
+        return [judge_pictures(each, panel) for each in sets]
+
+    spared, hurt = (
+        {
+            each.group: each
+            for each in score(asked, shards, judged(None), judged(instead), GRID, panel).result.compositions
+        }
+        for instead in ({"cat": "dog"}, {"cat": "dog", "dog": "apple"})
+    )
+    assert set(spared) == set(COMPOSITIONS) and spared["pairs"].alignment is None  # dogs are the only other animals
+    for group in ("counts", "colours"):
+        kept, lost = spared[group], hurt[group]
+        assert kept.structure.value == 0 and kept.drift.value == pytest.approx(0, abs=1e-9)
+        assert kept.alignment.difference.value == 0 and kept.alignment.after.samples == 4
+        assert lost.structure.value > 0.1 and lost.drift.low > 0.1 and lost.alignment.difference.high < 0
+        assert lost.alignment.before == kept.alignment.before
+        assert lost.structure_name.endswith("at 32 pixels") and "dog" in lost.example.split()
+
+
+def test_scenes_are_told_with_what_they_were_before(evaluated):
+    result = evaluated.scores.result
+    found = {caption: rows for caption, rows in sections(result) if caption.startswith("Scenes near")}
+    assert len(found) == 2
+    scene = next(each for each in result.compositions if each.target == "style:blob" and each.group == "pairs")
+    row = next(row for row in found["Scenes near “blob”: alignment, and distance from the picture before"]
+               if row.label == "AS, pairs")  # fmt: skip
+    assert row.before == COSINE.value(scene.alignment.before.value) and COSINE.value(scene.single_alignment) in row.note
+    missing = found["Scenes near “cat”: alignment, and distance from the picture before"][0]
+    assert (missing.label, missing.after) == ("pairs", "not measured") and missing.note.startswith("none")
+    assert "moved most" in as_markdown(result) and "| AS, pairs |" not in as_markdown(result).split("near “blob”")[0]
+
+
+def test_rows_of_scenes_say_what_they_are_near_to_and_ask_for_no_target(evaluated):
+    table = evaluated.scores.pictures
+    scenes = table[table["part"].str.startswith("composition:")]
+    assert len(scenes) and (scenes["target"] == "").all() and set(scenes["near"]) == {"object:cat", "style:blob"}
+    assert (table[table["part"] == "target"]["near"] == "").all()
 
 
 def test_judged_pictures_of_another_plan_are_refused(evaluated):

@@ -15,6 +15,8 @@ def test_round_trip(materialize):
     assert again.recognised == judged.recognised
     np.testing.assert_allclose(again.features, judged.features, atol=1e-7)
     np.testing.assert_array_equal(again.contrasts, judged.contrasts)
+    np.testing.assert_array_equal(again.thumbnails, judged.thumbnails)
+    assert again.thumbnails.dtype == np.uint8 and again.thumbnails.shape == (4, 32, 32, 3)
     assert materializer.extract_metadata(judged)["pictures"] == 4
 
 

@@ -16,6 +16,7 @@ PROFILE = {
     "train_pictures": 12,
     "target_pictures": 4,
     "wording_pictures": 2,
+    "composition_pictures": 2,
     "shard_size": 8,
     "seed": 5,
     "drawing": {"steps": 1, "guidance": 1},
