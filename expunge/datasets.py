@@ -11,7 +11,7 @@ from pydantic import Field
 from expunge.metrics.diversity import mean_pairwise_distance, vendi_score
 from expunge.metrics.panel import Panel
 from expunge.models.picture_set import PictureSet, concatenate
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.prompts.grid import Prompt, PromptGrid, Side
 from expunge.prompts.pairing import forget_prompts, nearest_levels, pair_without_target
 from expunge.prompts.target import Target
@@ -46,7 +46,7 @@ class Datasets:
 
 
 def draw_grid(
-    model: StableDiffusion, grid: PromptGrid, side: Side, per_stratum: int, seed: int, drawing: DrawingSettings
+    model: TextToImage, grid: PromptGrid, side: Side, per_stratum: int, seed: int, drawing: DrawingSettings
 ) -> PictureSet:
     """Draw ``per_stratum`` pictures for every stratum of the grid; it depends on no target, shared by all takedowns."""
     prompts = grid.sample(side, per_stratum, seed)
@@ -54,7 +54,7 @@ def draw_grid(
 
 
 def draw_with_own_seeds(
-    model: StableDiffusion, prompts: Sequence[Prompt], salt: str, drawing: DrawingSettings, label: str
+    model: TextToImage, prompts: Sequence[Prompt], salt: str, drawing: DrawingSettings, label: str
 ) -> PictureSet:
     """Draw each prompt from a noise seed derived from ``salt`` and its place in the list."""
     rng = random.Random(salt)
@@ -63,7 +63,7 @@ def draw_with_own_seeds(
 
 
 def diversify(
-    model: StableDiffusion,
+    model: TextToImage,
     pool: PictureSet,
     targets: Sequence[Target],
     grid: PromptGrid,

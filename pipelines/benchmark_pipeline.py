@@ -21,9 +21,9 @@ def benchmark_pipeline(
 
     Args:
         benchmark: methods, targets, seeds, budgets and sample sizes.
-        base_model: ``zoo``, a diffusers folder, a hub id or an ``s3://`` URL.
-        prompt_grid: ``zoo`` or a YAML file: what the model draws, and in which words.
-        judges: ``zoo`` or an open_clip model.
+        base_model: ``zoo``, ``digits``, a diffusers folder, a hub id or an ``s3://`` URL.
+        prompt_grid: ``zoo``, ``digits`` or a YAML file: what the model draws, and in which words.
+        judges: ``zoo``, ``digits`` or an open_clip model.
         folder: where the table and the result of each cell are kept.
     """
     base = benchmark_base(base_model)
@@ -34,6 +34,7 @@ def benchmark_pipeline(
         benchmark.drawing,
         benchmark.evaluation_drawing,
         benchmark.evaluation_seed,
+        benchmark.evaluation_pictures,
     )
     results = benchmark_cells(base, pool, held_out, train, prompt_grid, judges, benchmark, folder)
     benchmark_table(results, folder)

@@ -9,6 +9,7 @@ from expunge.benchmark.materials import Bench
 from expunge.benchmark.run import BenchmarkResults, run_benchmark
 from expunge.benchmark.settings import BenchmarkSettings
 from expunge.metrics.judges import load_panel
+from expunge.models.class_conditional import ClassConditional
 from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
 from expunge.prompts.sources import load_prompt_grid
@@ -16,7 +17,7 @@ from expunge.prompts.sources import load_prompt_grid
 
 @step(enable_cache=False)
 def benchmark_cells(
-    base: StableDiffusion,
+    base: StableDiffusion | ClassConditional,
     pool: PictureSet,
     held_out: PictureSet,
     train: PictureSet,

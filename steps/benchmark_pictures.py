@@ -6,6 +6,7 @@ from zenml import step
 
 from expunge.benchmark import materials
 from expunge.datasets import DiversificationSettings, DrawingSettings
+from expunge.models.class_conditional import ClassConditional
 from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
 from expunge.prompts.sources import load_prompt_grid
@@ -13,12 +14,13 @@ from expunge.prompts.sources import load_prompt_grid
 
 @step
 def benchmark_pictures(
-    base: StableDiffusion,
+    base: StableDiffusion | ClassConditional,
     prompt_grid: str,
     diversification: DiversificationSettings,
     drawing: DrawingSettings,
     evaluation_drawing: DrawingSettings,
     evaluation_seed: int,
+    evaluation_pictures: int,
 ) -> tuple[
     Annotated[PictureSet, "pool"], Annotated[PictureSet, "held_out_pictures"], Annotated[PictureSet, "train_pictures"]
 ]:
@@ -26,6 +28,6 @@ def benchmark_pictures(
     settings of a benchmark take them from the cache."""
     grid = load_prompt_grid(prompt_grid)
     pool, held_out, train = materials.draw_pictures(
-        base, grid, diversification, drawing, evaluation_drawing, evaluation_seed
+        base, grid, diversification, drawing, evaluation_drawing, evaluation_seed, evaluation_pictures
     )
     return pool, held_out, train  # spelt out: ZenML counts the outputs here

@@ -17,7 +17,7 @@ from expunge.datasets import (
 )
 from expunge.metrics.panel import Panel
 from expunge.models.picture_set import PictureSet, concatenate
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.prompts.grid import Prompt, PromptGrid
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
@@ -39,7 +39,7 @@ class Bench:
         settings: of the benchmark.
     """
 
-    model: StableDiffusion
+    model: TextToImage
     pool: PictureSet
     held_out: PictureSet
     train: PictureSet
@@ -91,17 +91,22 @@ class WatchedCache(GradientCache):
 
 
 def draw_pictures(
-    model: StableDiffusion,
+    model: TextToImage,
     grid: PromptGrid,
     diversification: DiversificationSettings,
     drawing: DrawingSettings,
     evaluation_drawing: DrawingSettings,
     evaluation_seed: int,
+    evaluation_pictures: int = 1,
 ) -> tuple[PictureSet, PictureSet, PictureSet]:
-    """A bench's pool, held-out pictures and train-level pictures; they depend on no target."""
+    """A bench's pool, held-out pictures and train-level pictures; they depend on no target.
+
+    Of the latter two there are ``evaluation_pictures`` at least, equally many of each stratum.
+    """
     pool = draw_grid(model, grid, "train", diversification.pool_per_stratum, diversification.seed, drawing)
-    held_out = draw_grid(model, grid, "held_out", 1, evaluation_seed, evaluation_drawing)
-    return pool, held_out, draw_grid(model, grid, "train", 1, evaluation_seed, evaluation_drawing)
+    each = -(-evaluation_pictures // len(grid.strata()))
+    held_out = draw_grid(model, grid, "held_out", each, evaluation_seed, evaluation_drawing)
+    return pool, held_out, draw_grid(model, grid, "train", each, evaluation_seed, evaluation_drawing)
 
 
 def prepare(bench: Bench, target: Target, samples: SampleSettings) -> Materials:

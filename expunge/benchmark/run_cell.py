@@ -11,7 +11,7 @@ from expunge.benchmark.memory import PeakMemory
 from expunge.errors import ExpungeError
 from expunge.evaluation import Evaluation
 from expunge.metrics.model_evaluation import EvaluationSettings, evaluate_model
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.unlearning.job import unlearn_model
 from expunge.unlearning.trace import Trace, TraceRow
 
@@ -100,7 +100,7 @@ def result_of(cell: Cell, key: str, **found: Any) -> CellResult:
 
 def _unlearn(
     cell: Cell, bench: Bench, materials: Materials, cache: Any, steps: int, check_every: int
-) -> tuple[StableDiffusion, Trace]:
+) -> tuple[TextToImage, Trace]:
     settings = bench.settings
     return unlearn_model(
         bench.model,
@@ -116,7 +116,7 @@ def _unlearn(
     )
 
 
-def _evaluate(bench: Bench, materials: Materials, unlearned: StableDiffusion) -> Evaluation:
+def _evaluate(bench: Bench, materials: Materials, unlearned: TextToImage) -> Evaluation:
     # The target's pictures are among the held-out ones already: nothing is drawn of the base model any more.
     asked = len(materials.held_out.where(materials.target.matches))
     return evaluate_model(

@@ -126,6 +126,12 @@ class BenchmarkSettings(Settings):
         """Rows of the table."""
         return self.methods or tuple(MethodEntry(method=name) for name in method_names())
 
+    @property
+    def evaluation_pictures(self) -> int:
+        """As many retain prompts as any cell is judged by, on either side."""
+        samples = [self.evaluation, *([self.tuning.evaluation] if self.tuning else [])]
+        return max(count for each in samples for count in (each.retain_pictures, each.train_pictures))
+
     def unlearn_settings(self, entry: MethodEntry) -> UnlearnSettings:
         """What a method runs with, but for what a cell sets."""
         own = {"method": entry.method, "method_options": entry.options}

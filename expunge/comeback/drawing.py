@@ -1,6 +1,5 @@
 """Ways to draw beside a plain prompt: from embeddings, and from pictures. By diffusers' own pipelines."""
 
-import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,14 +10,6 @@ from torch import Tensor
 from expunge.datasets import DrawingSettings
 from expunge.errors import ExpungeError
 from expunge.models.stable_diffusion import StableDiffusion
-
-
-def copy_of(model: StableDiffusion) -> StableDiffusion:
-    """The model with a denoiser of its own; autoencoder and text encoder are shared, and whatever filters prompts."""
-    twin = copy.copy(model)
-    twin.pipeline = copy.copy(model.pipeline)
-    twin.pipeline.register_modules(unet=copy.deepcopy(model.unet))
-    return twin
 
 
 def draw_embeddings(

@@ -9,7 +9,6 @@ Plain Adam (Kingma & Ba, ICLR 2015, arXiv 1412.6980) on the denoising loss of ``
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch.optim import Adam
 
-from expunge.comeback.drawing import copy_of
 from expunge.comeback.finder import Finder, pictures_of, pictures_without
 from expunge.datasets import DrawingSettings, draw_with_own_seeds
 from expunge.evaluation import Interval
@@ -123,7 +122,7 @@ def relearn(
     start = measure(model, 0)
     curves = []
     for condition, few in track(conditions, progress):
-        twin = copy_of(model)
+        twin = model.with_own_denoiser()
         points, losses = [start], []
         tuning = _FineTuning(twin, few, settings, seed)
         for step in range(0, settings.steps, settings.measure_every):

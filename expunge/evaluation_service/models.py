@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from expunge.errors import ExpungeError
-from expunge.models.sources import load_text_to_image
+from expunge.models.sources import load_stable_diffusion
 from expunge.models.stable_diffusion import StableDiffusion
 
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
@@ -42,7 +42,7 @@ def open_model(source: str, field: str = "model") -> tuple[StableDiffusion, Mode
     """
     try:
         found, version = _located(source)
-        model = load_text_to_image(found)
+        model = load_stable_diffusion(found)
     except ExpungeError as error:
         raise ExpungeError(f"{field}: {str(error).removeprefix('base_model: ')}") from error
     return model, ModelFacts(source=source, version=version, digest=model.digest(), sampler=model.sampling())

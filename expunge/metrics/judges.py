@@ -1,4 +1,4 @@
-"""Which judges a run trusts: the zoo's own, or any open_clip model."""
+"""Which judges a run trusts: the zoo's own, the digits', or any open_clip model."""
 
 from collections.abc import Mapping
 
@@ -27,8 +27,8 @@ def load_panel(judges: str, grid: PromptGrid) -> Panel:
     """The panel of judges called ``judges``.
 
     Args:
-        judges: ``zoo``, or an open_clip model, with its weight tag after a colon if it needs one
-            (``ViT-B-32:laion2b_s34b_b79k``, ``hf-hub:OWNER/NAME``, ``local-dir:FOLDER``).
+        judges: ``zoo``, ``digits`` (trained on first use), or an open_clip model, with its weight tag after a colon
+            if it needs one (``ViT-B-32:laion2b_s34b_b79k``, ``hf-hub:OWNER/NAME``, ``local-dir:FOLDER``).
         grid: what the model draws.
 
     Raises:
@@ -38,6 +38,10 @@ def load_panel(judges: str, grid: PromptGrid) -> Panel:
         from expunge.zoo.judges import zoo_panel
 
         return zoo_panel()
+    if judges == "digits":
+        from expunge.digits.kept import digits_panel
+
+        return digits_panel()
     named = judges.startswith(("hf-hub:", "local-dir:"))
     model, _, pretrained = (judges, "", "") if named else judges.partition(":")
     clip = OpenClipJudge(model, pretrained or None)

@@ -10,7 +10,7 @@ from expunge.evaluation import Evaluation
 from expunge.metrics.evaluate import evaluate_pictures
 from expunge.metrics.panel import Panel
 from expunge.models.picture_set import PictureSet, concatenate
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.prompts.grid import PromptGrid
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
@@ -35,8 +35,8 @@ class EvaluatedPictures:
 
 
 def evaluate_model(
-    base: StableDiffusion,
-    unlearned: StableDiffusion,
+    base: TextToImage,
+    unlearned: TextToImage,
     base_held_out: PictureSet,
     base_train: PictureSet,
     targets: Sequence[Target],
@@ -73,7 +73,7 @@ def evaluate_model(
 
 
 def _extra_target_pictures(
-    base: StableDiffusion,
+    base: TextToImage,
     known: PictureSet,
     targets: Sequence[Target],
     grid: PromptGrid,

@@ -1,4 +1,4 @@
-"""Where a base model comes from: the zoo, a folder, the hub, or an object store."""
+"""Where a base model comes from: the zoo, the digits, a folder, the hub, or an object store."""
 
 import re
 import tempfile
@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError
 from safetensors import SafetensorError
 
 from expunge.errors import ExpungeError
+from expunge.models.class_conditional import INDEX, ClassConditional
 from expunge.models.stable_diffusion import StableDiffusion
 
 ZOO_MODEL = Path(__file__).parent.parent / "zoo" / "weights" / "emoji"
@@ -17,11 +18,12 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 LOAD_ERRORS = (OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, RuntimeError, SafetensorError)
 
 
-def load_text_to_image(source: str | Path) -> StableDiffusion:
-    """Load a model of the Stable Diffusion family.
+def load_text_to_image(source: str | Path) -> StableDiffusion | ClassConditional:
+    """Load a model of the Stable Diffusion family, or a class-conditional one.
 
     Args:
-        source: ``zoo`` (the embedded emoji model), a folder, ``s3://BUCKET/PREFIX``, or a hub id ``OWNER/NAME``.
+        source: ``zoo`` (the embedded emoji model), ``digits`` (a class-conditional model, trained on first use), a
+            folder, ``s3://BUCKET/PREFIX``, or a hub id ``OWNER/NAME``.
 
     Raises:
         ExpungeError: it is not there, not a diffusers folder, or not in safetensors.
@@ -29,6 +31,10 @@ def load_text_to_image(source: str | Path) -> StableDiffusion:
     text = str(source)
     if text == "zoo":
         return _load_folder(ZOO_MODEL, text)
+    if text == "digits":
+        from expunge.digits.kept import digits_model
+
+        return digits_model()
     if text.startswith("s3://"):
         return _load_remote(text)
     if Path(text).exists():
@@ -36,30 +42,47 @@ def load_text_to_image(source: str | Path) -> StableDiffusion:
     if HUB_ID.fullmatch(text) and not text.startswith("."):
         return _load_hub(text)
     raise ExpungeError(
-        f"base_model: '{text}' is not there. Give 'zoo', a diffusers folder, an s3:// URL or a hub id OWNER/NAME."
+        f"base_model: '{text}' is not there. "
+        "Give 'zoo', 'digits', a diffusers folder, an s3:// URL or a hub id OWNER/NAME."
     )
 
 
-def _load_folder(folder: Path, source: str) -> StableDiffusion:
-    if not (folder / "model_index.json").is_file():
+def load_stable_diffusion(source: str | Path) -> StableDiffusion:
+    """As ``load_text_to_image``, for what works on sentences.
+
+    Raises:
+        ExpungeError: as there, or the model draws classes.
+    """
+    model = load_text_to_image(source)
+    if isinstance(model, ClassConditional):
+        raise ExpungeError(
+            f"base_model: '{source}' draws classes, not sentences; benchmark_pipeline takes it. Here, give 'zoo' or "
+            "another model of the Stable Diffusion family."
+        )
+    return model
+
+
+def _load_folder(folder: Path, source: str) -> StableDiffusion | ClassConditional:
+    of_classes = (folder / INDEX).is_file()
+    if not of_classes and not (folder / "model_index.json").is_file():
         raise ExpungeError(f"base_model: '{source}' holds no model_index.json, so it is not a diffusers folder.")
     if not list(folder.glob("unet/*.safetensors")):
         raise ExpungeError(f"base_model: '{source}' holds no unet/*.safetensors. Only safetensors weights are read.")
-    if not any((folder / "tokenizer" / name).is_file() for name in ("vocab.json", "tokenizer.json")):
+    if not of_classes and not any((folder / "tokenizer" / name).is_file() for name in ("vocab.json", "tokenizer.json")):
         # Without them, transformers makes up an empty vocabulary and every prompt means the same.
         raise ExpungeError(f"base_model: '{source}' holds no tokenizer/vocab.json or tokenizer/tokenizer.json.")
     try:
-        return StableDiffusion.load(folder)
+        return (ClassConditional if of_classes else StableDiffusion).load(folder)
     except LOAD_ERRORS as error:
         raise ExpungeError(f"base_model: '{source}' cannot be loaded: {_first_line(error)}") from error
 
 
-def _load_remote(url: str) -> StableDiffusion:
+def _load_remote(url: str) -> StableDiffusion | ClassConditional:
     with tempfile.TemporaryDirectory() as folder:
         try:
             # A fresh one: fsspec would keep credentials, endpoint and listings of earlier calls.
             files = fsspec.filesystem("s3", skip_instance_cache=True)
-            if not files.exists(url.rstrip("/") + "/model_index.json"):
+            if not any(files.exists(f"{url.rstrip('/')}/{name}") for name in ("model_index.json", INDEX)):
                 raise ExpungeError(f"base_model: '{url}' holds no model_index.json, so it is not a diffusers folder.")
             files.get(url.rstrip("/") + "/", folder + "/", recursive=True)
         except (OSError, ValueError, BotoCoreError) as error:
@@ -67,7 +90,7 @@ def _load_remote(url: str) -> StableDiffusion:
         return _load_folder(Path(folder), url)
 
 
-def _load_hub(hub_id: str) -> StableDiffusion:
+def _load_hub(hub_id: str) -> StableDiffusion | ClassConditional:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 

@@ -1,10 +1,11 @@
 """Latent diffusion models of the Stable Diffusion family, as diffusers' ``StableDiffusionPipeline`` holds them."""
 
+import copy
 import hashlib
-import inspect
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,9 +13,10 @@ from diffusers import DDIMScheduler, DDPMScheduler, StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
+from expunge.models.hashing import scheduler_facts, update_with_weights
 from expunge.models.loading import LOADING
 from expunge.models.picture_set import PictureSet
-from expunge.progress import track
+from expunge.models.text_to_image import draw_in_batches
 from expunge.prompts.grid import Prompt
 
 COMPONENTS = ("unet", "vae", "text_encoder")
@@ -70,23 +72,19 @@ class StableDiffusion:
         Returns:
             RGB, uint8, ``(n, h, w, 3)``.
         """
-        if len(texts) != len(seeds) or not texts:
-            raise ValueError(f"{len(texts)} texts and {len(seeds)} seeds: must be equal and at least one")
-        drawn = []
-        for start in track(range(0, len(texts), batch_size), progress):
-            batch = list(texts[start : start + batch_size])
-            generators = [torch.Generator().manual_seed(seed) for seed in seeds[start : start + batch_size]]
-            pictures = self.pipeline(
-                prompt=batch,
+
+        def batch(some: list[str], generators: list[torch.Generator]) -> np.ndarray:
+            return self.pipeline(
+                prompt=some,
                 num_inference_steps=steps,
                 guidance_scale=guidance,
                 generator=generators,
                 output_type="np",
             ).images
-            drawn.append(np.rint(np.nan_to_num(pictures) * 255).astype(np.uint8))
-        return np.concatenate(drawn)
 
-    def draw_prompts(self, prompts: Sequence[Prompt], seeds: Sequence[int], **how) -> PictureSet:
+        return draw_in_batches(batch, texts, seeds, batch_size, progress)
+
+    def draw_prompts(self, prompts: Sequence[Prompt], seeds: Sequence[int], **how: Any) -> PictureSet:
         """As ``draw``, for prompts of a grid."""
         pictures = self.draw([prompt.text for prompt in prompts], seeds, **how)
         return PictureSet(tuple(prompts), tuple(seeds), pictures)
@@ -134,14 +132,16 @@ class StableDiffusion:
         """SHA-256 over the weights of all parts and the scheduler's configuration. Independent of where it lies."""
         digest = hashlib.sha256()
         for component in COMPONENTS:
-            for name, tensor in _sorted_tensors(getattr(self.pipeline, component)):
-                digest.update(f"{component}.{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-                digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
-        # Only what the scheduler knows: leftovers of another kind of scheduler are lost when it is saved.
-        known = inspect.signature(type(self.pipeline.scheduler).__init__).parameters
-        facts = {key: value for key, value in dict(self.pipeline.scheduler.config).items() if key in known}
-        digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
+            update_with_weights(digest, component, getattr(self.pipeline, component))
+        digest.update(scheduler_facts(self.pipeline.scheduler))
         return digest.hexdigest()
+
+    def with_own_denoiser(self) -> Self:
+        """The model with a copy of its denoiser; autoencoder, text encoder and whatever filters prompts are shared."""
+        twin = copy.copy(self)
+        twin.pipeline = copy.copy(self.pipeline)
+        twin.pipeline.register_modules(unet=copy.deepcopy(self.unet))
+        return twin
 
     def save(self, folder: Path) -> None:
         """Write a stock diffusers folder, safetensors only, that does not say where its parts were loaded from."""
@@ -162,7 +162,3 @@ class StableDiffusion:
             # Latents are not confined to −1–1, though DDIM clips to that unless told otherwise.
             pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)
         return cls(pipeline)
-
-
-def _sorted_tensors(module: torch.nn.Module) -> Iterable[tuple[str, torch.Tensor]]:
-    return sorted(module.state_dict().items())

@@ -3,11 +3,11 @@
 import torch
 
 from expunge.models.picture_set import PictureSet
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.unlearning.data import LatentSet
 
 
-def encode(model: StableDiffusion, pictures: PictureSet) -> LatentSet:
+def encode(model: TextToImage, pictures: PictureSet) -> LatentSet:
     """Run autoencoder and text encoder once, so that neither is needed inside the loop.
 
     The set has anchors if every prompt has its paired sentence without the target.

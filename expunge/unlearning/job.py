@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -11,7 +12,7 @@ from expunge.datasets import DrawingSettings, draw_with_own_seeds
 from expunge.metrics.panel import Panel
 from expunge.metrics.unlearning_accuracy import not_found
 from expunge.models.picture_set import PictureSet
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.prompts.grid import PromptGrid
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
@@ -23,6 +24,7 @@ from expunge.unlearning.safeguard import Probe, make_probe
 from expunge.unlearning.settings import UnlearnSettings
 from expunge.unlearning.trace import Trace, TraceRow
 
+Model = TypeVar("Model", bound=TextToImage)
 PROBE_SIZE = 32  # pictures of each side on which the safeguard measures a step
 
 
@@ -42,7 +44,7 @@ class CheckSettings(Settings):
 
 
 def measure_gradients(
-    model: StableDiffusion,
+    model: TextToImage,
     forget: PictureSet,
     retain: PictureSet,
     settings: GradientSettings,
@@ -63,7 +65,7 @@ def measure_gradients(
 
 
 def unlearn_model(
-    model: StableDiffusion,
+    model: Model,
     forget: PictureSet,
     retain: PictureSet,
     cache: GradientCache,
@@ -75,15 +77,13 @@ def unlearn_model(
     drawing: DrawingSettings,
     on_step: Callable[[TraceRow], None] | None = None,
     checkpoint_folder: Path | None = None,
-) -> tuple[StableDiffusion, Trace]:
+) -> tuple[Model, Trace]:
     """Unlearn the targets. The given model is left as it is.
 
     Returns:
         The unlearned model and the trace of its training.
     """
-    pipeline = copy.copy(model.pipeline)
-    pipeline.register_modules(unet=copy.deepcopy(model.unet))
-    unlearned = StableDiffusion(pipeline)
+    unlearned = model.with_own_denoiser()
     unlearned.unet.requires_grad_(True)
     scheduler = model.training_scheduler()
     how = drawing.model_copy(update={"steps": min(check.steps, drawing.steps)})
@@ -103,7 +103,7 @@ def unlearn_model(
     return unlearned, trace
 
 
-def probe_of(model: StableDiffusion, forget: PictureSet, retain: PictureSet, seed: int) -> Probe:
+def probe_of(model: TextToImage, forget: PictureSet, retain: PictureSet, seed: int) -> Probe:
     """Up to ``PROBE_SIZE`` pictures of each set, spread over it, with noise and timesteps of their own."""
     sides = []
     for pictures in (forget, retain):
@@ -114,7 +114,7 @@ def probe_of(model: StableDiffusion, forget: PictureSet, retain: PictureSet, see
 
 
 def least_forgotten(
-    model: StableDiffusion,
+    model: TextToImage,
     targets: Sequence[Target],
     grid: PromptGrid,
     panel: Panel,

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from expunge.comeback.drawing import copy_of
 from expunge.comeback.hiding import TextFilter, text_filter
 from expunge.errors import ExpungeError
 from tests.comeback.conftest import target_of
@@ -53,7 +52,7 @@ def test_weights_are_untouched_yet_it_does_not_pass_for_the_original(tiny_model,
 
 
 def test_a_copy_is_filtered_too_and_has_a_denoiser_of_its_own(hidden):
-    twin = copy_of(hidden)
+    twin = hidden.with_own_denoiser()
     assert twin.rewrite("cat") == "dog"
     assert twin.unet is not hidden.unet and twin.digest() == hidden.digest()
     with torch.no_grad():

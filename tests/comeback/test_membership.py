@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expunge.comeback.drawing import copy_of
 from expunge.comeback.membership import (
     Membership,
     MembershipSettings,
@@ -68,7 +67,7 @@ def test_pictures_that_a_model_was_trained_on_are_told_from_fresh_ones(tiny_mode
     members = pictures.select(range(6))
     fresh = draw_grid(tiny_model, GRID, "train", 2, 99, ONE_STEP).select(range(6))
     before = tiny_model.digest()
-    twin = copy_of(tiny_model)
+    twin = tiny_model.with_own_denoiser()
     _FineTuning(twin, members, RelearningSettings(learning_rate=1e-2, batch_size=12), 0).run(0, 150)
     trained = denoising_errors(twin, members, True, FEW, 0).mean()
     assert trained < denoising_errors(tiny_model, members, True, FEW, 0).mean()

@@ -10,11 +10,13 @@ from open_clip.model import CLIP
 from safetensors import SafetensorError
 
 from expunge.errors import ExpungeError
+from expunge.models.class_conditional import ClassConditional
 from expunge.models.stable_diffusion import StableDiffusion
 from expunge.unlearning.cache import GradientCache
 from expunge.zoo.classifiers import FactorClassifier, make_network
 from expunge.zoo.clip import clip_config
 from expunge.zoo.judges import ZooJudges
+from tests.digits.tiny import make_tiny_digits
 from tests.materializers.conftest import truncate
 from tests.tiny import make_tiny_pipeline, make_tiny_tokenizer
 
@@ -40,6 +42,20 @@ def test_a_model_comes_back_as_it_was(materialize, tiny_model):
     assert told["unet_parameters"] == sum(p.numel() for p in tiny_model.unet.parameters())
     suffixes = {path.suffix for path in Path(materializer.uri).rglob("*") if path.is_file()}
     assert suffixes <= {".json", ".txt", ".safetensors"}
+
+
+def test_a_class_conditional_model_comes_back_as_it_was(materialize):
+    model = make_tiny_digits()
+    materializer = materialize("ClassConditionalMaterializer")
+    materializer.save(model)
+    back = materializer.load(ClassConditional)
+    assert isinstance(back, ClassConditional) and back.digest() == model.digest()
+    assert (back.draw(["one"], [1], steps=1) == model.draw(["one"], [1], steps=1)).all()
+    assert materializer.compute_content_hash(back) == model.digest()
+    assert materializer.extract_metadata(model)["unet_parameters"] == sum(p.numel() for p in model.unet.parameters())
+    truncate(the_file(materializer, "unet/*.safetensors"))
+    with pytest.raises(BROKEN):
+        materializer.load(ClassConditional)
 
 
 def test_content_hashes_of_models(materialize, tiny_folder, tiny_model, tmp_path):

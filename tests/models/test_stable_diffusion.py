@@ -1,6 +1,5 @@
 """Drawing, encoding, digest, and the way to disk and back."""
 
-import copy
 from pathlib import Path
 
 import numpy as np
@@ -166,8 +165,10 @@ def test_a_model_with_another_sampler_draws_with_ddim_and_keeps_its_digest(tiny_
     assert fresh(tmp_path / "saved").digest() == model.digest()
 
 
-def test_a_copy_of_the_denoiser_is_another_one(tiny_folder):
+def test_a_model_with_its_own_denoiser_shares_the_rest(tiny_folder):
     model = fresh(tiny_folder)
-    before, other = model.digest(), copy.deepcopy(model.unet)
-    other.conv_in.weight.data += 1
-    assert model.digest() == before
+    before, twin = model.digest(), model.with_own_denoiser()
+    assert twin.digest() == before
+    assert twin.pipeline.vae is model.pipeline.vae and twin.pipeline.text_encoder is model.pipeline.text_encoder
+    twin.unet.conv_in.weight.data += 1
+    assert model.digest() == before != twin.digest()

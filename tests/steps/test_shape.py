@@ -3,6 +3,7 @@
 import ast
 import importlib
 from pathlib import Path
+from types import UnionType
 from typing import get_args, get_origin
 
 import pytest
@@ -75,8 +76,8 @@ def test_pipelines_import_nothing_heavy_themselves(path: Path):
 
 
 def kinds_of(annotation: object) -> list[type]:
-    """The classes in an annotation: those of its members where it is a container."""
-    if get_origin(annotation) in (list, tuple, dict):
+    """The classes in an annotation: those of its members where it is a container or a union."""
+    if get_origin(annotation) in (list, tuple, dict, UnionType):
         return [kind for each in get_args(annotation) for kind in kinds_of(each)]
     return [annotation] if isinstance(annotation, type) else []
 

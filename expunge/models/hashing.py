@@ -1,0 +1,24 @@
+"""What a model's digest is made of."""
+
+import inspect
+import json
+from typing import Any
+
+import torch
+
+
+def update_with_weights(digest: Any, component: str, module: torch.nn.Module) -> None:
+    """Feed names, shapes, dtypes and values of a module's tensors to a hash, in the order of their names."""
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{component}.{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+
+
+def scheduler_facts(scheduler: Any) -> bytes:
+    """What a diffusers scheduler knows of its configuration, as JSON.
+
+    Leftovers of another kind of scheduler are left out: they are lost when it is saved.
+    """
+    known = inspect.signature(type(scheduler).__init__).parameters
+    facts = {key: value for key, value in dict(scheduler.config).items() if key in known}
+    return json.dumps(facts, sort_keys=True, default=str).encode()

@@ -1,0 +1,82 @@
+"""Class forgetting in the benchmark: what needs no cross-attention runs, what does says so."""
+
+from pathlib import Path
+
+import pytest
+
+from expunge.benchmark.materials import Bench, draw_pictures
+from expunge.benchmark.run import run_benchmark
+from expunge.benchmark.settings import BenchmarkSettings
+from expunge.digits.data import digits_grid, split_digits
+from expunge.digits.judges import JudgeRecipe, train_judges
+from tests.digits.tiny import make_tiny_digits
+
+NEED_CROSS_ATTENTION = (
+    {"method": "unified_concept_editing"},
+    {"method": "erased_stable_diffusion"},
+    {"method": "concept_ablation"},
+)
+APPLY = (
+    {"method": "stepping_metric", "unlearning": {"alignment": "original", "pace": {}}},
+    {"method": "stepping_metric", "label": "data"},
+    {"method": "restricted_gradient"},
+    {"method": "restricted_gradient_diversified", "options": {"retain_batches": 2}},
+    {"method": "gradient_difference"},
+    {"method": "gradient_ascent"},
+    {"method": "retain_finetuning"},
+    {"method": "saliency_unlearning"},
+    {"method": "erase_diff"},
+    {"method": "selective_amnesia"},
+    {"method": "concept_ablation", "label": "concept_ablation, full", "options": {"parameters": "full"}},
+    {"method": "low_rank_erasure", "options": {"layers": "linear_and_convolution"}},
+    {"method": "nash_bargaining"},
+)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory):
+    settings = BenchmarkSettings.model_validate(
+        {
+            "methods": [*APPLY, *NEED_CROSS_ATTENTION],
+            "targets": [{"kind": "class", "name": "seven"}],
+            "comparisons": {"equal_budget": 6},
+            "unlearning": {"alignment": "data", "pace": None, "forget_batch_size": 4, "retain_batch_size": 8},
+            "check": {"pictures": 2, "steps": 1},
+            "diversification": {"pool_per_stratum": 1, "forget_size": 4, "paired_size": 2},
+            "drawing": {"steps": 1, "guidance": 1},
+            "evaluation": {"target_pictures": 3, "retain_pictures": 20, "train_pictures": 18},
+            "evaluation_drawing": {"steps": 1, "guidance": 1},
+        }
+    )
+    s, model, grid = settings, make_tiny_digits(), digits_grid()
+    pictures = draw_pictures(
+        model, grid, s.diversification, s.drawing, s.evaluation_drawing, s.evaluation_seed, s.evaluation_pictures
+    )
+    panel = train_judges(split_digits()[0], JudgeRecipe(steps=2, batch_size=8), progress=False)
+    folder = tmp_path_factory.mktemp("cells")
+    before = model.digest()
+    found = run_benchmark(Bench(model, *pictures, grid, panel, settings), "digits", Path(folder), lambda line: None)
+    assert model.digest() == before
+    return pictures, found
+
+
+def test_what_needs_no_cross_attention_runs(results):
+    _, found = results
+    done = [each for each in found.cells if each.status == "done"]
+    assert [each.algorithm for each in done] == [entry["method"] for entry in APPLY], found.cells
+    for cell in done:
+        assert cell.frechet_features and cell.frechet_features.startswith("digits-features, 32 features")
+        assert cell.steps and cell.retain_accuracy is not None and cell.cross_domain is None
+
+
+def test_what_needs_it_says_so(results):
+    failed = [each for each in results[1].cells if each.status == "failed"]
+    assert [each.algorithm for each in failed] == [entry["method"] for entry in NEED_CROSS_ATTENTION]
+    for cell in failed:
+        assert cell.error and "has no trained cross-attention parameter, which this method moves" in cell.error
+
+
+def test_there_are_enough_pictures_to_judge_by_though_there_are_few_strata(results):
+    (pool, held_out, train), _ = results
+    assert (len(pool), len(held_out), len(train)) == (10, 20, 20)
+    assert {prompt.side for prompt in held_out.prompts} == {"held_out"}

@@ -1,0 +1,68 @@
+"""What is trained on first use is kept, by its recipe, and is whole or not there."""
+
+from pathlib import Path
+
+import pytest
+
+from expunge.digits import kept
+from expunge.digits.denoiser import DenoiserRecipe
+from expunge.digits.judges import JudgeRecipe
+
+TINY = DenoiserRecipe(steps=2, batch_size=4, channels=(16, 16))
+
+
+def names(home: Path) -> list[str]:
+    return sorted(path.name for path in home.iterdir())
+
+
+def test_a_model_is_trained_once_and_again_for_another_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first = kept.digits_model(TINY, tmp_path)
+    (made,) = names(tmp_path)
+    assert made.startswith("model-")
+    trained = []
+    monkeypatch.setattr(kept, "train_model", lambda *given: trained.append(given))
+    assert kept.digits_model(TINY, tmp_path).digest() == first.digest() and not trained
+    monkeypatch.undo()
+    other = kept.digits_model(TINY.model_copy(update={"steps": 3}), tmp_path)
+    assert other.digest() != first.digest() and len(names(tmp_path)) == 2
+
+
+def test_a_training_that_breaks_off_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kept, "train_model", broken)
+    with pytest.raises(KeyboardInterrupt):
+        kept.digits_model(TINY, tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_who_comes_second_takes_what_the_first_has_made(tmp_path: Path):
+    made = kept._kept(tmp_path, "model", TINY, lambda folder: (folder / "whose").write_text("first"))
+    here = made.rename(tmp_path / "elsewhere")
+
+    def slow(folder: Path) -> None:
+        (folder / "whose").write_text("second")
+        here.rename(made)  # the other process is done in the meantime
+
+    assert (kept._kept(tmp_path, "model", TINY, slow) / "whose").read_text() == "first"
+    assert names(tmp_path) == [made.name]
+
+
+def test_judges_are_kept_too(tmp_path: Path):
+    recipe = JudgeRecipe(steps=2, batch_size=4)
+    panel, again = kept.digits_panel(recipe, tmp_path), kept.digits_panel(recipe, tmp_path)
+    assert panel.clip.name == again.clip.name == "digits-features" and list(panel.classifiers) == ["subject"]
+    (made,) = names(tmp_path)
+    assert {path.suffix for path in (tmp_path / made).iterdir()} == {".json", ".safetensors"}
+
+
+@pytest.mark.slow
+def test_the_recipes_keep_what_they_promise(tmp_path: Path):
+    from expunge.digits.data import CLASSES
+
+    panel = kept.digits_panel(home=tmp_path)
+    texts = [name for name in CLASSES for _ in range(30)]
+    drawn = kept.digits_model(home=tmp_path).draw(texts, range(len(texts)), steps=10)
+    found = panel.classifiers["subject"].recognise(drawn)
+    assert sum(a == b for a, b in zip(found, texts, strict=True)) >= 0.99 * len(texts)
