@@ -1,0 +1,82 @@
+"""An MLflow tracking server and model registry on this machine alone, its files in an object store.
+
+python -m infra.tracking_server --port 5000 --artifacts s3://mlflow          until it is interrupted
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from infra.object_store import free_ports, stop
+
+FOLDER = Path(".expunge/tracking-server")
+
+
+@contextmanager
+def tracking_server(folder: Path, artifacts: str, port: int = 0) -> Iterator[str]:
+    """Start the server, yield its URL, stop it. It hands files through, so that clients need no credentials.
+
+    Args:
+        folder: where it keeps its database and ``log``.
+        artifacts: where files go: a folder or ``s3://BUCKET``; ``AWS_*`` variables say how to get there.
+        port: to listen on, at 127.0.0.1; 0 for one that is free.
+
+    Raises:
+        RuntimeError: the server ended before it answered.
+        TimeoutError: it does not answer.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or free_ports(1)[0]
+    log = folder / "log"
+    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+        environment["MLFLOW_S3_ENDPOINT_URL"] = endpoint
+    database = f"sqlite:///{(folder / 'mlflow.db').resolve()}"
+    command = [str(Path(sys.executable).with_name("mlflow")), "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", database, "--artifacts-destination", artifacts, "--workers", "1"]
+    with log.open("ab") as stream:
+        server = subprocess.Popen(command, stdout=stream, stderr=stream, env=environment, start_new_session=True)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_it_answers(url, server, log)
+        yield url
+    finally:
+        stop(server)
+
+
+def _wait_until_it_answers(url: str, server: subprocess.Popen, log: Path, seconds: float = 120) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            with urlopen(f"{url}/health", timeout=2):
+                return
+        except (URLError, OSError) as error:
+            if time.monotonic() > until:
+                raise TimeoutError(f"no answer after {seconds} s: {log.read_text()[-2000:]}") from error
+        if server.poll() is not None:
+            raise RuntimeError(f"the tracking server ended with {server.returncode}: {log.read_text()[-2000:]}")
+        time.sleep(0.2)
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser(description="An MLflow tracking server on this machine alone.")
+    parser.add_argument("--port", type=int, default=5000)
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--artifacts", default="s3://mlflow", help="a folder or s3://BUCKET")
+    options = parser.parse_args()
+    with tracking_server(options.folder, options.artifacts, options.port) as url:
+        print(f"MLflow at {url}; interrupt to stop")
+        signal.sigwait([signal.SIGINT, signal.SIGTERM])
+
+
+if __name__ == "__main__":
+    main()
