@@ -1,0 +1,124 @@
+"""How long an evaluation takes, where the time goes, and whether memory grows with the number of pictures.
+
+    python benchmarks/evaluation_speed.py                               2,000 and 500 pictures; five minutes
+    python benchmarks/evaluation_speed.py --pictures 200 --drawing-steps 5
+    python benchmarks/evaluation_speed.py --json benchmarks/results/evaluation_speed.json
+
+Pictures count those of both models together. Every size runs in a process of its own, from models on disk to
+written page, with an empty picture store. Drawing is everything inside the diffusion pipeline.
+"""
+
+import argparse
+import json
+import multiprocessing
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+PARTS = ("drawing", "judging", "scoring", "page", "in all")
+
+
+def measure(pictures: int, drawing_steps: int) -> dict[str, Any]:
+    """Seconds by part and peak memory in MB of one evaluation of the zoo against a slightly changed zoo."""
+    import torch
+
+    from expunge.benchmark.memory import PeakMemory
+    from expunge.datasets import DrawingSettings
+    from expunge.evaluation_service import run
+    from expunge.evaluation_service.models import ModelFacts
+    from expunge.evaluation_service.profile import EvaluationProfile
+    from expunge.evaluation_service.score import Question
+    from expunge.evaluation_service.store import PictureStore
+    from expunge.evaluation_service.targets import read_targets
+    from expunge.metrics.judges import load_panel
+    from expunge.models.sources import load_text_to_image
+    from expunge.prompts.sources import load_prompt_grid
+
+    model, against, grid = load_text_to_image("zoo"), load_text_to_image("zoo"), load_prompt_grid("zoo")
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.unet.parameters():  # two models, so that nothing is drawn once for both
+        parameter.data.add_(torch.randn(parameter.shape, generator=generator), alpha=1e-4)
+    panel = load_panel("zoo", grid)
+    each = pictures // 2
+    target = each // 10
+    profile = EvaluationProfile(
+        held_out_pictures=(each - target) // 2,
+        train_pictures=each - target - (each - target) // 2,
+        target_pictures=target,
+        wording_pictures=0,
+        composition_pictures=0,
+        drawing=DrawingSettings(steps=drawing_steps),
+    )
+    facts = [
+        ModelFacts(source=name, version="", digest=one.digest(), sampler=one.sampling())
+        for name, one in (("changed zoo", model), ("zoo", against))
+    ]
+    question = Question(*facts, tuple(read_targets(["object:cat"], grid)), "zoo", "zoo", profile)
+    seconds = dict.fromkeys(PARTS, 0.0)
+
+    def timed(part: str, function: Any) -> Any:
+        def watched(*given: Any, **named: Any) -> Any:
+            began = time.perf_counter()
+            found = function(*given, **named)
+            seconds[part] += time.perf_counter() - began
+            return found
+
+        return watched
+
+    for one in (model, against):
+        one.draw = timed("drawing", one.draw)  # type: ignore[method-assign]
+    run.judge_shard = timed("judging", run.judge_shard)
+    run.score = timed("scoring", run.score)
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, PeakMemory() as memory:
+        store = PictureStore(Path(folder) / "pictures")
+        scores, shards = run.evaluate_models(question, model, against, grid, panel, store, progress=False)
+        loaders = [
+            run.stored(store, one, each_facts.digest, shards, question)
+            for one, each_facts in ((against, facts[1]), (model, facts[0]))
+        ]
+        timed("page", run.write_evaluation)(Path(folder) / "page", scores, shards, *loaders, ["-"])
+    seconds["in all"] = time.perf_counter() - began
+    return {"pictures": 2 * sum(len(s.prompts) for s in shards), "seconds": seconds, "peak_mb": memory.megabytes}
+
+
+def main() -> None:
+    """Measure a large and a small evaluation, print, and write the numbers down if asked."""
+    from expunge.benchmark.machine import command, machine
+
+    parser = argparse.ArgumentParser(description="Time and memory of an evaluation.")
+    parser.add_argument("--pictures", type=int, default=2000, help="of both models together")
+    parser.add_argument("--drawing-steps", type=int, default=10, help="DDIM steps of each picture")
+    parser.add_argument("--json", type=Path, default=None, help="write the numbers to this file")
+    options = parser.parse_args()
+    if options.pictures < 160:
+        parser.error(f"--pictures is {options.pictures}: must be at least 160")
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        sizes = [options.pictures, options.pictures // 4]
+        found = [pool.apply(measure, (size, options.drawing_steps)) for size in sizes]
+    large, small = found
+    drawing = large["seconds"]["drawing"] / large["seconds"]["in all"]
+    growth = large["peak_mb"] - small["peak_mb"]
+    table = Table(title=f"Evaluation of the zoo, {options.drawing_steps} DDIM steps: seconds")
+    for heading in ("pictures", *PARTS, "peak MB"):
+        table.add_column(heading, justify="right")
+    for each in found:
+        parts = (f"{each['seconds'][part]:.1f}" for part in PARTS)
+        table.add_row(str(each["pictures"]), *parts, f"{each['peak_mb']:.0f}")
+    console = Console()
+    console.print(table)
+    console.print(f"Drawing takes {drawing:.0%} of the time; four times the pictures take {growth:+.0f} MB of memory.")
+    facts = machine() | {"command": command(), "drawing_steps": options.drawing_steps}
+    console.print(", ".join(f"{name} {value}" for name, value in facts.items()), highlight=False)
+    if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        rows = {"facts": facts, "runs": found, "drawing_share": drawing, "memory_growth_mb": growth}
+        options.json.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
