@@ -12,11 +12,20 @@ from expunge.errors import ExpungeError
 from expunge.progress import progress_bar
 from expunge.unlearning.cache import GradientCache
 from expunge.unlearning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from expunge.unlearning.data import LatentSet, NoiseScheduler, StratifiedSampler, draw_batch, generator_of
+from expunge.unlearning.data import (
+    Batch,
+    LatentSet,
+    NoiseScheduler,
+    StratifiedSampler,
+    draw_batch,
+    empties_of,
+    generator_of,
+)
 from expunge.unlearning.gradients import NonFiniteGradientError
 from expunge.unlearning.methods import Method, MethodStep, get_method
 from expunge.unlearning.pace import Pace
 from expunge.unlearning.problem import Problem
+from expunge.unlearning.resampling import DriftSampler
 from expunge.unlearning.safeguard import Probe, ProbeLosses, Safeguard
 from expunge.unlearning.settings import UnlearnSettings
 from expunge.unlearning.trace import Trace, TraceRow
@@ -120,9 +129,11 @@ class _Run:
         self.forget_order = StratifiedSampler(
             forget.strata, settings.forget_batch_size, _seed(settings.seed, FORGET_ORDER)
         )
-        self.retain_order = StratifiedSampler(
-            retain.strata, settings.retain_batch_size, _seed(settings.seed, RETAIN_ORDER)
-        )
+        order = (retain.strata, settings.retain_batch_size, _seed(settings.seed, RETAIN_ORDER))
+        self.drift = DriftSampler(*order, settings.resampling) if settings.resampling else None
+        self.retain_order: StratifiedSampler | DriftSampler = self.drift or StratifiedSampler(*order)
+        if self.drift is not None:
+            self.problem.on_retain = self._observe_drift
         self.safeguard = Safeguard(probe, self.problem, settings.safeguard) if probe and settings.safeguard else None
         self.probe_start = self.probe_last = probe.measure(self.problem) if probe else None
         self.pace = Pace(settings.pace, list(self.problem.parameters.values())) if settings.pace else None
@@ -209,17 +220,24 @@ class _Run:
             self.timesteps,
             generator_of(seed, FORGET_NOISE, index),
         )
-        retain = [
-            draw_batch(
-                self.retain,
-                self.retain_order.batch(i),
-                self.timesteps,
-                generator_of(seed, RETAIN_NOISE, i),
-                self.settings.empty_share,
-            )
-            for i in range(index * count, (index + 1) * count)
-        ]
-        return self.method.step(forget, retain)
+        return self.method.step(forget, [self._retain_batch(i) for i in range(index * count, (index + 1) * count)])
+
+    def _retain_batch(self, number: int) -> Batch:
+        indices = self.retain_order.batch(number)
+        return draw_batch(
+            self.retain,
+            indices,
+            self.timesteps,
+            generator_of(self.settings.seed, RETAIN_NOISE, number),
+            self.settings.empty_share,
+            self.retain_order.importance(indices, empties_of(len(indices), self.settings.empty_share)),
+        )
+
+    def _observe_drift(self, batch: Batch, losses: Tensor) -> None:
+        """What a stratum's picture costs under the empty prompt says nothing of the stratum."""
+        assert self.drift is not None
+        empties = empties_of(len(batch), self.settings.empty_share)
+        self.drift.observe(batch.indices[empties:], losses[empties:])
 
     def _probe_step(self) -> tuple[float, ProbeLosses]:
         assert self.probe is not None and self.probe_last is not None
@@ -234,6 +252,8 @@ class _Run:
         optimiser = self.method.state_dict()
         if self.safeguard is not None:
             optimiser |= {f"before/{name}": t for name, t in self.safeguard.before.items()}
+        if self.drift is not None:
+            optimiser |= {f"drift/{name}": t for name, t in self.drift.state_dict().items()}
         parameters: dict[str, Tensor] = dict(self.problem.parameters)
         save_checkpoint(folder, Checkpoint(len(rows), self.identity, rows, parameters, optimiser))
 
@@ -244,8 +264,10 @@ class _Run:
             return
         for name, parameter in self.problem.parameters.items():
             parameter.copy_(found.parameters[name])
-        kept = {name: t for name, t in found.optimiser.items() if not name.startswith("before/")}
+        kept = {name: t for name, t in found.optimiser.items() if not name.startswith(("before/", "drift/"))}
         self.method.load_state_dict(kept)
+        if self.drift is not None:
+            self.drift.load_state_dict({name: found.optimiser[f"drift/{name}"] for name in self.drift.state_dict()})
         if self.safeguard is not None:
             for name, before in self.safeguard.before.items():
                 before.copy_(found.optimiser[f"before/{name}"])

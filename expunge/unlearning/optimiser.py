@@ -216,16 +216,17 @@ class RestrictedAdam:
         """Take the gradients into the averages.
 
         Returns:
-            ff, fr and rr of what will be combined, in the metric: a row for the model, or one for every tensor.
+            ff, fr and rr of what will be combined, in the metric: a row for the model, or one for every tensor; float64
+            on the CPU, ``(rows, 3)``.
         """
         products, rows = Products(), []
         for parameter in parts:
             for piece in parameter:
                 self._average_piece(piece)
-                products.add(piece.moved_forget, piece.moved_retain, self._preconditioner(piece).reciprocal_())
+                products.add(piece.moved_forget, piece.moved_retain, self._root(piece).reciprocal_())
             if self.scope == "tensor":
                 rows.append(products.take())
-        return torch.stack(rows or [products.take()])
+        return torch.stack(rows or [products.take()]) * math.sqrt(self.weight["second"])
 
     def _average_piece(self, piece: _Piece) -> None:
         decay = self.decay["second"]
@@ -238,13 +239,14 @@ class RestrictedAdam:
             ("retain", piece.retain_moment, piece.retain),
         ):
             if moment is not None:
-                moment.mul_(self.decay[kind])
-                if gradient is not None:
-                    moment.add_(gradient, alpha=1 - self.decay[kind])
+                if gradient is None:
+                    moment.mul_(self.decay[kind])
+                else:
+                    moment.lerp_(gradient, 1 - self.decay[kind])
 
-    def _preconditioner(self, piece: _Piece) -> Tensor:
-        """The diagonal of P."""
-        return (piece.second / self.weight["second"]).sqrt_().add_(self.epsilon)
+    def _root(self, piece: _Piece) -> Tensor:
+        """√w times the diagonal of P: √v + √w ε, with w the weight that v has gathered, so that v̂ = v / w."""
+        return piece.second.sqrt().add_(self.epsilon * math.sqrt(self.weight["second"]))
 
     def _shrink(self, rows: Rows, chosen: list[Coefficients]) -> float:
         """Factor ≤ 1 that brings √(dᵀ P⁻¹ d) under ``max_step_norm``."""
@@ -256,12 +258,13 @@ class RestrictedAdam:
         return min(1.0, self.max_step_norm / math.sqrt(square)) if square > 0 else 1.0
 
     def _move(self, parts: list[list[_Piece]], chosen: list[Coefficients]) -> None:
+        length = self.learning_rate * math.sqrt(self.weight["second"])
         for i, parameter in enumerate(parts):
             c = chosen[0] if self.scope == "model" else chosen[i]
             for piece in parameter:
                 direction = torch.empty_like(piece.parameter)
                 combine_tensor(direction, piece.moved_forget, piece.moved_retain, c)
-                piece.parameter.addcdiv_(direction, self._preconditioner(piece), value=-self.learning_rate)
+                piece.parameter.addcdiv_(direction, self._root(piece), value=-length)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Moments as ``kind/name`` and their gathered weights, flat, for safetensors."""

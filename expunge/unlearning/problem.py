@@ -45,6 +45,8 @@ class Problem:
             ``both``.
         forget_set: what the forget batches are drawn from, for methods that want to see it whole.
         retain_set: the same of the retain batches.
+        on_retain: called with every retain batch whose loss is taken, and the retain loss of each of its pictures,
+            ``(b,)`` without gradient: the distance to the original where the alignment asks for it, else the data loss.
         parameters: what is trained, by name.
         original: frozen copy of the denoiser at θ₀; only where the alignment or a method needs one.
     """
@@ -57,6 +59,7 @@ class Problem:
     alignment: Alignment = "data"
     forget_set: LatentSet | None = None
     retain_set: LatentSet | None = None
+    on_retain: Callable[[Batch, Tensor], None] | None = None
     parameters: dict[str, nn.Parameter] = field(init=False)
     original: nn.Module | None = field(init=False, default=None)
 
@@ -86,13 +89,20 @@ class Problem:
         """Retain loss as the alignment says, a scalar."""
         batch = self.placed(batch)
         prediction, target = predict(self.unet, self.scheduler, batch)
-        data_loss = retain_loss(noise_prediction_error(prediction, target))
+        error = noise_prediction_error(prediction, target)
+        data_loss = retain_loss(error)
         if self.alignment == "data":
+            self._report_retain(batch, error)
             return data_loss
         with torch.no_grad():
             original, _ = predict(self.original_denoiser(), self.scheduler, batch)
+        self._report_retain(batch, noise_prediction_error(prediction, original))
         distance = alignment_loss(prediction, original)
         return distance if self.alignment == "original" else (data_loss + distance) / 2
+
+    def _report_retain(self, batch: Batch, error: Tensor) -> None:
+        if self.on_retain is not None:
+            self.on_retain(batch, error.detach().flatten(1).mean(dim=1))
 
     def forget_gradient(self, batches: Iterable[Batch]) -> tuple[float, list[Tensor | None]]:
         """Mean forget loss over the batches, weighted by their sizes, and its gradient."""

@@ -8,6 +8,7 @@ from expunge.settings import Settings
 from expunge.unlearning.methods import MethodSettings, get_method
 from expunge.unlearning.pace import PaceSettings
 from expunge.unlearning.problem import Alignment
+from expunge.unlearning.resampling import ResamplingSettings
 from expunge.unlearning.safeguard import SafeguardSettings
 
 
@@ -24,6 +25,7 @@ class UnlearnSettings(Settings):
         forget_batch_size: pictures of the forget set a step.
         retain_batch_size: pictures of the retain set a retain batch.
         empty_share: share of each retain batch under the empty prompt: guidance draws from it for every picture.
+        resampling: how retain batches go more often where the model has drifted; None for batches balanced over strata.
         seed: of batches, noise and timesteps.
         alignment: retain loss against the ``data``, the ``original`` model's prediction, or ``both``.
         probe_every: the probe is measured at each such step.
@@ -44,6 +46,7 @@ class UnlearnSettings(Settings):
     forget_batch_size: int = Field(default=16, ge=1, le=4096)
     retain_batch_size: int = Field(default=32, ge=1, le=4096)
     empty_share: float = Field(default=0.125, ge=0, le=1)
+    resampling: ResamplingSettings | None = None
     seed: int = Field(default=0, ge=0)
     alignment: Alignment = "original"
     probe_every: int = Field(default=1, ge=1)
@@ -56,6 +59,18 @@ class UnlearnSettings(Settings):
     @model_validator(mode="after")
     def _method_takes_its_options(self) -> Self:
         self.method_settings()
+        return self
+
+    @model_validator(mode="after")
+    def _batches_can_be_resampled(self) -> Self:
+        if (
+            self.resampling is not None
+            and not 0 < self.resampling.drawn(self.retain_batch_size) < self.retain_batch_size
+        ):
+            raise ValueError(
+                f"resampling: a share of {self.resampling.share} of a retain batch of {self.retain_batch_size} leaves "
+                "no picture for one of its parts; raise retain_batch_size, or choose a share nearer to 0.5"
+            )
         return self
 
     def method_settings(self) -> MethodSettings:

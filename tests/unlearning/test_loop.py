@@ -47,6 +47,8 @@ def without_seconds(trace: Trace) -> list[dict]:
         {"method": "restricted_gradient"},
         {"safeguard": {"halvings": 1}, "probe_every": 2, "learning_rate": 0.02},
         {"alignment": "both"},
+        {"resampling": {"share": 0.5}},
+        {"alignment": "data", "method_options": {"control_variate": True}},
         {"pace": {"settle_steps": 2}, "stop_at": 0.5},
     ],
 )
