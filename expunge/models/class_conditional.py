@@ -49,7 +49,7 @@ class ClassConditional:
 
     Attributes:
         denoiser: in eval mode.
-        scheduler: noise schedule and sampler; pixels are in −1–1.
+        scheduler: noise schedule and sampler of pixels in −1–1.
         classes: what it draws, in the order of the class numbers. The number after the last is the empty prompt's.
     """
 
