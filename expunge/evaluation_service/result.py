@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from expunge.evaluation import Change, Evaluation, Interval
 from expunge.evaluation_service.models import ModelFacts
 from expunge.evaluation_service.profile import EvaluationProfile
+from expunge.metrics.quality import QualityScores
 from expunge.prompts.target import Target
 
 
@@ -64,6 +65,8 @@ class EvaluationResult(BaseModel):
         targets: what should have been forgotten; may be none.
         evaluation: UA of each target, retention and quality.
         wordings: UA by wording group, for each target.
+        quality: distances between sets of pictures, and each retained picture against its own before; None where there
+            are too few pictures for them.
         compositions: alignment and drift by kind of composition, for each target.
         warnings: what makes the numbers mean less than they seem to.
         prompt_grid: name of the grid.
@@ -77,6 +80,7 @@ class EvaluationResult(BaseModel):
     against: ModelFacts
     targets: tuple[Target, ...]
     evaluation: Evaluation
+    quality: QualityScores | None
     wordings: tuple[WordingScores, ...]
     compositions: tuple[CompositionScores, ...]
     warnings: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -24,8 +24,9 @@ from expunge.evaluation_service.result import CompositionScores, EvaluationResul
 from expunge.metrics.alignment_score import alignment_score, cosines
 from expunge.metrics.evaluate import evaluate_judged
 from expunge.metrics.judged import JudgedPictures, join
-from expunge.metrics.paired_drift import mean_drift, paired_drift
+from expunge.metrics.paired_drift import PairedDrift, mean_drift, paired_drift
 from expunge.metrics.panel import Panel
+from expunge.metrics.quality import LEAST_PAIRS, LEAST_REFERENCE, QualityScores, quality_of_features
 from expunge.metrics.retain_accuracy import as_asked
 from expunge.metrics.unlearning_accuracy import unlearning_accuracy
 from expunge.prompts.compositions import COMPOSITIONS
@@ -102,6 +103,7 @@ def score(
     train = those(lambda part, target: part == GRID_PARTS[1])
     kept = [i for i, prompt in enumerate(train[0].prompts) if not any(each.matches(prompt) for each in targets)]
     train_was, train_now = (each.select(kept) for each in train)
+    spared = [i for i, prompt in enumerate(held_out[0].prompts) if not any(each.matches(prompt) for each in targets)]
     sampling = {"sampler": question.model.sampler, **profile.drawing.model_dump(), "seed": profile.seed}
     evaluation = evaluate_judged(
         targets, grid, panel, *held_out, train_was, train_now, train_was, sampling, profile.seed
@@ -121,6 +123,7 @@ def score(
         against=question.against,
         targets=targets,
         evaluation=evaluation,
+        quality=_quality(*(each.select(spared) for each in held_out), train_was, panel, profile.seed),
         wordings=tuple(wordings),
         compositions=tuple(compositions),
         warnings=tuple(_warnings(question, evaluation.frechet_features, was, now)),
@@ -148,6 +151,22 @@ def _wording_scores(target: Target, group: str, was: JudgedPictures, now: Judged
     )
 
 
+def _quality(
+    was: JudgedPictures, now: JudgedPictures, reference: JudgedPictures, panel: Panel, seed: int
+) -> QualityScores | None:
+    if len(was) < LEAST_PAIRS or len(reference) < LEAST_REFERENCE:
+        return None
+    moved = paired_drift(was.thumbnails, now.thumbnails, was.features, now.features)
+    moved = replace(moved, structure_name=_structure_name(moved, was))
+    return quality_of_features(
+        was.features, now.features, reference.features, moved, panel.clip.name, True, was.texts, seed
+    )
+
+
+def _structure_name(moved: PairedDrift, pictures: JudgedPictures) -> str:
+    return f"{moved.structure_name}, at {pictures.thumbnails.shape[1]} pixels"
+
+
 def _composition_scores(
     target: Target,
     group: str,
@@ -165,7 +184,7 @@ def _composition_scores(
         alignment = alignment_score(was.features, now.features, texts, was.texts, seed, what)
         moved = paired_drift(was.thumbnails, now.thumbnails, was.features, now.features)
         drift, structure = (mean_drift(each, was.texts, seed) for each in (moved.features, moved.structure))
-        name = f"{moved.structure_name}, at {was.thumbnails.shape[1]} pixels"
+        name = _structure_name(moved, was)
     return CompositionScores(
         target=label(target),
         group=group,

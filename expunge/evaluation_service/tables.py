@@ -6,11 +6,12 @@ from dataclasses import replace
 from expunge.evaluation import Change, Interval, TargetScores
 from expunge.evaluation_service.plan import label
 from expunge.evaluation_service.result import CompositionScores, EvaluationResult, WordingScores
+from expunge.metrics.quality import QualityScores
 from expunge.prompts.compositions import COMPOSITIONS
 from expunge.prompts.target import Target
 from expunge.prompts.variants import WORDINGS
 from expunge.reports import wording
-from expunge.reports.wording import COSINE, SHARE, UNDEFINED, Row, table_row
+from expunge.reports.wording import COSINE, DISTANCE, SHARE, UNDEFINED, Row, table_row
 
 # Shares of pictures that show the target, by the unfavourable end of the interval.
 GONE = 0.1
@@ -28,6 +29,8 @@ def sections(result: EvaluationResult) -> list[tuple[str, list[Row]]]:
             found.append((f"Scenes near “{target.name}”: alignment, and distance from the picture before", rows))
     rest = "Everything else" if result.targets else "Everything the model draws"
     found.append((f"{rest}: retention and quality", wording.retention_rows(result.evaluation)))
+    if result.quality:
+        found.append((f"{rest}: pictures as sets, and each against its own before", quality_rows(result.quality)))
     return found
 
 
@@ -47,6 +50,24 @@ def composition_rows(scores: CompositionScores) -> list[Row]:
         table_row(f"AS, {scores.group}", told, scores.alignment, COSINE),
         _moved_row(f"moved, {scores.group}", "1 − CLIP cosine to the picture before", scores.drift),
         _moved_row(f"restructured, {scores.group}", scores.structure_name, scores.structure),
+    ]
+
+
+def quality_rows(scores: QualityScores) -> list[Row]:
+    """Distances between sets, what they share, and how far pictures have moved one by one."""
+    sets = [
+        ("KD", "kernel distance, lower is closer", scores.kernel_distance, DISTANCE),
+        ("CMMD", "MMD of CLIP features, lower is closer", scores.cmmd, DISTANCE),
+        ("precision", "pictures like the reference", scores.precision, SHARE),
+        ("recall", "reference like the pictures", scores.recall, SHARE),
+        ("density", "1: as close as the reference itself", scores.density, DISTANCE),
+        ("coverage", "reference with a picture near it", scores.coverage, SHARE),
+    ]
+    rows = [table_row(name, note, change, unit) for name, note, change, unit in sets if change is not None]
+    return [
+        *rows,
+        _moved_row("moved", "1 − CLIP cosine to the picture before", scores.drift.features),
+        _moved_row("restructured", scores.drift.structure_name, scores.drift.structure),
     ]
 
 

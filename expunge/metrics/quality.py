@@ -12,9 +12,11 @@ from expunge.metrics.extractors import Extractor, checked_pictures
 from expunge.metrics.frechet_distance import feature_label, frechet_change
 from expunge.metrics.kernel_distance import kernel_change
 from expunge.metrics.manifold import DENSITY_NEIGHBOURS, PRECISION_NEIGHBOURS, manifold_change
-from expunge.metrics.paired_drift import mean_drift, paired_drift
+from expunge.metrics.paired_drift import PairedDrift, mean_drift, paired_drift
 
 WHAT = "quality"
+LEAST_PAIRS = PRECISION_NEIGHBOURS + 1
+LEAST_REFERENCE = max(PRECISION_NEIGHBOURS, DENSITY_NEIGHBOURS) + 1
 
 
 class DriftScores(BaseModel):
@@ -99,19 +101,50 @@ def quality(
     was, now, base = (checked_pictures(each, f"{WHAT}, pictures {name}") for name, each in sets.items())
     if was.shape != now.shape:
         raise ExpungeError(f"{WHAT}: pictures {was.shape} before and {now.shape} after; they must be pairs.")
-    _enough(was, "before and after", PRECISION_NEIGHBOURS + 1)
-    _enough(base, "reference", max(PRECISION_NEIGHBOURS, DENSITY_NEIGHBOURS) + 1)
+    _enough(was, "before and after", LEAST_PAIRS)
+    _enough(base, "reference", LEAST_REFERENCE)
     first, second = extractor.features(was), extractor.features(now)
     yardstick = first if reference is before else extractor.features(base)
     drift = paired_drift(was, now, first, second)
-    near = manifold_change(first, second, yardstick, clusters, seed)
+    return quality_of_features(
+        first, second, yardstick, drift, extractor.name, extractor.is_clip, clusters, seed, resamples
+    )
+
+
+def quality_of_features(
+    before: np.ndarray,
+    after: np.ndarray,
+    reference: np.ndarray,
+    drift: PairedDrift,
+    name: str,
+    is_clip: bool,
+    clusters: Sequence[str] | None,
+    seed: int,
+    resamples: int = 200,
+) -> QualityScores:
+    """As ``quality``, where the pictures themselves are no longer at hand.
+
+    Args:
+        before: features (n, d) of the model as it was.
+        after: features (n, d) of the model in question, same prompts and noise.
+        reference: features (m, d) of the yardstick.
+        drift: of the n pairs.
+        name: of the features' extractor.
+        is_clip: whether they are CLIP's, which CMMD asks for.
+
+    Raises:
+        ExpungeError: as in ``quality``.
+    """
+    _enough(before, "before and after", LEAST_PAIRS)
+    _enough(reference, "reference", LEAST_REFERENCE)
+    near = manifold_change(before, after, reference, clusters, seed)
     return QualityScores(
-        features=feature_label(extractor.name, first.shape[1], min(len(was), len(base))),
-        samples=len(was),
-        reference_samples=len(base),
-        frechet_distance=frechet_change(first, second, yardstick, clusters, seed, resamples),
-        kernel_distance=kernel_change(first, second, yardstick, clusters, seed, resamples),
-        cmmd=cmmd_change(first, second, yardstick, clusters, seed, resamples) if extractor.is_clip else None,
+        features=feature_label(name, before.shape[1], min(len(before), len(reference))),
+        samples=len(before),
+        reference_samples=len(reference),
+        frechet_distance=frechet_change(before, after, reference, clusters, seed, resamples),
+        kernel_distance=kernel_change(before, after, reference, clusters, seed, resamples),
+        cmmd=cmmd_change(before, after, reference, clusters, seed, resamples) if is_clip else None,
         precision=near.precision,
         recall=near.recall,
         density=near.density,
