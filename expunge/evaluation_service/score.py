@@ -123,7 +123,7 @@ def score(
         against=question.against,
         targets=targets,
         evaluation=evaluation,
-        quality=_quality(*(each.select(spared) for each in held_out), train_was, panel, profile.seed),
+        quality=_quality(held_out[0].select(spared), held_out[1].select(spared), train_was, panel, profile.seed),
         wordings=tuple(wordings),
         compositions=tuple(compositions),
         warnings=tuple(_warnings(question, evaluation.frechet_features, was, now)),
