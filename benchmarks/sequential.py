@@ -2,6 +2,7 @@
 
     python benchmarks/sequential.py                            ten targets; about 20 minutes on one core of its own
     python benchmarks/sequential.py --targets object:cat style:twemoji --target-pictures 60
+    python benchmarks/sequential.py --held-pictures 16 --folder .expunge/sequential-held     earlier targets held down
     python benchmarks/sequential.py --config FILE                    any field of SequentialSettings, as YAML
 
 After each takedown every target, forgotten or still to come, and the rest are measured against the original model.
@@ -31,6 +32,8 @@ def settings_of(options: argparse.Namespace) -> SequentialSettings:
         given["targets"] = options.targets
     if options.target_pictures:
         given["measuring"] = given.get("measuring", {}) | {"target_pictures": options.target_pictures}
+    if options.held_pictures is not None:
+        given["held_pictures"] = options.held_pictures
     return SequentialSettings.model_validate(given)
 
 
@@ -42,6 +45,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--judges", default="zoo", help="zoo or an open_clip model")
     parser.add_argument("--targets", nargs="+", metavar="KIND:NAME", help="in the order in which they are forgotten")
     parser.add_argument("--target-pictures", type=int, help="pictures that each target is judged by")
+    parser.add_argument("--held-pictures", type=int, help="of each earlier target, retained as drawn without it")
     parser.add_argument("--config", type=Path, help="YAML with fields of SequentialSettings")
     parser.add_argument("--folder", type=Path, default=Path(".expunge/sequential"), help="where rounds are kept")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/sequential.md"))

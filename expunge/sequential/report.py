@@ -23,9 +23,9 @@ def write_report(rounds: Sequence[Round], path: Path, facts: Mapping[str, str]) 
     chart = path.with_suffix(".png")
     save_chart(rounds, chart)
     as_frame(rounds).to_parquet(path.with_suffix(".parquet"))
-    names = [done.target.name for done in rounds]
+    names, planned = [done.target.name for done in rounds], len(rounds[0].evaluation.targets)
     parts = [
-        f"# {len(rounds)} takedowns, one after another",
+        f"# {len(rounds)} of {planned} takedowns, one after another",
         "\n".join(f"- {name}: {value}" for name, value in facts.items()),
         f"![UA of {', '.join(names)} after each round, with RA and FD of the rest]({chart.name})",
         as_markdown(rounds),

@@ -32,8 +32,9 @@ def run_sequence(
 ) -> list[Round]:
     """Forget the targets one by one, each round on the model that the last one left.
 
-    Retain pictures come from that last model, as they would in use, and ask for nothing forgotten so far. Each round's
-    evaluation is of all targets, those still to come as well, and is paired with the original model's pictures.
+    Retain pictures come from that last model, as they would in use, and show nothing forgotten so far; they ask for it
+    only with ``held_pictures``. Each round's evaluation is of all targets, those still to come as well, and is paired
+    with the original model's pictures.
 
     Args:
         original: the model before the first round; it is left as it is.
@@ -77,9 +78,10 @@ def forget_next(
     asked = _without(forgotten, grid.sample("train", sizes.pool_per_stratum, sizes.seed))
     pool = draw_with_own_seeds(model, asked, f"{sizes.seed}/train", how, "Drawing what is not forgotten")
     sets = diversify(model, pool, [target], grid, panel, sizes, how, {}, forgotten)
-    cache = measure_gradients(model, sets.forget, sets.retain, settings.gradients, settings.unlearning.forget_threshold)
+    retain = concatenate([sets.retain, *_held(model, target, forgotten, grid, panel, settings)])
+    cache = measure_gradients(model, sets.forget, retain, settings.gradients, settings.unlearning.forget_threshold)
     return unlearn_model(
-        model, sets.forget, sets.retain, cache, [target], grid, panel, settings.unlearning, settings.check, how
+        model, sets.forget, retain, cache, [target], grid, panel, settings.unlearning, settings.check, how
     )
 
 
@@ -120,7 +122,7 @@ class Measure:
         asked = [
             draw_with_own_seeds(
                 original,
-                _prompts_of(target, targets, grid, sizes.target_pictures, sizes.seed + 1),
+                _prompts_of(target, targets, grid, "held_out", sizes.target_pictures, sizes.seed + 1),
                 f"{sizes.seed}/target/{target.name}",
                 sizes.drawing,
                 f"Drawing before: {target.name}",
@@ -182,9 +184,30 @@ def _play(
     )
 
 
-def _prompts_of(target: Target, targets: Sequence[Target], grid: PromptGrid, count: int, seed: int) -> list[Prompt]:
+def _held(
+    model: StableDiffusion,
+    target: Target,
+    forgotten: Sequence[Target],
+    grid: PromptGrid,
+    panel: Panel,
+    settings: SequentialSettings,
+) -> list[PictureSet]:
+    """What the model draws in place of each earlier target; pictures in which that is still found are left out."""
+    seed, held = settings.diversification.seed, []
+    for each in forgotten if settings.held_pictures else ():
+        prompts = _prompts_of(each, [target, *forgotten], grid, "train", settings.held_pictures, seed + 2)
+        label = f"Drawing in place of {each.name}"
+        drawn = draw_with_own_seeds(model, prompts, f"{seed}/held/{each.name}", settings.drawing, label)
+        absent = not_found(each, panel.classifiers[each.factor].recognise(drawn.pictures))
+        held.append(drawn.select([i for i, gone in enumerate(absent) if gone]))
+    return held
+
+
+def _prompts_of(
+    target: Target, targets: Sequence[Target], grid: PromptGrid, side: Side, count: int, seed: int
+) -> list[Prompt]:
     """Prompts for one target that ask for no other: whether a forgotten cat is in a forgotten style is not asked."""
-    asked = forget_prompts(target, grid, "held_out", count * len(grid.strata()), seed)
+    asked = forget_prompts(target, grid, side, count * len(grid.strata()), seed)
     return _without([other for other in targets if other != target], asked)[:count]
 
 

@@ -69,6 +69,7 @@ def test_markdown_marks_what_is_forgotten(rounds):
 def test_everything_is_written(rounds, tmp_path, count):
     text = write_report(rounds[:count], tmp_path / "new" / "sequence.md", {"command": "a command"})
     assert (tmp_path / "new" / "sequence.md").read_text() == text
+    assert text.startswith(f"# {count} of 3 takedowns")
     assert "- command: a command" in text and "(sequence.png)" in text
     picture = np.asarray(Image.open(tmp_path / "new" / "sequence.png").convert("RGB"))
     assert picture.shape[1] > 1000 and picture.std() > 20
