@@ -33,7 +33,8 @@ def settings_of(options: argparse.Namespace) -> SequentialSettings:
     if options.target_pictures:
         given["measuring"] = given.get("measuring", {}) | {"target_pictures": options.target_pictures}
     if options.held_pictures is not None:
-        given["held_pictures"] = options.held_pictures
+        sets = given.get("diversification") or SequentialSettings().diversification.model_dump()
+        given["diversification"] = sets | {"held_pictures": options.held_pictures}
     return SequentialSettings.model_validate(given)
 
 

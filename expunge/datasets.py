@@ -10,6 +10,7 @@ from pydantic import Field
 
 from expunge.metrics.diversity import mean_pairwise_distance, vendi_score
 from expunge.metrics.panel import Panel
+from expunge.metrics.unlearning_accuracy import not_found
 from expunge.models.picture_set import PictureSet, concatenate
 from expunge.models.text_to_image import TextToImage
 from expunge.prompts.grid import Prompt, PromptGrid, Side
@@ -33,6 +34,9 @@ class DiversificationSettings(Settings):
     forget_size: int = Field(default=64, ge=1, le=100_000, description="pictures of each target")
     paired_size: int = Field(default=32, ge=1, le=100_000, description="of them, with a counterpart without the target")
     neighbours: int = Field(default=4, ge=1, le=100, description="nearest levels that counterparts are drawn from")
+    held_pictures: int = Field(
+        default=16, ge=0, le=100_000, description="of each earlier target, what is drawn in its place, to be retained"
+    )
     seed: int = Field(default=0, ge=0, description="seed of wordings and initial noise")
 
 
@@ -78,7 +82,8 @@ def diversify(
     The forget set holds, for each target, the pool's pictures of it, freshly drawn ones up to ``forget_size``, and the
     request's own reference pictures; each prompt has its paired sentence, which asks for no target. The retain set
     holds the pool without any target, plus, for ``paired_size`` of each target's prompts, the same sentence with a near
-    neighbour in the target's place. What was forgotten before is left out of it: it would come back.
+    neighbour in the target's place. What was forgotten before is left out of it, for it would come back; what the model
+    now draws in its place is retained instead.
 
     Args:
         model: the base model.
@@ -123,6 +128,7 @@ def diversify(
         if pairs:
             retain.append(draw_with_own_seeds(model, pairs, salt, drawing, f"Drawing retain pairs: {target.name}"))
         facts.append({"set": f"neighbours of {target.name}", "value": ", ".join(neighbours)})
+    retain += [_drawn_in_place(model, each, targets, grid, panel, settings, drawing) for each in forgotten]
     sets = {"forget": concatenate(forget), "retain": concatenate(retain)}
     for name, made in sets.items():
         features = panel.clip.picture_features(made.pictures)
@@ -132,6 +138,27 @@ def diversify(
             {"set": f"{name}: Vendi score", "value": f"{vendi_score(features):.2f}"},
         ]
     return Datasets(forget=sets["forget"], retain=sets["retain"], facts=pd.DataFrame(facts))
+
+
+def _drawn_in_place(
+    model: TextToImage,
+    earlier: Target,
+    targets: Sequence[Target],
+    grid: PromptGrid,
+    panel: Panel,
+    settings: DiversificationSettings,
+    drawing: DrawingSettings,
+) -> PictureSet:
+    """What the model draws when asked for an earlier target; pictures in which that is still found are left out."""
+    count, seed = settings.held_pictures, settings.seed
+    asked = forget_prompts(earlier, grid, "train", 4 * count, seed + 2)
+    prompts = [prompt for prompt in asked if not any(target.matches(prompt) for target in targets)][:count]
+    if not prompts:
+        return PictureSet((), (), np.zeros((0, model.size, model.size, 3), np.uint8))
+    label = f"Drawing in place of {earlier.name}"
+    drawn = draw_with_own_seeds(model, prompts, f"{seed}/held/{earlier.name}", drawing, label)
+    gone = not_found(earlier, panel.classifiers[earlier.factor].recognise(drawn.pictures))
+    return drawn.select(np.flatnonzero(gone).tolist())
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ class Evaluation(BaseModel):
         alignment_held_out: the same on held-out-level retain prompts.
         collateral: retain accuracy (all factors as asked) by level, worst loss first.
         sampling: how the pictures were drawn (steps, guidance, scheduler, seeds).
+        earlier: UA of what earlier runs forgot, before and after this one: whether it came back.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -90,6 +91,7 @@ class Evaluation(BaseModel):
     alignment_held_out: Change
     collateral: tuple[CollateralRow, ...]
     sampling: dict[str, str | int | float]
+    earlier: tuple[TargetScores, ...] = ()
 
 
 class Condition(BaseModel):

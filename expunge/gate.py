@@ -13,7 +13,7 @@ class GateThresholds(Settings):
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
     unlearning_accuracy_at_least: float = Field(
-        default=0.90, ge=0, le=1, description="for each target: low end of UA after unlearning, a share"
+        default=0.90, ge=0, le=1, description="for each target, earlier ones too: low end of UA after unlearning"
     )
     retain_accuracy_drop_at_most: float = Field(
         default=0.05, ge=0, le=1, description="high end of the loss of RA, before − after, a share"
@@ -48,6 +48,7 @@ def judge(evaluation: Evaluation | None, thresholds: GateThresholds) -> GateDeci
                 passed=False,
             )
         ]
+    conditions += [_still_forgotten(each, thresholds) for each in (evaluation.earlier if evaluation else ())]
     conditions += _retained(evaluation, thresholds)
     return GateDecision(passed=all(condition.passed for condition in conditions), conditions=tuple(conditions))
 
@@ -64,6 +65,18 @@ def _target(target: TargetScores, thresholds: GateThresholds) -> list[Condition]
             after.low >= limit,
         ),
     ]
+
+
+def _still_forgotten(earlier: TargetScores, thresholds: GateThresholds) -> Condition:
+    """What an earlier run forgot is held to the same limit as a new target."""
+    after, limit = earlier.unlearning_accuracy.after, thresholds.unlearning_accuracy_at_least
+    return _condition(
+        f"still forgotten: {earlier.name}",
+        f"low end ≥ {limit:g}",
+        _flaw(after, 0, 1),
+        f"{after.value:.3f} [{after.low:.3f}, {after.high:.3f}], {after.samples} pictures",
+        after.low >= limit,
+    )
 
 
 def _retained(evaluation: Evaluation | None, thresholds: GateThresholds) -> list[Condition]:

@@ -31,7 +31,7 @@ def evaluate(
     Annotated[PictureSet, "pictures_before"],
     Annotated[PictureSet, "pictures_after"],
 ]:
-    """Same prompts and noise before and after, each number with its interval; what was forgotten before is left out."""
+    """Same prompts and noise before and after, with intervals; what was forgotten before is asked for again."""
     grid = load_prompt_grid(prompt_grid)
     targets, panel = resolve_targets(takedowns, grid), load_panel(judges, grid)
     forgotten = resolve_forgotten(takedowns, grid)
@@ -39,5 +39,5 @@ def evaluate(
         pictures.where(lambda prompt: still_asked(prompt, targets, forgotten))
         for pictures in (base_held_out, base_train)
     )
-    done = evaluate_model(base, unlearned, held_out, train, targets, grid, panel, settings, drawing)
+    done = evaluate_model(base, unlearned, held_out, train, targets, grid, panel, settings, drawing, forgotten)
     return done.evaluation, done.before, done.after

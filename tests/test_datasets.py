@@ -105,14 +105,26 @@ def test_neighbours_are_the_likest_and_no_targets():
 
 def test_what_was_forgotten_before_is_not_retained(tiny_model, pool):
     panel = colour_panel()
-    sets = diversify(tiny_model, pool, [CAT], GRID, panel, SMALL, DRAWING, {}, forgotten=[BLOB])
+    plain = SMALL.model_copy(update={"held_pictures": 0})
+    sets = diversify(tiny_model, pool, [CAT], GRID, panel, plain, DRAWING, {}, forgotten=[BLOB])
     assert not any(CAT.matches(prompt) or BLOB.matches(prompt) for prompt in sets.retain.prompts)
     assert not any("blob" in prompt.paired.split() for prompt in sets.forget.prompts)
     dog = CAT.model_copy(update={"request_id": "object-dog", "name": "dog", "levels": ("dog",)})
-    sets = diversify(tiny_model, pool, [CAT], GRID, panel, SMALL, DRAWING, {}, forgotten=[dog])
+    sets = diversify(tiny_model, pool, [CAT], GRID, panel, plain, DRAWING, {}, forgotten=[dog])
     assert {prompt.factors["subject"] for prompt in sets.retain.prompts} == {"apple", "pear"}
     told = sets.facts.set_index("set").loc["neighbours of cat", "value"]
     assert told == ", ".join(neighbouring_levels(CAT, [CAT, dog], GRID, panel)[: SMALL.neighbours])
+
+
+def test_what_is_drawn_in_place_of_earlier_targets_is_retained(tiny_model, pool):
+    panel = colour_panel()
+    sets = diversify(tiny_model, pool, [CAT], GRID, panel, SMALL, DRAWING, {}, forgotten=[BLOB])
+    held = sets.retain.where(BLOB.matches)
+    assert 0 < len(held) <= SMALL.held_pictures
+    assert not any(CAT.matches(prompt) for prompt in held.prompts)
+    assert "blob" not in panel.classifiers["style"].recognise(held.pictures)
+    again = tiny_model.draw_prompts(held.prompts, held.seeds, **DRAWING.model_dump())
+    assert abs(again.pictures.astype(int) - held.pictures).max() <= 1
 
 
 def test_reference_pictures_join_the_forget_set_under_prompts_of_their_target(tiny_model, pool, datasets):

@@ -121,6 +121,13 @@ def test_one_bad_target_of_two_fails_and_is_named():
     }
 
 
+def test_what_comes_back_of_an_earlier_target_closes_the_gate():
+    kept, back = _scores("fox"), _scores("owl", _change(1.0, 0.80))
+    assert judge(_evaluation(earlier=(kept,)), GateThresholds()).passed
+    decision = judge(_evaluation(earlier=(kept, back)), GateThresholds())
+    assert not decision.passed and list(_failed(decision)) == ["still forgotten: owl"]
+
+
 def test_gains_pass():
     better = _evaluation(
         retain_accuracy=_change(0.9, 0.99),

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from expunge.datasets import DrawingSettings, draw_with_own_seeds
-from expunge.evaluation import Evaluation
+from expunge.evaluation import Evaluation, TargetScores
 from expunge.metrics.evaluate import evaluate_pictures
+from expunge.metrics.judged import judge_pictures
 from expunge.metrics.panel import Panel
+from expunge.metrics.unlearning_accuracy import unlearning_accuracy
 from expunge.models.picture_set import PictureSet, concatenate
 from expunge.models.text_to_image import TextToImage
 from expunge.prompts.grid import PromptGrid
@@ -22,6 +24,9 @@ class EvaluationSettings(Settings):
 
     held_out_per_stratum: int = Field(default=2, ge=1, le=64, description="pictures of each subject and style")
     target_pictures: int = Field(default=72, ge=1, le=100_000, description="pictures of each target, at least")
+    earlier_pictures: int = Field(
+        default=40, ge=1, le=100_000, description="pictures of each target that earlier runs forgot"
+    )
     seed: int = Field(default=1000, ge=0, description="of wordings and noise; another one than training uses")
 
 
@@ -44,6 +49,7 @@ def evaluate_model(
     panel: Panel,
     settings: EvaluationSettings,
     drawing: DrawingSettings,
+    earlier: Sequence[Target] = (),
 ) -> EvaluatedPictures:
     """Draw the unlearned model's pictures, top up those of each target, and score them.
 
@@ -57,6 +63,7 @@ def evaluate_model(
         panel: judges.
         settings: sample sizes.
         drawing: how pictures are drawn; the same before and after.
+        earlier: what earlier runs forgot; it is asked for again, because another run can bring it back.
     """
     extra = _extra_target_pictures(base, base_held_out, targets, grid, settings, drawing)
     before = concatenate([base_held_out, *extra])
@@ -69,7 +76,37 @@ def evaluate_model(
     evaluation = evaluate_pictures(
         list(targets), grid, panel, before, after, train_before, train_after, train_before, sampling, settings.seed
     )
-    return EvaluatedPictures(evaluation, before, after)
+    again = tuple(_asked_again(base, unlearned, each, grid, panel, settings, drawing) for each in earlier)
+    return EvaluatedPictures(evaluation.model_copy(update={"earlier": again}), before, after)
+
+
+def _asked_again(
+    base: TextToImage,
+    unlearned: TextToImage,
+    target: Target,
+    grid: PromptGrid,
+    panel: Panel,
+    settings: EvaluationSettings,
+    drawing: DrawingSettings,
+) -> TargetScores:
+    prompts = forget_prompts(target, grid, "held_out", settings.earlier_pictures, settings.seed + 1)
+    salt = f"{settings.seed}/earlier/{target.name}"
+    was, now = (
+        judge_pictures(draw_with_own_seeds(model, prompts, salt, drawing, f"Asking again for {target.name}"), panel)
+        for model in (base, unlearned)
+    )
+    was, now = (each.seen_by_clip(panel, grid, [target.factor]) for each in (was, now))
+    changes = (
+        unlearning_accuracy(target, first[target.factor], second[target.factor], was.texts)
+        for first, second in ((was.recognised, now.recognised), (was.recognised_by_clip, now.recognised_by_clip))
+    )
+    return TargetScores(
+        request_id=target.request_id,
+        name=target.name,
+        kind=target.kind.value,
+        unlearning_accuracy=next(changes),
+        unlearning_accuracy_clip=next(changes),
+    )
 
 
 def _extra_target_pictures(

@@ -33,8 +33,8 @@ def run_sequence(
     """Forget the targets one by one, each round on the model that the last one left.
 
     Retain pictures come from that last model, as they would in use, and show nothing forgotten so far; they ask for it
-    only with ``held_pictures``. Each round's evaluation is of all targets, those still to come as well, and is paired
-    with the original model's pictures.
+    only by what is drawn in their place. Each round's evaluation is of all targets, those still to come as well, and is
+    paired with the original model's pictures.
 
     Args:
         original: the model before the first round; it is left as it is.
@@ -78,10 +78,10 @@ def forget_next(
     asked = _without(forgotten, grid.sample("train", sizes.pool_per_stratum, sizes.seed))
     pool = draw_with_own_seeds(model, asked, f"{sizes.seed}/train", how, "Drawing what is not forgotten")
     sets = diversify(model, pool, [target], grid, panel, sizes, how, {}, forgotten)
-    retain = concatenate([sets.retain, *_held(model, target, forgotten, grid, panel, settings)])
-    cache = measure_gradients(model, sets.forget, retain, settings.gradients, settings.unlearning.forget_threshold)
+    threshold = settings.unlearning.forget_threshold
+    cache = measure_gradients(model, sets.forget, sets.retain, settings.gradients, threshold)
     return unlearn_model(
-        model, sets.forget, retain, cache, [target], grid, panel, settings.unlearning, settings.check, how
+        model, sets.forget, sets.retain, cache, [target], grid, panel, settings.unlearning, settings.check, how
     )
 
 
@@ -182,25 +182,6 @@ def _play(
         evaluation=evaluation,
         verdicts=verdicts,
     )
-
-
-def _held(
-    model: StableDiffusion,
-    target: Target,
-    forgotten: Sequence[Target],
-    grid: PromptGrid,
-    panel: Panel,
-    settings: SequentialSettings,
-) -> list[PictureSet]:
-    """What the model draws in place of each earlier target; pictures in which that is still found are left out."""
-    seed, held = settings.diversification.seed, []
-    for each in forgotten if settings.held_pictures else ():
-        prompts = _prompts_of(each, [target, *forgotten], grid, "train", settings.held_pictures, seed + 2)
-        label = f"Drawing in place of {each.name}"
-        drawn = draw_with_own_seeds(model, prompts, f"{seed}/held/{each.name}", settings.drawing, label)
-        absent = not_found(each, panel.classifiers[each.factor].recognise(drawn.pictures))
-        held.append(drawn.select([i for i, gone in enumerate(absent) if gone]))
-    return held
 
 
 def _prompts_of(

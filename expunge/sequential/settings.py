@@ -42,8 +42,6 @@ class SequentialSettings(Settings):
     Attributes:
         targets: ``KIND:NAME``, in the order in which they are forgotten.
         diversification: size and make-up of each round's forget and retain sets.
-        held_pictures: of each target forgotten before, drawn by the last model and without the target: retained, they
-            hold what the model draws in its place. 0 leaves earlier targets to themselves.
         drawing: how their pictures, and those of the checks, are drawn.
         gradients: how the gradients at each round's first model are measured.
         unlearning: the method and its settings.
@@ -55,7 +53,6 @@ class SequentialSettings(Settings):
     diversification: DiversificationSettings = DiversificationSettings(
         pool_per_stratum=1, forget_size=32, paired_size=16
     )
-    held_pictures: int = Field(default=0, ge=0, le=100_000)
     drawing: DrawingSettings = DrawingSettings(steps=6)
     gradients: GradientSettings = GradientSettings(batch_size=32)
     unlearning: UnlearnSettings = UnlearnSettings(steps=80, forget_batch_size=8, retain_batch_size=16)

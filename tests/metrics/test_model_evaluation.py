@@ -48,6 +48,16 @@ def test_every_target_has_as_many_pictures_as_asked(evaluated, grids):
         assert len({(p.text, seed) for p, seed in zip(asked.prompts, asked.seeds, strict=True)}) == len(asked)
 
 
+def test_what_earlier_runs_forgot_is_asked_for_again(tiny_model, grids):
+    dog = TARGETS[0].model_copy(update={"request_id": "c", "name": "dog", "levels": ("dog",)})
+    how = SMALL.model_copy(update={"earlier_pictures": 6})
+    done = evaluate_model(tiny_model, tiny_model, *grids, TARGETS, GRID, colour_panel(), how, DRAWING, [dog])
+    (again,) = done.evaluation.earlier
+    assert (again.name, again.unlearning_accuracy.after.samples) == ("dog", 6)
+    assert again.unlearning_accuracy.before.value == again.unlearning_accuracy.after.value
+    assert [each.name for each in done.evaluation.targets] == ["cat", "blob"]
+
+
 def test_how_it_was_drawn_is_on_record(evaluated):
     assert evaluated.evaluation.sampling == {"sampler": "DDIM", **DRAWING.model_dump(), "seed": 5}
 

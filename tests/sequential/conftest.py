@@ -13,7 +13,7 @@ from tests.metrics.colour_judges import GRID, colour_panel
 
 SMALL = {
     "targets": ["object:cat", "style:blob", "object:apple"],
-    "diversification": {"pool_per_stratum": 1, "forget_size": 6, "paired_size": 3},
+    "diversification": {"pool_per_stratum": 1, "forget_size": 6, "paired_size": 3, "held_pictures": 0},
     "drawing": {"steps": 1, "guidance": 1},
     "gradients": {"batch_size": 16},
     "unlearning": {

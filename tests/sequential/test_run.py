@@ -69,20 +69,6 @@ def test_a_round_retains_nothing_that_was_forgotten_and_draws_with_the_last_mode
     assert any(targets[2].matches(prompt) for prompt in seen[1][1].prompts)  # still to come: still retained
 
 
-def test_what_is_drawn_in_place_of_earlier_targets_can_be_held(rounds, tiny_model):
-    cat, blob, apple = targets_of(small(), GRID)
-    panel, settings = colour_panel(), small(held_pictures=5)
-    assert run._held(tiny_model, apple, [cat, blob], GRID, panel, small()) == []
-    assert run._held(tiny_model, cat, [], GRID, panel, settings) == []
-    for earlier, held in zip(
-        [cat, blob], run._held(tiny_model, apple, [cat, blob], GRID, panel, settings), strict=True
-    ):
-        assert len(held) <= 5 and {prompt.side for prompt in held.prompts} <= {"train"}
-        assert all(earlier.matches(prompt) and not apple.matches(prompt) for prompt in held.prompts)
-        found = panel.classifiers[earlier.factor].recognise(held.pictures) if len(held) else []
-        assert not set(found) & set(earlier.levels)
-
-
 def test_finished_rounds_are_not_done_again(rounds, tiny_model, folder, tmp_path, monkeypatch):
     shutil.copytree(folder, tmp_path / "copy")
     (tmp_path / "copy" / "round-03.json").unlink()
