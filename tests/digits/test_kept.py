@@ -5,8 +5,14 @@ from pathlib import Path
 import pytest
 
 from expunge.digits import kept
+from expunge.digits.data import read_digits
 from expunge.digits.denoiser import DenoiserRecipe
-from expunge.digits.judges import JudgeRecipe
+from expunge.digits.judges import JudgeRecipe, save_judges, train_judges
+from expunge.errors import ExpungeError
+from expunge.metrics.judges import load_panel
+from expunge.models.sources import load_stable_diffusion, load_text_to_image
+from expunge.prompts.sources import load_prompt_grid
+from tests.digits.tiny import make_tiny_digits
 
 TINY = DenoiserRecipe(steps=2, batch_size=4, channels=(16, 16))
 
@@ -55,6 +61,18 @@ def test_judges_are_kept_too(tmp_path: Path):
     assert panel.clip.name == again.clip.name == "digits-features" and list(panel.classifiers) == ["subject"]
     (made,) = names(tmp_path)
     assert {path.suffix for path in (tmp_path / made).iterdir()} == {".json", ".safetensors"}
+
+
+def test_digits_is_the_name_of_what_is_kept_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    tiny, panel = make_tiny_digits(), train_judges(read_digits(), JudgeRecipe(steps=1, batch_size=4), progress=False)
+    kept._kept(kept.HOME, "model", DenoiserRecipe(), tiny.save)
+    kept._kept(kept.HOME, "judges", JudgeRecipe(), lambda folder: save_judges(panel, folder))
+    assert load_text_to_image("digits").digest() == tiny.digest()
+    found = load_panel("digits", load_prompt_grid("digits"))
+    assert (found.clip.text_features(["two"]) == panel.clip.text_features(["two"])).all()
+    with pytest.raises(ExpungeError, match="base_model: 'digits' draws classes, not sentences"):
+        load_stable_diffusion("digits")
 
 
 @pytest.mark.slow
