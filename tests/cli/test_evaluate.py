@@ -8,6 +8,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from expunge.cli import main
+from expunge.comeback.settings import PROFILES
+from tests.comeback.conftest import SMALL
 from tests.steps.test_entrypoints import GRID
 from tests.tiny import make_tiny_pipeline
 from tests.tiny_clip import make_tiny_clip
@@ -47,9 +49,33 @@ def test_a_folder_against_another_and_again(other: Path, tiny_folder: Path) -> N
     assert again.exit_code == 0, again.stderr
     assert {path: path.stat().st_mtime_ns for path in Path(".expunge/evaluations/pictures").iterdir()} == drawn
     result = json.loads(Path("elsewhere/evaluation.json").read_text())
-    assert result == {key: value for key, value in said.items() if key != "files"}
+    assert result == {key: value for key, value in said.items() if key not in ("files", "comeback")}
+    assert said["comeback"] == [] and "comeback" not in said["files"]
     assert "Forgetting “cat”, on held-out wordings" in again.stdout and "elsewhere/evaluation.html" in again.stdout
     assert len(Path("elsewhere/evaluation.html").read_text()) < len(page.read_text())
+
+
+@pytest.mark.slow
+def test_a_target_is_tried_to_be_brought_back(
+    other: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PROFILES, "quick", SMALL)
+    Path("grid.yaml").write_text(yaml.safe_dump(GRID, sort_keys=False))
+    asked = ["evaluate", str(other), "--against", str(tiny_folder), "--out", "out", "--comeback", "quick"]
+    asked += ["--never-saw", str(make_tiny_pipeline(tmp_path / "never", seed=2))]
+    asked += ["--target", "object:cat", "--target", "object:horse"]
+    asked += ["--prompts", "grid.yaml", "--judges", f"local-dir:{make_tiny_clip(Path('clip'))}"]
+    said = expunge(*asked)
+    assert said.exit_code == 0, said.stderr
+    reports = json.loads(Path("out/comeback.json").read_text())
+    assert [each["target"] for each in reports] == ["cat", "horse"]
+    page, table = Path("out/evaluation.html").read_text(), Path("out/evaluation.md").read_text()
+    for report in reports:
+        assert f"## Does “{report['target']}” come back?" in table and "comeback: out/comeback.json" in said.stdout
+        heading = f"How often “{report['target']}” is found, by test"
+        assert (heading in said.stdout) == (heading in page) == (not report["untested"])
+    assert any(not report["untested"] for report in reports)
+    assert "--comeback quick --never-saw" in page  # in the command that gives the same again
 
 
 @pytest.mark.parametrize(
@@ -62,6 +88,9 @@ def test_a_folder_against_another_and_again(other: Path, tiny_folder: Path) -> N
         (["zoo", "--target", "object:unicorn"], "the model draws no object called 'unicorn'"),
         (["zoo", "--prompts", "no.yaml"], "no.yaml"),
         (["zoo", "--out", "file/there"], "name a folder"),
+        (["zoo", "--comeback", "quick"], "comeback: 'quick' given, but no target"),
+        (["zoo", "--never-saw", "zoo"], "never_saw: 'zoo' given, but comeback is 'none'"),
+        (["zoo", "--target", "object:cat", "--comeback", "quick", "--never-saw", "./no"], "--never-saw: './no' is not"),
     ],
 )
 def test_mistakes_are_one_line(options: list[str], message: str) -> None:
