@@ -112,7 +112,8 @@ def register(
 
 def headline_metrics(evaluation: Evaluation) -> dict[str, float]:
     """The numbers that versions are compared by, before and after."""
-    changes = {f"ua_{target.request_id}": target.unlearning_accuracy for target in evaluation.targets}
+    asked = (*evaluation.targets, *evaluation.earlier)
+    changes = {f"ua_{target.request_id}": target.unlearning_accuracy for target in asked}
     changes |= {
         "ra": evaluation.retain_accuracy,
         "fd": evaluation.frechet_distance,

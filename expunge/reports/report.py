@@ -26,7 +26,8 @@ def render_report(facts: ReportFacts) -> str:
         facts=facts,
         evaluation=evaluation,
         headline=wording.headline(facts.decision),
-        costs=wording.cost_sentences(evaluation),
+        costs=[*wording.earlier_sentences(evaluation.earlier), *wording.cost_sentences(evaluation)],
+        earlier=wording.earlier_rows(evaluation.earlier),
         power=wording.power_sentence(evaluation.retain_accuracy),
         requests=_requests(facts),
         retention=wording.retention_rows(evaluation),
@@ -59,7 +60,8 @@ def _requests(facts: ReportFacts) -> list[dict[str, Any]]:
 
 def _interval_chart(facts: ReportFacts) -> str:
     evaluation = facts.evaluation
-    rows = [(f"UA {scores.name}", scores.unlearning_accuracy) for scores in evaluation.targets]
+    asked = (*evaluation.targets, *evaluation.earlier)
+    rows = [(f"UA {scores.name}", scores.unlearning_accuracy) for scores in asked]
     named = (
         ("RA", evaluation.retain_accuracy),
         ("IRA", evaluation.in_domain),

@@ -1,6 +1,7 @@
 """Numbers as people read them, and the verdict in words."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from expunge.evaluation import Change, Evaluation, GateDecision, Interval, TargetScores
@@ -119,6 +120,26 @@ def retention_rows(evaluation: Evaluation) -> list[Row]:
 def target_rows(scores: TargetScores) -> list[Row]:
     """UA by both judges, and the target's own IRA and CRA."""
     return [quantity_row(name, getattr(scores, name)) for name in OF_TARGET]
+
+
+def earlier_rows(earlier: Sequence[TargetScores]) -> list[Row]:
+    """UA of each target that earlier runs forgot, by the independent classifier."""
+    told = "forgotten by an earlier run"
+    return [table_row(f"UA {each.name}", told, each.unlearning_accuracy, SHARE) for each in earlier]
+
+
+def earlier_sentences(earlier: Sequence[TargetScores]) -> list[str]:
+    """Which of them this run brought back, as far as the sample shows; one sentence if none."""
+    back = [each for each in earlier if each.unlearning_accuracy.difference.high < 0]
+    found = [
+        f"“{each.name}”, forgotten by an earlier run, came back: it shows in "
+        f"{SHARE.value(1 - each.unlearning_accuracy.after.value)} of {each.unlearning_accuracy.after.samples:,} "
+        f"pictures, in {SHARE.value(1 - each.unlearning_accuracy.before.value)} before this run."
+        for each in back
+    ]
+    if earlier and not back:
+        found.append(f"None of the {len(earlier)} targets of earlier runs came back that this sample could tell.")
+    return found
 
 
 def headline(decision: GateDecision) -> str:

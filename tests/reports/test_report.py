@@ -298,3 +298,15 @@ def test_facts_that_contradict_each_other_are_refused(make_facts, parts):
     for message, changed in wrong:
         with pytest.raises(ExpungeError, match=message):
             make_facts(**changed)
+
+
+def test_what_earlier_runs_forgot_stands_in_the_verdict_and_in_a_table(make_facts, parts):
+    evaluation = parts["evaluation"]()
+    fox = evaluation.targets[0].model_copy(
+        update={"request_id": "object-fox", "name": "fox", "unlearning_accuracy": parts["change"](1.0, 0.3, 0.1, 40)}
+    )
+    page = render_report(make_facts(evaluation=evaluation.model_copy(update={"earlier": (fox,)})))
+    assert (
+        "What earlier runs forgot, asked for again" in page and "“fox”, forgotten by an earlier run, came back" in page
+    )
+    assert "asked for again" not in render_report(make_facts())

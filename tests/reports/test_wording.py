@@ -74,3 +74,14 @@ def test_different_sample_sizes_are_all_given(parts):
     other = change.model_copy(update={"after": change.after.model_copy(update={"samples": 900})})
     assert wording.table_row("RA", "", change, SHARE).samples == "1,200"
     assert wording.table_row("RA", "", other, SHARE).samples == "1,200 / 900"
+
+
+def test_what_came_back_of_earlier_runs_is_named(parts):
+    kept, back = parts["evaluation"]().targets[:2]
+    still = kept.model_copy(update={"unlearning_accuracy": parts["change"](0.97, 0.98, 0.02, 40)})
+    lost = back.model_copy(update={"unlearning_accuracy": parts["change"](1.0, 0.25, 0.1, 40)})
+    (said,) = wording.earlier_sentences([still, lost])
+    assert f"“{lost.name}”, forgotten by an earlier run, came back" in said and "75.0\u00a0% of 40 pictures" in said
+    assert "None of the 1 targets" in wording.earlier_sentences([still])[0]
+    assert wording.earlier_sentences([]) == []
+    assert [row.label for row in wording.earlier_rows([still, lost])] == [f"UA {still.name}", f"UA {lost.name}"]
