@@ -9,6 +9,7 @@ import pytest
 from expunge.reports.certificate import load_certificate, verify
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.store import open_store
+from expunge.zoo.judges import zoo_panel
 
 pytestmark = pytest.mark.slow
 
@@ -89,8 +90,14 @@ def test_from_request_to_promoted_model(workplace: Path) -> None:
     assert second_champion.version == 2 and second_champion.tags["base_version"] == "1"
     retained = second.steps["diversify_datasets"].outputs["retain_set"][0].load()
     measured = second.steps["evaluate"].outputs["pictures_before"][0].load()
-    assert not {"cat", "dog"} & {prompt.factors["subject"] for prompt in retained.prompts}
+    assert "dog" not in {prompt.factors["subject"] for prompt in retained.prompts}
+    in_place = retained.where(lambda prompt: prompt.factors["subject"] == "cat")  # what is drawn in place of the cat
+    assert len(in_place) <= 16 and "cat" not in zoo_panel().classifiers["subject"].recognise(in_place.pictures)
     assert "cat" not in {prompt.factors["subject"] for prompt in measured.prompts}
+    evaluation = second.steps["evaluate"].outputs["evaluation"][0].load()
+    assert [each.request_id for each in evaluation.earlier] == [cat]
+    gate = second.steps["gate"].outputs["gate_decision"][0].load()
+    assert "still forgotten: cat" in [condition.name for condition in gate.conditions]
 
 
 def test_model_that_fails_the_gate_is_not_promoted_and_finished_work_is_not_repeated(workplace: Path) -> None:
