@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from expunge.errors import ExpungeError
-from expunge.evaluation import Change
 from expunge.evaluation_service.models import ModelFacts
 from expunge.evaluation_service.plan import (
     COMPOSITION_PART,
@@ -28,7 +27,7 @@ from expunge.metrics.paired_drift import PairedDrift, mean_drift, paired_drift
 from expunge.metrics.panel import Panel
 from expunge.metrics.quality import LEAST_PAIRS, LEAST_REFERENCE, QualityScores, quality_of_features
 from expunge.metrics.retain_accuracy import as_asked
-from expunge.metrics.unlearning_accuracy import unlearning_accuracy
+from expunge.metrics.unlearning_accuracy import accuracies_by_both
 from expunge.prompts.compositions import COMPOSITIONS
 from expunge.prompts.grid import PromptGrid
 from expunge.prompts.target import Target
@@ -136,18 +135,13 @@ def score(
 
 
 def _wording_scores(target: Target, group: str, was: JudgedPictures, now: JudgedPictures) -> WordingScores:
-    def change(by_clip: bool) -> Change | None:
-        first, second = (
-            (each.recognised_by_clip if by_clip else each.recognised)[target.factor] for each in (was, now)
-        )
-        return unlearning_accuracy(target, first, second, was.texts) if len(was) else None
-
+    by_classifier, by_clip = accuracies_by_both(target, was, now) if len(was) else (None, None)
     return WordingScores(
         target=label(target),
         group=group,
         example=was.texts[0] if len(was) else "",
-        unlearning_accuracy=change(by_clip=False),
-        unlearning_accuracy_clip=change(by_clip=True),
+        unlearning_accuracy=by_classifier,
+        unlearning_accuracy_clip=by_clip,
     )
 
 

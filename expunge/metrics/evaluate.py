@@ -15,7 +15,7 @@ from expunge.metrics.retain_accuracy import (
     in_domain_accuracy,
     retain_accuracy,
 )
-from expunge.metrics.unlearning_accuracy import unlearning_accuracy
+from expunge.metrics.unlearning_accuracy import accuracies_by_both
 from expunge.models.picture_set import PictureSet
 from expunge.prompts.grid import Prompt, PromptGrid, Side
 from expunge.prompts.target import Target
@@ -141,19 +141,13 @@ def _target_scores(target: Target, was: JudgedPictures, now: JudgedPictures, kep
     asked = [i for i, prompt in enumerate(was.prompts) if target.matches(prompt)]
     forgotten, drawn = was.select(asked), now.select(asked)
     retained, redrawn = was.select(kept), now.select(kept)
-    accuracies = (
-        unlearning_accuracy(target, first[target.factor], second[target.factor], forgotten.texts)
-        for first, second in (
-            (forgotten.recognised, drawn.recognised),
-            (forgotten.recognised_by_clip, drawn.recognised_by_clip),
-        )
-    )
+    by_classifier, by_clip = accuracies_by_both(target, forgotten, drawn)
     return TargetScores(
         request_id=target.request_id,
         name=target.name,
         kind=target.kind.value,
-        unlearning_accuracy=next(accuracies),
-        unlearning_accuracy_clip=next(accuracies),
+        unlearning_accuracy=by_classifier,
+        unlearning_accuracy_clip=by_clip,
         in_domain=in_domain_accuracy([target], retained.prompts, retained.recognised, redrawn.recognised),
         cross_domain=cross_domain_accuracy([target], retained.prompts, retained.recognised, redrawn.recognised),
     )

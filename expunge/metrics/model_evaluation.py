@@ -10,7 +10,7 @@ from expunge.evaluation import Evaluation, TargetScores
 from expunge.metrics.evaluate import evaluate_pictures
 from expunge.metrics.judged import judge_pictures
 from expunge.metrics.panel import Panel
-from expunge.metrics.unlearning_accuracy import unlearning_accuracy
+from expunge.metrics.unlearning_accuracy import accuracies_by_both
 from expunge.models.picture_set import PictureSet, concatenate
 from expunge.models.text_to_image import TextToImage
 from expunge.prompts.grid import PromptGrid
@@ -96,16 +96,13 @@ def _asked_again(
         for model in (base, unlearned)
     )
     was, now = (each.seen_by_clip(panel, grid, [target.factor]) for each in (was, now))
-    changes = (
-        unlearning_accuracy(target, first[target.factor], second[target.factor], was.texts)
-        for first, second in ((was.recognised, now.recognised), (was.recognised_by_clip, now.recognised_by_clip))
-    )
+    by_classifier, by_clip = accuracies_by_both(target, was, now)
     return TargetScores(
         request_id=target.request_id,
         name=target.name,
         kind=target.kind.value,
-        unlearning_accuracy=next(changes),
-        unlearning_accuracy_clip=next(changes),
+        unlearning_accuracy=by_classifier,
+        unlearning_accuracy_clip=by_clip,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from expunge.evaluation import Change
 from expunge.metrics.intervals import change_of_proportions
+from expunge.metrics.judged import JudgedPictures
 from expunge.prompts.target import Target
 
 
@@ -33,3 +34,24 @@ def unlearning_accuracy(
     """
     what = f"unlearning accuracy of '{target.name}'"
     return change_of_proportions(not_found(target, before), not_found(target, after), clusters, what=what)
+
+
+def accuracies_by_both(target: Target, before: JudgedPictures, after: JudgedPictures) -> tuple[Change, Change]:
+    """UA by the independent classifier and by CLIP, zero-shot, over pictures whose prompts all ask for the target.
+
+    Args:
+        before: of the model as it was, seen by CLIP on the target's factor.
+        after: of the unlearned model, same prompts and seeds.
+
+    Raises:
+        ExpungeError: no pictures, or before and after differ in number.
+        KeyError: no verdict on the target's factor.
+    """
+    first, second = (
+        unlearning_accuracy(target, was[target.factor], now[target.factor], before.texts)
+        for was, now in (
+            (before.recognised, after.recognised),
+            (before.recognised_by_clip, after.recognised_by_clip),
+        )
+    )
+    return first, second
