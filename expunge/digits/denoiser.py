@@ -11,6 +11,7 @@ from expunge.models.class_conditional import ClassConditional
 from expunge.models.loading import LOADING
 from expunge.progress import progress_bar
 from expunge.settings import Settings
+from expunge.zoo.denoiser import make_scheduler
 
 
 class DenoiserRecipe(Settings):
@@ -41,21 +42,6 @@ def make_denoiser(channels: tuple[int, int]) -> UNet2DModel:
         layers_per_block=1,
         add_attention=False,
         norm_num_groups=8,
-    )
-
-
-def make_scheduler() -> DDIMScheduler:
-    """The noise schedule; sampling is deterministic, from the noisiest step on.
-
-    Predicted pictures are not clipped on the way: DDIM would keep the noise predicted with the unclipped ones, and with
-    guidance the two drift apart, more so with more steps.
-    """
-    return DDIMScheduler(
-        beta_schedule="squaredcos_cap_v2",
-        prediction_type="v_prediction",
-        timestep_spacing="trailing",
-        clip_sample=False,
-        set_alpha_to_one=True,
     )
 
 

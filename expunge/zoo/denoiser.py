@@ -103,7 +103,11 @@ def make_denoiser() -> UNet2DConditionModel:
 
 
 def make_scheduler() -> DDIMScheduler:
-    """The noise schedule: cosine, v-prediction, deterministic sampling from the noisiest step on."""
+    """The noise schedule: cosine, v-prediction, deterministic sampling from the noisiest step on.
+
+    Nothing is clipped on the way: DDIM would keep the noise predicted with the unclipped picture, and with guidance the
+    two drift apart, more so with more steps.
+    """
     return DDIMScheduler(
         beta_schedule="squaredcos_cap_v2",
         prediction_type="v_prediction",

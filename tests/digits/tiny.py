@@ -3,8 +3,9 @@
 import torch
 
 from expunge.digits.data import CLASSES
-from expunge.digits.denoiser import make_denoiser, make_scheduler
+from expunge.digits.denoiser import make_denoiser
 from expunge.models.class_conditional import ClassConditional
+from expunge.zoo.denoiser import make_scheduler
 
 
 def make_tiny_digits(seed: int = 0) -> ClassConditional:
