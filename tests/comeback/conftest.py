@@ -1,9 +1,6 @@
 """A tiny model with pictures of its own, and the zoo with a filter of words before it."""
 
-from collections.abc import Iterator
-
 import pytest
-import torch
 
 from expunge.comeback.embedding_attack import EmbeddingSettings
 from expunge.comeback.membership import MembershipSettings
@@ -22,6 +19,7 @@ from expunge.prompts.sources import load_prompt_grid
 from expunge.prompts.target import Target
 from expunge.takedown.request import Kind
 from tests.metrics.colour_judges import GRID
+from tests.threads import one_thread  # noqa: F401
 
 ONE_STEP = DrawingSettings(steps=1, guidance=1)
 # Of the tiny model with the judges of colour.
@@ -39,15 +37,6 @@ def target_of(factor: str, *levels: str) -> Target:
     """Forget these levels."""
     kind = Kind.STYLE if factor == "style" else Kind.OBJECT
     return Target(request_id="a", kind=kind, name=levels[0], factor=factor, levels=levels)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Models this small only lose by threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,14 @@
 """A sequence of three takedowns on the tiny model, in the colour world."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from expunge.sequential.run import run_sequence
 from expunge.sequential.settings import SequentialSettings
 from expunge.sequential.store import Round, RoundStore
 from tests.metrics.colour_judges import GRID, colour_panel
+from tests.threads import one_thread  # noqa: F401
 
 SMALL = {
     "targets": ["object:cat", "style:blob", "object:apple"],
@@ -32,15 +31,6 @@ SMALL = {
 def small(**changed: object) -> SequentialSettings:
     """The settings above with some of them changed."""
     return SequentialSettings.model_validate({**SMALL, **changed})
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Models this small only lose by threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -1,23 +1,13 @@
 """A denoiser of two blocks, real in every part, in float64, and two small sets of latents."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 
 from expunge.unlearning.data import LatentSet
+from tests.threads import one_thread  # noqa: F401
 
 EMBEDDING = 8  # width of the prompt embeddings
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Models this small only lose by threads, and lose much where other work shares the machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def make_unet(seed: int = 0) -> UNet2DConditionModel:
