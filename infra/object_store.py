@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def object_store(folder: Path, port: int = 0, buckets: Sequence[str] = BUCKETS) 
         )
     endpoint = f"http://127.0.0.1:{ports[0]}"
     try:
-        _wait_until_it_answers(endpoint, server, log, buckets)
+        wait_until(lambda: _takes_objects(endpoint, buckets), (BotoCoreError, ClientError), server, log, 60)
         yield endpoint
     finally:
         stop(server)
@@ -101,24 +101,49 @@ def _command(data: Path, ports: Sequence[int], buckets: Sequence[str]) -> list[s
     return [str(Path(sys.executable).with_name("weed")), "mini", *here, *flags, *closed, *origins]
 
 
-def _wait_until_it_answers(
-    endpoint: str, server: subprocess.Popen, log: Path, buckets: Sequence[str], seconds: float = 60
+def wait_until(
+    answers: Callable[[], bool],
+    errors: tuple[type[Exception], ...],
+    server: subprocess.Popen,
+    log: Path,
+    seconds: float,
 ) -> None:
-    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
-    client = boto3.client("s3", endpoint_url=endpoint, config=config)
+    """Ask a server that was just started until it answers.
+
+    Args:
+        answers: whether it does; called again and again.
+        errors: what it raises as long as the server does not.
+        server: given up on when it ends.
+        log: its end is shown then.
+        seconds: given up on after so many.
+
+    Raises:
+        RuntimeError: the server ended.
+        TimeoutError: it does not answer.
+    """
     until = time.monotonic() + seconds
+    problem: Exception | None = None
     while True:
         try:
-            if {bucket["Name"] for bucket in client.list_buckets()["Buckets"]} >= set(buckets):
-                client.put_object(Bucket=buckets[0], Key="ready", Body=b"")
-                client.delete_object(Bucket=buckets[0], Key="ready")
+            if answers():
                 return
-        except (BotoCoreError, ClientError) as error:
-            if time.monotonic() > until:
-                raise TimeoutError(f"no answer after {seconds} s: {log.read_text()[-2000:]}") from error
+        except errors as error:
+            problem = error
+        if time.monotonic() > until:
+            raise TimeoutError(f"no answer after {seconds} s: {log.read_text()[-2000:]}") from problem
         if server.poll() is not None:
-            raise RuntimeError(f"the S3 server ended with {server.returncode}: {log.read_text()[-2000:]}")
+            raise RuntimeError(f"the server ended with {server.returncode}: {log.read_text()[-2000:]}")
         time.sleep(0.1)
+
+
+def _takes_objects(endpoint: str, buckets: Sequence[str]) -> bool:
+    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
+    client = boto3.client("s3", endpoint_url=endpoint, config=config)
+    if not {bucket["Name"] for bucket in client.list_buckets()["Buckets"]} >= set(buckets):
+        return False
+    client.put_object(Bucket=buckets[0], Key="ready", Body=b"")
+    client.delete_object(Bucket=buckets[0], Key="ready")
+    return True
 
 
 def main() -> None:
