@@ -30,7 +30,7 @@ class Cell(BaseModel):
         seed: of batches, noise and timesteps.
         comparison: whether it may stop when the target is forgotten.
         passes: at most so many, gradients at θ₀ included where they count.
-        learning_rate: η.
+        learning_rate: η; None to measure it at θ₀.
         samples: how many pictures it is judged by.
         probed: whether both probe losses are measured after each step.
     """
@@ -41,7 +41,7 @@ class Cell(BaseModel):
     seed: int
     comparison: Comparison
     passes: int
-    learning_rate: float
+    learning_rate: float | None
     samples: SampleSettings
     probed: bool = False
 
@@ -74,7 +74,7 @@ class CellResult(BaseModel):
         kind: of the target.
         target: its name.
         comparison: whether the run could stop when the target was forgotten.
-        learning_rate: η.
+        learning_rate: η, given or measured; None of a cell that failed before it was measured.
         status: ``failed`` if an error ended it.
         error: which.
         stopped: ``forgotten`` or ``steps``: why the run ended.
@@ -114,7 +114,7 @@ class CellResult(BaseModel):
     target: str
     seed: int
     comparison: Comparison
-    learning_rate: float
+    learning_rate: float | None
     status: Literal["done", "failed"]
     error: str | None = None
     stopped: Literal["steps", "forgotten"] | None = None

@@ -112,8 +112,10 @@ def _cells(settings: BenchmarkSettings, rates: dict[str, float]) -> Iterator[Cel
                     )
 
 
-def learning_rate(settings: BenchmarkSettings, entry: MethodEntry, tuned: dict[str, float]) -> float:
-    """The entry's own, else the tuned one, else the one all share."""
+def learning_rate(settings: BenchmarkSettings, entry: MethodEntry, tuned: dict[str, float]) -> float | None:
+    """The entry's own, else the tuned one, else the one all share; None where it is to be measured."""
+    if entry.learning_rate == "measured":
+        return None
     return entry.learning_rate or tuned.get(entry.name) or settings.unlearn_settings(entry).learning_rate
 
 
@@ -208,7 +210,8 @@ class _Runner:
 
 def described(result: CellResult) -> str:
     """A finished cell in one line."""
-    name = f"{result.method} · {result.target} · seed {result.seed} · {result.comparison} · η {result.learning_rate:g}"
+    rate = "to be measured" if result.learning_rate is None else f"{result.learning_rate:.3g}"
+    name = f"{result.method} · {result.target} · seed {result.seed} · {result.comparison} · η {rate}"
     if result.status == "failed":
         return f"{name}: failed, {result.error}"
     ua, ra = (f"{100 * (each or 0):.1f} %" for each in (result.unlearning_accuracy, result.retain_accuracy))

@@ -70,6 +70,7 @@ def run_cell(cell: Cell, key: str, bench: Bench, materials: Materials, cost: Ste
         cell,
         key,
         status="done",
+        learning_rate=trace.learning_rate,
         stopped=trace.stopped,
         **scores(evaluation),
         broken_promises=broken_promises(trace.rows),
@@ -93,8 +94,7 @@ def result_of(cell: Cell, key: str, **found: Any) -> CellResult:
         target=cell.target.name,
         seed=cell.seed,
         comparison=cell.comparison,
-        learning_rate=cell.learning_rate,
-        **found,
+        **{"learning_rate": cell.learning_rate, **found},
     )
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Hashable, Iterable
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -28,7 +28,9 @@ class MethodEntry(Settings):
     label: str = Field(default="", max_length=60, description="how the table calls it; empty: the method's name")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the method")
     unlearning: dict[str, Any] = Field(default_factory=dict, description="unlearning settings that only it has")
-    learning_rate: float | None = Field(default=None, gt=0, le=1, description="given: taken as it is, not tuned")
+    learning_rate: Annotated[float, Field(gt=0, le=1)] | Literal["measured"] | None = Field(
+        default=None, description="given: taken as it is, not tuned; measured: at θ₀, for each target"
+    )
     max_steps: int | None = Field(default=None, ge=1, description="for a method that is done after few steps")
 
     @property

@@ -43,6 +43,7 @@ def choose_rates(results: Sequence[CellResult], bar: float) -> list[TunedRate]:
     """
     groups: dict[tuple[str, float], list[CellResult]] = {}
     for result in results:
+        assert result.learning_rate is not None  # a tuned rate is given, not measured
         groups.setdefault((result.method, result.learning_rate), []).append(result)
     tried = [_mean(method, rate, cells) for (method, rate), cells in groups.items()]
     best = {

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from expunge.errors import ExpungeError
 from expunge.progress import progress_bar
 from expunge.unlearning.cache import GradientCache
+from expunge.unlearning.calibration import Calibration, calibrate
 from expunge.unlearning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from expunge.unlearning.data import (
     Batch,
@@ -117,13 +118,14 @@ class _Run:
         self.problem = Problem(
             unet,
             scheduler,
-            settings.learning_rate,
+            settings.learning_rate or 0.0,
             settings.retain_weight,
             settings.forget_threshold,
             settings.alignment,
             forget,
             retain,
         )
+        self.calibration = self._calibrate(cache) if settings.learning_rate is None else None
         self.method: Method = get_method(settings.method)()
         self.method.setup(self.problem, cache, settings.method_settings())
         self.forget_order = StratifiedSampler(
@@ -172,7 +174,7 @@ class _Run:
             conflict=done.report.conflict,
             change_forget=done.report.change_forget,
             change_retain=done.report.change_retain,
-            passes=done.passes,
+            passes=done.passes + (self.calibration.passes if self.calibration and number == 1 else 0.0),
             seconds=seconds,
             pace=pace,
             step_share=share,
@@ -209,8 +211,17 @@ class _Run:
                 "stopped": self.stopped(),
                 "probe_forget_start": start.forget if start else None,
                 "probe_retain_start": start.retain if start else None,
+                "learning_rate": self.problem.learning_rate,
+                "calibration": self.calibration,
             }
         )
+
+    def _calibrate(self, cache: GradientCache | None) -> Calibration:
+        if cache is None:
+            raise ExpungeError("learning_rate is null, but there is no gradient cache to measure it with; set a rate")
+        found = calibrate(self.problem, cache, self.settings.forget_batch_size, self.settings.seed)
+        self.problem.learning_rate = found.learning_rate
+        return found
 
     def _step_method(self, index: int) -> MethodStep:
         seed, count = self.settings.seed, self.method.retain_batches(self.retain_order.batches_to_cover())

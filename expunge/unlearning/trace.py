@@ -5,6 +5,8 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from expunge.unlearning.calibration import Calibration
+
 
 class TraceRow(BaseModel):
     """One step. Losses are those before the step, on its own batches.
@@ -57,6 +59,8 @@ class Trace(BaseModel):
             and held.
         probe_forget_start: forget loss on the probe at θ₀; None without a probe.
         probe_retain_start: retain loss on the probe at θ₀.
+        learning_rate: η, given or measured.
+        calibration: how it was measured; None where it was given.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,6 +68,8 @@ class Trace(BaseModel):
     stopped: Literal["steps", "forgotten"]
     probe_forget_start: float | None = None
     probe_retain_start: float | None = None
+    learning_rate: float | None = None
+    calibration: Calibration | None = None
 
     def frame(self) -> pd.DataFrame:
         """The rows as a table."""
