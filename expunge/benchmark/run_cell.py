@@ -70,7 +70,7 @@ def run_cell(cell: Cell, key: str, bench: Bench, materials: Materials, cost: Ste
         cell,
         key,
         status="done",
-        learning_rate=trace.learning_rate,
+        learning_rate=trace.rows[0].learning_rate,  # the pace begins at 1
         stopped=trace.stopped,
         **scores(evaluation),
         broken_promises=broken_promises(trace.rows),

@@ -23,6 +23,7 @@ TRACE_COLUMNS = (
     "conflict",
     "change_forget",
     "change_retain",
+    "learning_rate",
     "seconds",
     "forgotten",
 )
@@ -43,7 +44,8 @@ class ReportFacts:
         before: pictures of the original model on held-out-level prompts, for targets and for the rest.
         after: pictures of the unlearned model, same prompts and seeds.
         trace: one row per training step. ``cosine`` between the two gradients, −1 to 1; ``change_forget`` and
-            ``change_retain`` the first-order changes of the losses by the step; ``forgotten`` the share of
+            ``change_retain`` the first-order changes of the losses by the step; ``learning_rate`` times the
+            pace, missing where it is not known; ``forgotten`` the share of
             probe pictures without the target, 0–1, missing where it was not measured.
         conflict_map: cosine and norms of the two gradients by layer, or None.
         diversity: scores of the forget and retain sets.

@@ -123,6 +123,21 @@ def forgotten_curve(trace: pd.DataFrame) -> Markup | None:
         return svg(figure, f"Share of probe pictures without the target, {len(measured)} times measured: {words}.")
 
 
+def rate_curve(trace: pd.DataFrame) -> Markup | None:
+    """Learning rate over training steps; None if it is not known, as of runs before it was written down."""
+    if trace["learning_rate"].isna().all():
+        return None
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": "rate"}):
+        figure = Figure(figsize=(WIDTH, 2.3), layout="constrained")
+        axes = figure.add_subplot()
+        axes.step(trace["step"], trace["learning_rate"].astype(float), where="mid", color=AFTER)
+        axes.set_ylim(bottom=0)
+        axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+        axes.set_title("learning rate")
+        axes.set_xlabel("step")
+        return svg(figure, f"Learning rate over {len(trace)} steps. {_ends(trace, 'learning_rate')}.")
+
+
 def conflict_chart(conflict_map: pd.DataFrame) -> Markup | None:
     """Cosine by layer, the strongest conflicts first, at most ``MAX_LAYERS``; None if the map is empty."""
     rows = conflict_map.dropna(subset=["cosine"]).sort_values("cosine", kind="stable").head(MAX_LAYERS)

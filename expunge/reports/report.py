@@ -86,6 +86,10 @@ def _training(trace: pd.DataFrame) -> dict[str, Any] | None:
                 "Below zero the two aims pull against each other and the update is corrected.",
             ),
             (plots.forgotten_curve(trace), "Measured now and then during training, on a small fixed probe."),
+            (
+                plots.rate_curve(trace),
+                "Longer at each check that still finds the target; once it is gone, shorter to standstill.",
+            ),
         ],
         "steps": len(trace),
         "seconds": float(trace["seconds"].astype(float).sum()),

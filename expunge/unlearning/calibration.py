@@ -19,6 +19,7 @@ from expunge.unlearning.data import draw_batch, generator_of
 from expunge.unlearning.problem import Problem
 
 WAY = 0.1  # share of the way from the forget loss at θ₀ to −τ, where every element is forgotten enough
+FORGOTTEN = 0.01  # of τ: less than that is no way to go
 STEPS = 10  # into which that length is cut
 PICTURES = 32  # of the forget set; the same ones with the same noise at each length
 FIRST, SHORTEST, LONGEST = 1e-3, 1e-9, 1e3  # lengths tried, in units of the learning rate
@@ -60,13 +61,13 @@ def calibrate(problem: Problem, cache: GradientCache, batch_size: int, seed: int
     """
     line = _Line(problem, cache, batch_size, seed)
     losses = {0.0: line.loss_at(0.0)}
-    goal = losses[0.0] - WAY * (problem.forget_threshold + losses[0.0])
-    if goal >= losses[0.0]:
+    to_go = problem.forget_threshold + losses[0.0]
+    if to_go < FORGOTTEN * problem.forget_threshold:
         raise ExpungeError(
             f"learning_rate: cannot be measured, because the forget loss is {losses[0.0]:.3g} at the start already and "
             f"ends at {-problem.forget_threshold:g}; raise forget_threshold, or set a learning rate"
         )
-    length = _reaching(goal, line.loss_at, losses)
+    length = _reaching(losses[0.0] - WAY * to_go, line.loss_at, losses)
     lengths = sorted(losses)
     return Calibration(
         learning_rate=length / STEPS,

@@ -18,7 +18,7 @@ from expunge.unlearning.settings import UnlearnSettings
 from expunge.unlearning.trace import Trace, TraceRow
 
 CHECKPOINTS = Path(".expunge") / "checkpoints"
-CURVES = ("forget_loss", "retain_loss", "cosine", "change_forget", "change_retain", "forgotten")
+CURVES = ("forget_loss", "retain_loss", "cosine", "change_forget", "change_retain", "learning_rate", "forgotten")
 
 
 def unlearn_and_log(

@@ -177,6 +177,7 @@ class _Run:
             passes=done.passes + (self.calibration.passes if self.calibration and number == 1 else 0.0),
             seconds=seconds,
             pace=pace,
+            learning_rate=self.problem.learning_rate * pace,
             step_share=share,
             probe_forget=losses.forget if losses else None,
             probe_retain=losses.retain if losses else None,
@@ -211,7 +212,6 @@ class _Run:
                 "stopped": self.stopped(),
                 "probe_forget_start": start.forget if start else None,
                 "probe_retain_start": start.retain if start else None,
-                "learning_rate": self.problem.learning_rate,
                 "calibration": self.calibration,
             }
         )

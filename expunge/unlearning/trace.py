@@ -24,7 +24,8 @@ class TraceRow(BaseModel):
         change_retain: the same of the retain loss.
         passes: batches that went forward and backward; one that only went forward counts a third.
         seconds: of this step, with its probe, without the check.
-        pace: how far the step went, as a multiple of the learning rate.
+        pace: how far the step went, as a multiple of η.
+        learning_rate: η, given or measured, times the pace.
         step_share: how much of the step the safeguard kept, 0–1.
         probe_forget: forget loss on the probe after the step; None where it was not measured.
         probe_retain: retain loss on the probe, likewise.
@@ -44,6 +45,7 @@ class TraceRow(BaseModel):
     passes: float
     seconds: float
     pace: float = 1.0
+    learning_rate: float | None = None
     step_share: float = 1.0
     probe_forget: float | None = None
     probe_retain: float | None = None
@@ -59,8 +61,7 @@ class Trace(BaseModel):
             and held.
         probe_forget_start: forget loss on the probe at θ₀; None without a probe.
         probe_retain_start: retain loss on the probe at θ₀.
-        learning_rate: η, given or measured.
-        calibration: how it was measured; None where it was given.
+        calibration: how η was measured; None where it was given.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,7 +69,6 @@ class Trace(BaseModel):
     stopped: Literal["steps", "forgotten"]
     probe_forget_start: float | None = None
     probe_retain_start: float | None = None
-    learning_rate: float | None = None
     calibration: Calibration | None = None
 
     def frame(self) -> pd.DataFrame:

@@ -109,7 +109,7 @@ def test_at_equal_forgetting_a_run_stops_when_it_is_done_and_at_equal_budget_it_
     easy = small(
         methods=[{"method": "gradient_ascent"}],
         compare_with="gradient_ascent",
-        unlearning={"stop_at": 1e-9, "forget_batch_size": 4, "pace": None},
+        unlearning={"stop_at": 1e-9, "forget_batch_size": 4, "pace": None, "learning_rate": 1e-4},
         check_passes=1,
         targets=[CAT],  # never drawn,
     )

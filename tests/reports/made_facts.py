@@ -200,6 +200,7 @@ def make_trace(steps: int = 120) -> pd.DataFrame:
             "conflict": cosine < 0,
             "change_forget": -np.abs(rng.normal(1e-3, 3e-4, steps)),
             "change_retain": -np.abs(rng.normal(2e-4, 1e-4, steps)),
+            "learning_rate": 3e-4 * 1.25 ** np.minimum(step // 20, 4),
             "seconds": rng.uniform(0.4, 0.6, steps),
             "forgotten": [min(1.0, s / 80) if s % 20 == 0 else None for s in step],
         }

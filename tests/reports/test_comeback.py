@@ -108,7 +108,7 @@ def test_every_number_is_on_the_page(make_facts, read_page):
                 factor, form = (1, ".2f") if test.startswith("AUC") else (100, ".1f")
                 assert test in page.text and format(number.value * factor, form) in page.text
                 assert f"{format(number.low * factor, form)}–{format(number.high * factor, form)}" in page.text
-    assert len(page.all("svg")) == 7
+    assert len(page.all("svg")) == 8
     assert "▲ yes" in page.text and "Not tested." not in page.text
     assert (
         page.text.index("What suffered most")

@@ -62,7 +62,7 @@ def test_headings_are_in_order_and_begin_with_one_h1(report_html, read_page):
 def test_pictures_and_plots_have_words_and_tables_have_scopes(report_html, read_page):
     page = read_page(report_html)
     pictures, plots = page.all("img"), page.all("svg")
-    assert len(pictures) > 50 and len(plots) == 5
+    assert len(pictures) > 50 and len(plots) == 6
     assert all(picture["alt"].startswith(("Before, seed 1", "After, seed 1")) for picture in pictures)
     assert all(plot["role"] == "img" and len(plot["aria-label"]) > 30 for plot in plots)
     assert all(header.get("scope") in ("row", "col") for header in page.all("th"))

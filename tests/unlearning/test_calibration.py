@@ -1,0 +1,98 @@
+"""The measured learning rate: where the forget loss reaches its tenth of the way, found without moving the model."""
+
+import pytest
+import torch
+
+from expunge.errors import ExpungeError
+from expunge.unlearning.cache import GradientCache, cache_gradients
+from expunge.unlearning.calibration import STEPS, WAY, Calibration, calibrate
+from expunge.unlearning.loop import unlearn
+from expunge.unlearning.problem import Problem
+from expunge.unlearning.settings import UnlearnSettings
+from tests.unlearning.conftest import make_unet
+
+THRESHOLD = 4.0  # of random weights, whose errors are about 1 from the start
+
+
+def cached(unet, scheduler, forget, retain, threshold: float = THRESHOLD) -> GradientCache:
+    return cache_gradients(
+        unet, scheduler, forget, retain, model_hash="tiny", seed=0, forget_threshold=threshold, progress=False
+    )
+
+
+def problem_of(unet, scheduler, forget, retain, threshold: float = THRESHOLD) -> Problem:
+    return Problem(unet, scheduler, 0.0, 5.0, threshold, "data", forget, retain)
+
+
+def measured(unet, scheduler, forget, retain) -> Calibration:
+    cache = cached(unet, scheduler, forget, retain)
+    return calibrate(problem_of(unet, scheduler, forget, retain), cache, 16, seed=0)
+
+
+def test_at_the_found_length_the_loss_has_gone_its_tenth(unet, scheduler, forget, retain) -> None:
+    found = measured(unet, scheduler, forget, retain)
+    goal = found.forget_losses[0] - WAY * (THRESHOLD + found.forget_losses[0])
+    length = found.learning_rate * STEPS
+    beside = [i for i, each in enumerate(found.lengths) if each >= length][0]
+    assert found.lengths[0] == 0 and list(found.lengths) == sorted(set(found.lengths))
+    assert found.lengths[beside - 1] <= length <= found.lengths[beside]
+    assert found.forget_losses[beside - 1] > goal >= found.forget_losses[beside]
+    assert found.passes == pytest.approx(len(found.lengths) / 3)
+
+
+def test_the_denoiser_stays_at_the_start_to_the_bit(unet, scheduler, forget, retain) -> None:
+    before = {name: p.detach().clone() for name, p in unet.named_parameters()}
+    measured(unet, scheduler, forget, retain)
+    assert all(torch.equal(p, before[name]) for name, p in unet.named_parameters())
+    assert all(p.grad is None for p in unet.parameters())
+
+
+def test_it_depends_on_the_seed_alone(unet, scheduler, forget, retain) -> None:
+    assert measured(unet, scheduler, forget, retain) == measured(make_unet(0), scheduler, forget, retain)
+
+
+def test_the_rate_of_a_metric_twice_as_steep_is_half(unet, scheduler, forget, retain) -> None:
+    """P⁻¹ g_f twice as long needs half the length."""
+    cache = cached(unet, scheduler, forget, retain)
+    problem = problem_of(unet, scheduler, forget, retain)
+    quarter = {kind: {n: t / 4 for n, t in getattr(cache, kind).items()} for kind in ("forget_second", "retain_second")}
+    once, twice = (calibrate(problem, each, 16, 0).learning_rate for each in (cache, _with(cache, **quarter)))
+    assert twice == pytest.approx(once / 2, rel=0.02)
+
+
+def test_what_is_forgotten_already_is_said(unet, scheduler, forget, retain) -> None:
+    cache = cached(unet, scheduler, forget, retain)
+    with pytest.raises(ExpungeError, match="forget_threshold"):
+        calibrate(problem_of(unet, scheduler, forget, retain, threshold=1e-6), cache, 16, 0)
+
+
+def test_a_loss_that_does_not_move_is_said(unet, scheduler, forget, retain) -> None:
+    cache = cached(unet, scheduler, forget, retain)
+    still = _with(cache, forget={name: torch.zeros_like(t) for name, t in cache.forget.items()})
+    with pytest.raises(ExpungeError, match="learning_rate: cannot be measured"):
+        calibrate(problem_of(unet, scheduler, forget, retain), still, 16, 0)
+
+
+def test_a_run_without_a_rate_measures_it_and_says_so(unet, scheduler, forget, retain) -> None:
+    how = UnlearnSettings(forget_threshold=THRESHOLD, steps=2, forget_batch_size=4, retain_batch_size=4)
+    cache = cached(unet, scheduler, forget, retain)
+    trace = unlearn(unet, scheduler, forget, retain, how, cache, progress=False)
+    assert trace.calibration is not None and trace.rows[0].learning_rate == trace.calibration.learning_rate > 0
+    first, second = (row.passes for row in trace.rows)
+    assert first == pytest.approx(second + trace.calibration.passes)
+
+
+def test_a_run_with_a_rate_measures_none(unet, scheduler, forget, retain) -> None:
+    how = UnlearnSettings(learning_rate=1e-4, steps=1, forget_batch_size=4, retain_batch_size=4)
+    trace = unlearn(unet, scheduler, forget, retain, how, cached(unet, scheduler, forget, retain), progress=False)
+    assert trace.rows[0].learning_rate == 1e-4 and trace.calibration is None
+
+
+def test_without_a_cache_the_field_is_named(unet, scheduler, forget, retain) -> None:
+    how = UnlearnSettings(method="restricted_gradient", steps=1)
+    with pytest.raises(ExpungeError, match="learning_rate is null"):
+        unlearn(unet, scheduler, forget, retain, how, progress=False)
+
+
+def _with(cache: GradientCache, **changed) -> GradientCache:
+    return GradientCache(**{**cache.__dict__, **changed})
