@@ -51,8 +51,9 @@ test: setup ## every test, the slow ones too (the fast tier alone: .venv/bin/pyt
 demo: setup ## two takedown requests, from filing to certificate
 	$(BIN)/python -m pipelines.demo
 
-bench: setup ## compare all unlearning methods (about three hours; goes on where it was stopped)
+bench: setup ## compare unlearning methods on both models (about three hours; goes on where it was stopped)
 	$(BIN)/zenml pipeline run pipelines.benchmark_pipeline.benchmark_pipeline -c configs/benchmark.yaml
+	$(BIN)/zenml pipeline run pipelines.benchmark_pipeline.benchmark_pipeline -c configs/benchmark-digits.yaml
 
 bench-quick: setup ## compare a few of them (ten minutes)
 	$(BIN)/zenml pipeline run pipelines.benchmark_pipeline.benchmark_pipeline -c configs/benchmark-quick.yaml

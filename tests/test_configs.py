@@ -11,13 +11,15 @@ from pydantic import BaseModel, TypeAdapter
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").rglob("*.yaml"))
 COMMAND = re.compile(r"^# Run: +zenml pipeline run (\S+) -c (configs/\S+)$", re.MULTILINE)
+MERGE = "tag:yaml.org,2002:merge"
 
 
 class UniqueKeys(yaml.SafeLoader):
     """Refuses a key that is given twice; plain YAML would silently keep the last."""
 
     def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key) for key, _ in node.value]
+        given = [key for key, _ in node.value if key.tag != MERGE]  # what is merged in may be given again: it yields
+        keys = [self.construct_object(key) for key in given]
         assert len(keys) == len(set(keys)), f"duplicate key among {keys}"
         return super().construct_mapping(node, deep)
 
