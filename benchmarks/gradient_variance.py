@@ -1,0 +1,196 @@
+"""How much a retain gradient varies between batches, and what each means against it brings.
+
+    python benchmarks/gradient_variance.py --json benchmarks/results/gradient_variance.json     digits, ten minutes
+
+On the class-conditional digits, for several targets and seeds, at the base model and after unlearning has begun: many
+batches of 16 are drawn in each way, and the variance of their gradients is taken in the metric of the engine's step,
+tr(P⁻¹ Cov). Ways:
+
+- independent: pictures and timesteps drawn independently; the data loss. The yardstick.
+- strata: pictures balanced over strata, timesteps independent.
+- strata, timesteps: as the loop draws them, timesteps stratified too.
+- control variate: the same, corrected by what the batch gives at θ₀ (SVRG with one snapshot).
+- original: the distance to the original model's own prediction instead of the data loss, drawn as the loop does.
+
+Besides the variance, as a ratio to the yardstick's: its ratio to the squared mean gradient of the same loss, since the
+losses differ. Both with 95 % intervals over targets.
+"""
+
+import argparse
+import copy
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import yaml
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from expunge.benchmark.machine import command, machine
+from expunge.benchmark.materials import Bench, Materials, draw_pictures, prepare
+from expunge.benchmark.settings import BenchmarkSettings, TargetEntry
+from expunge.benchmark.spread import mean_over_targets
+from expunge.evaluation import Interval
+from expunge.metrics.judges import load_panel
+from expunge.models.sources import load_text_to_image
+from expunge.progress import progress_bar
+from expunge.prompts.sources import load_prompt_grid
+from expunge.unlearning.control_variate import ControlVariate
+from expunge.unlearning.data import Batch, LatentSet, StratifiedSampler, draw_batch, generator_of
+from expunge.unlearning.encoding import encode
+from expunge.unlearning.loop import unlearn
+from expunge.unlearning.problem import Problem
+from expunge.unlearning.settings import UnlearnSettings
+
+CONFIG = Path("configs/ablation-digits.yaml")  # model, data and settings
+STEPS = (0, 5, 20)  # of unlearning, after which is measured
+WAYS = ("independent", "strata", "strata, timesteps", "control variate", "original")
+BATCH = 16
+
+
+def independent_timesteps(batch: Batch, timesteps: int, generator: torch.Generator) -> Batch:
+    """The batch with timesteps drawn independently."""
+    return replace(batch, timesteps=torch.randint(timesteps, batch.timesteps.shape, generator=generator))
+
+
+def batches(way: str, data: LatentSet, timesteps: int, count: int, seed: int) -> Iterator[Batch]:
+    """Batches drawn in that way."""
+    sampler = StratifiedSampler(data.strata, BATCH, seed)
+    for number in range(count):
+        generator = generator_of(seed, WAYS.index(way), number)
+        if way == "independent":
+            indices = torch.randint(len(data), (BATCH,), generator=generator)
+        else:
+            indices = sampler.batch(number)
+        batch = draw_batch(data, indices, timesteps, generator, weights=sampler.importance(indices, 0))
+        yield independent_timesteps(batch, timesteps, generator) if way in WAYS[:2] else batch
+
+
+def variance_and_mean(gradients: Iterator[list[Tensor]], metric: list[Tensor]) -> tuple[float, float]:
+    """tr(P⁻¹ Cov) and |mean|² in the metric, both unbiased, float64, without keeping the gradients."""
+    count, squares, total = 0, 0.0, [torch.zeros_like(w) for w in metric]
+    for gradient in gradients:
+        count += 1
+        squares += sum(float((g.double().square() * w).sum()) for g, w in zip(gradient, metric, strict=True))
+        for t, g in zip(total, gradient, strict=True):
+            t.add_(g)
+    of_mean = sum(float(((t / count).square() * w).sum()) for t, w in zip(total, metric, strict=True))
+    variance = (squares - count * of_mean) / (count - 1)
+    return variance, of_mean - variance / count
+
+
+def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: int) -> dict[str, tuple[float, float]]:
+    """Variance and squared mean of every way, after so many steps of unlearning."""
+    unet = copy.deepcopy(bench.model.unet).requires_grad_(True)
+    scheduler = bench.model.training_scheduler()
+    forget, retain = encode(bench.model, materials.forget), encode(bench.model, materials.retain)
+    sides = {
+        alignment: Problem(unet, scheduler, 0.0, 5.0, 1.0, alignment, forget, retain)
+        for alignment in ("data", "original")
+    }
+    control = ControlVariate(sides["data"], materials.cache)
+    metric = [
+        1 / ((materials.cache.forget_second[n] + 25.0 * materials.cache.retain_second[n]).sqrt() + 1e-8).double()
+        for n in sides["data"].parameters
+    ]
+    if steps:
+        how = UnlearnSettings(steps=steps, seed=seed, forget_batch_size=BATCH, retain_batch_size=BATCH, pace=None)
+        unlearn(unet, scheduler, forget, retain, how, materials.cache, progress=False)
+
+    def gradient_in(way: str) -> Callable[[Batch], list[Tensor]]:
+        problem = sides["original" if way == "original" else "data"]
+
+        def of(batch: Batch) -> list[Tensor]:
+            _, gradient = problem.retain_gradient([batch])
+            if way == "control variate":
+                gradient = control.correct([batch], gradient)
+            return [torch.zeros_like(w) if g is None else g for g, w in zip(gradient, metric, strict=True)]
+
+        return of
+
+    timesteps = scheduler.config.num_train_timesteps
+    return {
+        way: variance_and_mean(map(gradient_in(way), batches(way, retain, timesteps, count, seed)), metric)
+        for way in WAYS
+    }
+
+
+def make_bench(targets: list[str]) -> Bench:
+    """The digits as the ablation has them."""
+    config = yaml.safe_load(CONFIG.read_text())["parameters"]
+    named = [{"kind": "class", "name": name} for name in targets]
+    settings = BenchmarkSettings.model_validate(config["benchmark"] | {"targets": named})
+    model, grid = load_text_to_image(config["base_model"]), load_prompt_grid(config["prompt_grid"])
+    drawn = (settings.diversification, settings.drawing, settings.evaluation_drawing)
+    pictures = draw_pictures(model, grid, *drawn, settings.evaluation_seed, settings.evaluation_pictures)
+    return Bench(model, *pictures, grid, load_panel(config["judges"], grid), settings)
+
+
+def written(interval: Interval | None) -> str:
+    """Three digits and the interval."""
+    return "–" if interval is None else f"{interval.value:.3g} [{interval.low:.3g}–{interval.high:.3g}]"
+
+
+def main() -> None:
+    """Measure, print, and write the numbers down if asked."""
+    parser = argparse.ArgumentParser(description="Variance of the retain gradient, side by side.")
+    parser.add_argument("--targets", nargs="+", default=["zero", "three", "five", "seven"], metavar="CLASS")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], metavar="SEED")
+    parser.add_argument("--batches", type=int, default=24, help="of each way")
+    parser.add_argument("--json", type=Path, default=None, help="write the numbers to this file")
+    options = parser.parse_args()
+    if options.batches < 2:
+        parser.error(f"--batches is {options.batches}: a variance needs at least 2")
+    bench = make_bench(options.targets)
+    rows: list[dict[str, object]] = []
+    with progress_bar() as bar:
+        task = bar.add_task("gradients", total=len(options.targets) * len(options.seeds) * len(STEPS), note="")
+        for name in options.targets:
+            target = TargetEntry(kind="class", name=name).resolve(bench.grid)
+            materials = prepare(bench, target, bench.settings.evaluation)
+            for seed in options.seeds:
+                for steps in STEPS:
+                    found = measure(bench, materials, steps, seed, options.batches)
+                    rows += [
+                        {"target": name, "seed": seed, "steps": steps, "way": way, "variance": v, "squared_mean": m}
+                        for way, (v, m) in found.items()
+                    ]
+                    bar.advance(task)
+    report(rows, options.json)
+
+
+def report(rows: list[dict[str, object]], file: Path | None) -> None:
+    """Print the table, and write it with every number behind it."""
+    yardstick = {(r["target"], r["seed"], r["steps"]): float(r["variance"]) for r in rows if r["way"] == WAYS[0]}
+    table = Table(title=f"Retain gradients of batches of {BATCH}, in the engine's metric: mean [95 % interval]")
+    for heading in ("steps", "way", "variance, of independent", "variance / squared mean"):
+        table.add_column(heading, justify="left" if heading == "way" else "right")
+    summary = []
+    for steps in STEPS:
+        for way in WAYS:
+            own = [r for r in rows if r["steps"] == steps and r["way"] == way]
+            targets = [str(r["target"]) for r in own]
+            ratios = [float(r["variance"]) / yardstick[r["target"], r["seed"], steps] for r in own]
+            # Squared means are estimates too: their mean over cells is steadier than a mean of ratios.
+            means = [float(r["squared_mean"]) for r in own]
+            known = sum(means) > 0
+            noise = [float(r["variance"]) / (sum(means) / len(means)) for r in own] if known else []
+            both = mean_over_targets(ratios, targets), mean_over_targets(noise, targets if known else [])
+            table.add_row(str(steps), way, *map(written, both))
+            summary.append({"steps": steps, "way": way, "ratio": written(both[0]), "noise": written(both[1])})
+    console = Console(width=110)
+    console.print(table)
+    facts = {"command": command(), **machine()}
+    console.print(", ".join(f"{name} {value}" for name, value in facts.items()), highlight=False)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(
+            json.dumps({"facts": facts, "summary": summary, "rows": rows}, indent=1, ensure_ascii=False) + "\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
