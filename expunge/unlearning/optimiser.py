@@ -13,15 +13,13 @@ from torch import Tensor
 
 from expunge.unlearning.gradients import (
     Coefficients,
-    Gradients,
     NonFiniteGradientError,
-    Products,
     coefficients,
     combine_tensor,
     cosine_of,
     first_order_changes,
-    pieces,
 )
+from expunge.unlearning.products import Gradients, Products, pieces
 
 Scope = Literal["model", "tensor"]
 Rows = list[tuple[float, float, float]]  # (ff, fr, rr), one row a group of parameters that share coefficients
@@ -225,8 +223,8 @@ class RestrictedAdam:
                 self._average_piece(piece)
                 products.add(piece.moved_forget, piece.moved_retain, self._root(piece).reciprocal_())
             if self.scope == "tensor":
-                rows.append(products.take())
-        return torch.stack(rows or [products.take()]) * math.sqrt(self.weight["second"])
+                rows.append(products.take().cpu())
+        return torch.stack(rows or [products.take().cpu()]) * math.sqrt(self.weight["second"])
 
     def _average_piece(self, piece: _Piece) -> None:
         decay = self.decay["second"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from expunge.unlearning import gradients
+from expunge.unlearning import products
 from expunge.unlearning.euclidean import EuclideanAdam
 from expunge.unlearning.gradients import NonFiniteGradientError
 from expunge.unlearning.optimiser import RestrictedAdam, StepReport
@@ -105,7 +105,7 @@ def test_steps_equal_a_dense_reference_however_parameters_are_split(
     forget = forget * 10**forget_exponent
     want = dense_reference(forget, retain, 3, 2.0, momentum)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gradients, "CPU_BLOCK", block)
+        patch.setattr(products, "CPU_BLOCK", block)
         for sizes in ([17], [cut, 17 - cut]):
             parameters = {f"p{i}": torch.zeros(n, dtype=torch.float64) for i, n in enumerate(sizes)}
             optimiser = RestrictedAdam(
@@ -145,7 +145,7 @@ def test_memory_layouts_may_differ() -> None:
     moved = []
     for layout in (torch.contiguous_format, torch.channels_last):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(gradients, "CPU_BLOCK", 7)
+            patch.setattr(products, "CPU_BLOCK", 7)
             parameters = {"p": torch.zeros(2, 3, 4, 5, dtype=torch.float64).contiguous(memory_format=layout)}
             optimiser = RestrictedAdam(parameters, learning_rate=1.0, retain_weight=2.0)
             optimiser.step([forget.contiguous(memory_format=torch.channels_last)], [retain])
