@@ -32,8 +32,9 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 from rich.console import Console
 from rich.table import Table
 from torch.nn.functional import mse_loss
-from update_speed import machine, ratios, spread
+from update_speed import ratios, spread
 
+from expunge.benchmark.machine import machine
 from expunge.models.sources import load_text_to_image
 from expunge.unlearning.cache import GradientCache
 from expunge.unlearning.data import Batch, LatentSet, draw_batch, generator_of, predict

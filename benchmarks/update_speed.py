@@ -15,13 +15,10 @@ All ways take turns within one run, so that other work on the machine hits them 
 
 import argparse
 import json
-import os
-import platform
 import resource
 import statistics
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -29,7 +26,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from expunge.unlearning.gradients import coefficients, combine, dot_products
+from expunge.benchmark.machine import machine
+from expunge.unlearning.gradients import combine, restrict
 
 RETAIN_WEIGHT = 5.0
 
@@ -58,7 +56,7 @@ def shapes_like_a_unet(parameters: int) -> list[int]:
 
 def restricted(forget: list[Tensor], retain: list[Tensor], metric: list[Tensor] | None) -> None:
     """Ours: written over the forget gradients."""
-    combine(forget, retain, coefficients(*dot_products(forget, retain, metric), RETAIN_WEIGHT))
+    combine(forget, retain, restrict(forget, retain, RETAIN_WEIGHT, metric).coefficients)
 
 
 def flattened(forget: list[Tensor], retain: list[Tensor]) -> None:
@@ -113,23 +111,6 @@ def spread(values: list[float]) -> dict[str, float]:
 def ratios(above: list[float], below: list[float]) -> dict[str, float]:
     """Of neighbours in the same repeat."""
     return spread([a / b for a, b in zip(above, below, strict=True)])
-
-
-def machine() -> dict[str, str | int]:
-    """What the numbers were taken on."""
-    model = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), model)
-    return {
-        "processor": model,
-        "cores": os.cpu_count() or 0,
-        "threads": torch.get_num_threads(),
-        "load": f"{os.getloadavg()[0]:.1f}",
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
 
 
 def main() -> None:

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from expunge.errors import ExpungeError
 from expunge.progress import progress_bar
 from expunge.unlearning.data import Batch, LatentSet, NoiseScheduler, draw_batch, generator_of
-from expunge.unlearning.gradients import cosine_of, dot_products, dot_products_by_tensor
+from expunge.unlearning.gradients import cosine_of
 from expunge.unlearning.problem import Problem
+from expunge.unlearning.products import dot_products, dot_products_by_tensor
 
 FORMAT_VERSION = 1
 KINDS = ("forget", "retain", "forget_second", "retain_second")

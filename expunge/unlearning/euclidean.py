@@ -8,15 +8,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from expunge.unlearning.gradients import (
-    Coefficients,
-    Gradients,
-    coefficients,
-    combine,
-    cosine_of,
-    dot_products,
-)
+from expunge.unlearning.gradients import Coefficients, combine, cosine_of, restrict
 from expunge.unlearning.optimiser import StepReport
+from expunge.unlearning.products import Gradients, dot_products
 
 Rule = Callable[[float, float, float], Coefficients]  # from <g_f,g_f>, <g_f,g_r>, <g_r,g_r>
 
@@ -68,8 +62,8 @@ class EuclideanAdam:
         Raises:
             NonFiniteGradientError: a product of the gradients is NaN or infinite. Nothing has been changed.
         """
-        ff, fr, rr = dot_products(forget, retain)
-        restricted = coefficients(ff, fr, rr, retain_weight)
+        restriction = restrict(forget, retain, retain_weight)
+        ff, fr, rr, restricted = restriction.ff, restriction.fr, restriction.rr, restriction.coefficients
         chosen = restricted if fixed is None else (fixed(ff, fr, rr) if callable(fixed) else fixed)
         empty = [torch.empty_like(p) for p in self.parameters]
         for parameter, d in zip(self.parameters, combine(forget, retain, chosen, out=empty), strict=True):

@@ -15,25 +15,23 @@ in which the guarantee does not hold for a step taken with Adam.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from expunge.errors import ExpungeError
-
-Gradients = Sequence[Tensor | None]  # one for each parameter; None: the loss does not depend on it
-
-# Elements a block: float64 blocks stay in the processor's cache between conversion and products.
-CPU_BLOCK = 1 << 18
-DEVICE_BLOCK = 1 << 24
+from expunge.unlearning.products import FLOAT32_ERROR, Gradients, dense, dot_products, pieces, quick_dot_products
 
 # Coefficients from here on are applied as two factors: float32 ends at 3.4e38.
 HUGE = 1e30
 
 # Below this squared sine of the angle between opposed gradients, d is the rounding noise of two terms.
 OPPOSED = 1e-12
+
+# From here on a sum of squares is its own, whatever vanished in float32: 1e-38 for each of up to 1e9 elements.
+LEAST_SQUARE = 1e-24
 
 
 class NonFiniteGradientError(ExpungeError):
@@ -55,138 +53,89 @@ class Coefficients:
     conflict: bool
 
 
-def dot_products(
-    forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None = None
-) -> tuple[float, float, float]:
-    """<g_f,g_f>, <g_f,g_r> and <g_r,g_r> in one pass, accumulated in float64.
-
-    Every block is converted to float64 before it is multiplied, so squares of float32 numbers neither
-    overflow nor vanish; no tensor is converted as a whole.
-
-    Args:
-        forget: gradients of the forget loss by parameter; None counts as zero.
-        retain: gradients of the retain loss, in the same order and of the same shapes.
-        metric: the diagonal of P⁻¹ by parameter, positive; None for the Euclidean product.
-
-    Returns:
-        (ff, fr, rr). NaN or infinity in a gradient comes out as NaN or infinity.
+def refuse_non_finite(gradients: Gradients, names: Sequence[str], objective: str, weight: float = 1.0) -> None:
+    """Raise if ``weight`` times a gradient holds NaN, infinity, or a number whose square overflows.
 
     Raises:
-        ValueError: the lists differ in length or shapes.
+        NonFiniteGradientError: names the objective and the parameter.
     """
-    products = Products()
-    for f, r, w in _by_parameter(forget, retain, metric):
-        products.add(f, r, w)
-    ff, fr, rr = products.take().tolist()
-    return ff, fr, rr
+    present = [(n, g) for n, g in zip(names, gradients, strict=True) if g is not None and g.numel()]
+    if not present:
+        return
+    # No entry is larger than the norm, which takes a fraction of the time to find.
+    norms = torch._foreach_norm([g for _, g in present])
+    bounds = torch.stack([norm.to(norms[0].device) for norm in norms]).tolist()
+    for (name, gradient), bound in zip(present, bounds, strict=True):
+        limit = math.sqrt(torch.finfo(gradient.dtype).max) / max(weight, 1.0)
+        if bound < 0.99 * limit:  # rounding of the norm
+            continue
+        low, high = torch.aminmax(gradient)  # both are NaN where one entry is
+        size = torch.maximum(-low, high).item()
+        if not size < limit:
+            raise NonFiniteGradientError(
+                f"{objective} gradient of {name}: largest entry is {size}, must be below {limit:.3g}; "
+                "lower the learning rate, or look for NaN in latents and embeddings"
+            )
 
 
-def dot_products_by_tensor(forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None = None) -> Tensor:
-    """As `dot_products`, one row for each parameter: float64 on the CPU, ``(parameters, 3)``."""
-    products, rows = Products(), [torch.empty(0, 3, dtype=torch.float64)]
-    for f, r, w in _by_parameter(forget, retain, metric):
-        products.add(f, r, w)
-        rows.append(products.take()[None])
-    return torch.cat(rows)
+@dataclass(frozen=True)
+class Restriction:
+    """The restricted gradient of two gradients, before it is formed.
 
-
-def _by_parameter(
-    forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None
-) -> Iterator[tuple[Tensor | None, Tensor | None, Tensor | None]]:
-    """g_f, g_r and P⁻¹ of each parameter."""
-    weights: Gradients = [None] * len(forget) if metric is None else metric
-    if not len(forget) == len(retain) == len(weights):
-        raise ValueError(
-            f"{len(forget)} forget gradients, {len(retain)} retain gradients, {len(weights)} metric tensors: "
-            "must be one each for every parameter"
-        )
-    for of_parameter in zip(forget, retain, weights, strict=True):
-        shapes = [tuple(t.shape) for t in of_parameter if t is not None]
-        if len(set(shapes)) > 1:
-            raise ValueError(f"tensors of one parameter differ in shape: {shapes}")
-        yield of_parameter
-
-
-class Products:
-    """Sums of <g_f,g_f>, <g_f,g_r> and <g_r,g_r> over tensors as they come.
-
-    Tensors fill a float64 block, large ones in pieces, small ones together; it is multiplied when full.
+    Attributes:
+        ff: <g_f,g_f>.
+        fr: <g_f,g_r>.
+        rr: <g_r,g_r>.
+        coefficients: c_f and c_r.
+        precise: whether the products had to be taken in float64.
     """
 
-    def __init__(self) -> None:
-        self.buffer = torch.empty(0, 0, dtype=torch.float64)
-        self.filled = 0
-        self.products: list[Tensor] = []
-
-    def add(self, forget: Tensor | None, retain: Tensor | None, metric: Tensor | None) -> None:
-        """g_f, g_r and P⁻¹ of one parameter or a part of it, of one shape; an absent gradient counts as zero."""
-        like = retain if forget is None else forget
-        if like is None:
-            return
-        tensors = [torch.zeros_like(like) if t is None else t for t in (forget, retain)]
-        tensors += [] if metric is None else [metric]
-        device, streams = like.device, len(tensors)
-        if self.buffer.device != device or len(self.buffer) != streams + 1:
-            self._multiply()
-            self.buffer = torch.empty(streams + 1, _block_size(device), dtype=torch.float64, device=device)
-        size = self.buffer.shape[1]
-        for pieces in zip(*(t.split(size) for t in _flat(tensors)), strict=True):
-            count = len(pieces[0])
-            if self.filled + count > size:
-                self._multiply()
-            end = self.filled + count
-            for row, piece in enumerate(pieces):
-                self.buffer[row, self.filled : end].copy_(piece)
-            self.filled = end
-
-    def take(self) -> Tensor:
-        """ff, fr and rr of everything added since the last call: float64 on the CPU, ``(3,)``."""
-        self._multiply()
-        total = torch.zeros(3, dtype=torch.float64)
-        if self.products:
-            total = torch.stack(self.products).view(-1, 3).sum(dim=0).cpu()
-        self.products = []
-        return total
-
-    def _multiply(self) -> None:
-        if self.filled:
-            x, y, *w, weighted = self.buffer[:, : self.filled]
-            xw = torch.mul(x, w[0], out=weighted) if w else x
-            self.products += [torch.dot(xw, x), torch.dot(xw, y)]
-            yw = torch.mul(y, w[0], out=weighted) if w else y
-            self.products.append(torch.dot(yw, y))
-            self.filled = 0
+    ff: float
+    fr: float
+    rr: float
+    coefficients: Coefficients
+    precise: bool
 
 
-def pieces(tensors: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
-    """The tensors of one parameter in stretches that stay in the processor's cache, as views that can be written to.
+def restrict(
+    forget: Gradients, retain: Gradients, retain_weight: float, metric: Sequence[Tensor] | None = None
+) -> Restriction:
+    """Products and coefficients, in float32 where that is certain to raise neither loss, else in float64.
 
-    What is done to a stretch one thing after another passes through memory once. Whole where memory layouts differ.
+    Args:
+        forget: g_f by parameter; None counts as zero.
+        retain: g_r, in the same order and of the same shapes.
+        retain_weight: λ > 0.
+        metric: the diagonal of P⁻¹ by parameter, positive; None for the Euclidean product.
+
+    Raises:
+        NonFiniteGradientError: a gradient holds NaN or infinity.
+        ValueError: the lists differ in length or shapes, or λ is not a positive finite number.
     """
-    size = _block_size(tensors[0].device)
-    if tensors[0].numel() > size:
-        flat = _flat(tensors)
-        if all(view.data_ptr() == t.data_ptr() for view, t in zip(flat, tensors, strict=True)):
-            return list(zip(*(t.split(size) for t in flat), strict=True))
-    return [tuple(tensors)]
+    if all(t is None or t.dtype == torch.float32 for t in (*forget, *retain, *(metric or ()))):
+        products = quick_dot_products(forget, retain, metric)
+        chosen = certain_coefficients(*products, retain_weight)
+        if chosen is not None:
+            return Restriction(*products, chosen, precise=False)
+    products = dot_products(forget, retain, metric)
+    return Restriction(*products, coefficients(*products, retain_weight), precise=True)
 
 
-def _block_size(device: torch.device) -> int:
-    return CPU_BLOCK if device.type == "cpu" else DEVICE_BLOCK
+def certain_coefficients(ff: float, fr: float, rr: float, retain_weight: float) -> Coefficients | None:
+    """As `coefficients`, from products that are only right to `FLOAT32_ERROR`; None where that does not settle it.
 
-
-def _flat(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The tensors of one parameter in one dimension and one order of elements; views where layouts agree."""
-    tensors = [_dense(t) for t in tensors]
-    if not all(t.is_contiguous() for t in tensors) and all(
-        t.dim() == 4 and t.is_contiguous(memory_format=torch.channels_last) for t in tensors
-    ):
-        tensors = [t.permute(0, 2, 3, 1) for t in tensors]
-    return [t.reshape(-1) for t in tensors]
-
-
-def _dense(tensor: Tensor) -> Tensor:
-    return tensor if tensor.layout == torch.strided else tensor.to_dense()
+    It does where no square can have overflowed or vanished, and both losses fall by more than the products' errors
+    can make up: −<g_f,d> and −<g_r,d> are then negative for the true products too, with these same c_f and c_r. That
+    covers the sign of fr, whichever it is: d is continuous where it changes.
+    """
+    if not all(map(math.isfinite, (ff, fr, rr))) or min(ff, rr) < LEAST_SQUARE:
+        return None
+    chosen = coefficients(ff, fr, rr, retain_weight)
+    cross = math.sqrt(ff) * math.sqrt(rr)
+    doubt_forget = FLOAT32_ERROR * (abs(chosen.forget) * ff + abs(chosen.retain) * cross)
+    doubt_retain = FLOAT32_ERROR * (abs(chosen.forget) * cross + abs(chosen.retain) * rr)
+    change_forget, change_retain = first_order_changes(ff, fr, rr, chosen)
+    return chosen if change_forget < -doubt_forget and change_retain < -doubt_retain else None
 
 
 def coefficients(ff: float, fr: float, rr: float, retain_weight: float) -> Coefficients:
@@ -288,9 +237,14 @@ def combine(
 
 def combine_tensor(target: Tensor, f: Tensor | None, r: Tensor | None, chosen: Coefficients) -> None:
     """``c_f f + c_r r`` into ``target``, which may be ``f``; None counts as zero."""
-    terms = [(_dense(t), c) for t, c in ((f, chosen.forget), (r, chosen.retain)) if t is not None and c != 0]
+    terms = [(dense(t), c) for t, c in ((f, chosen.forget), (r, chosen.retain)) if t is not None and c != 0]
     if not terms:
         target.zero_()
+        return
+    (first, scale), *rest = terms
+    if rest and scale == 1 and abs(rest[0][1]) < HUGE:
+        for into, x, y in pieces((target, first, rest[0][0])):
+            torch.add(x, y, alpha=rest[0][1], out=into)
         return
     for into, *parts in pieces((target, *(t for t, _ in terms))):
         _scale(parts[0], terms[0][1], out=into)

@@ -4,75 +4,25 @@ Notation as in `expunge.unlearning.gradients`; m_f, m_r first moments; v second 
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from expunge.unlearning.gradients import (
+    HUGE,
     Coefficients,
-    Gradients,
-    NonFiniteGradientError,
-    Products,
+    certain_coefficients,
     coefficients,
     combine_tensor,
-    cosine_of,
-    first_order_changes,
-    pieces,
+    refuse_non_finite,
 )
+from expunge.unlearning.products import Gradients, Products, QuickProducts
+from expunge.unlearning.report import Rows, StepReport, report_of
+from expunge.unlearning.stretches import Stretch, Stretches
 
 Scope = Literal["model", "tensor"]
-Rows = list[tuple[float, float, float]]  # (ff, fr, rr), one row a group of parameters that share coefficients
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """What one update did.
-
-    Attributes:
-        ff: <a_f,a_f> of what was combined: gradients, or first moments where there is momentum.
-        fr: <a_f,a_r>.
-        rr: <a_r,a_r>.
-        cosine: between a_f and a_r in the same product, −1 to 1; None if the method has only one of them.
-        coefficients: c_f and c_r; with scope ``tensor`` their means over the parameters.
-        change_forget: change of the forget loss to first order per unit learning rate; None if the method does
-            not know that loss's gradient.
-        change_retain: the same for the retain loss.
-        conflict: whether the two were opposed (with scope ``tensor``: anywhere).
-    """
-
-    ff: float
-    fr: float
-    rr: float
-    cosine: float | None
-    coefficients: Coefficients
-    change_forget: float | None
-    change_retain: float | None
-    conflict: bool
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """A stretch of one parameter, with what belongs to it: gradient and first moment of each objective, and v."""
-
-    parameter: Tensor
-    second: Tensor
-    forget: Tensor | None = None
-    retain: Tensor | None = None
-    forget_moment: Tensor | None = None
-    retain_moment: Tensor | None = None
-
-    @property
-    def moved_forget(self) -> Tensor | None:
-        """What is combined: the moment, or the gradient of an objective without momentum."""
-        return self.forget if self.forget_moment is None else self.forget_moment
-
-    @property
-    def moved_retain(self) -> Tensor | None:
-        """The same of the retain objective."""
-        return self.retain if self.retain_moment is None else self.retain_moment
 
 
 class RestrictedAdam:
@@ -86,7 +36,9 @@ class RestrictedAdam:
     4. θ ← θ − η P⁻¹ (c_f m̂_f + c_r m̂_r).
 
     Everything before the coefficients is done stretch by stretch in one pass over memory, everything after them in
-    another; P is formed twice instead of kept, so that the moments are all the memory there is.
+    another; P is formed twice instead of kept. Memory: the moments, which lie in one vector each, as much for the
+    gradient of an objective without momentum, and a stretch or two. Products are taken in float32 and, where that is
+    not certain to raise neither loss, again in float64 in a pass of their own.
 
     To first order, neither of the two (averaged) losses rises in step 4. A preconditioner is any positive
     diagonal, so the choice of v is free: the sum of squares does not vanish where the two gradients
@@ -143,10 +95,13 @@ class RestrictedAdam:
         self.decay = {"forget": forget_momentum, "retain": retain_momentum, "second": second_momentum}
         # Weight that each average has gathered so far, 1 − βᵗ for a cold start, 1 for a warm one.
         self.weight = {"forget": 0.0, "retain": 0.0, "second": 0.0}
+        # An objective without momentum, a decay of 0, has its gradient for an average.
+        self.stretches = Stretches(self.parameters, kept=tuple(self.decay), scratch=("root", "direction"))
         self.moments = {
-            kind: [torch.zeros_like(p) for p in self.parameters] if decay or kind == "second" else []
+            kind: self.stretches.by_parameter[kind] if decay or kind == "second" else []
             for kind, decay in self.decay.items()
         }
+        self.quick = all(p.dtype == torch.float32 for p in self.parameters)
 
     def warm_start(
         self,
@@ -181,72 +136,100 @@ class RestrictedAdam:
             NonFiniteGradientError: a gradient holds NaN, infinity or a number whose square overflows.
                 Parameters and moments are as they were before.
         """
+        forget, retain = self.stretches.aligned(forget), self.stretches.aligned(retain)
         refuse_non_finite(forget, self.names, "forget")
         refuse_non_finite(retain, self.names, "retain", self.retain_weight)
-        parts = self._pieces(forget, retain)
         for kind, decay in self.decay.items():
             if self.moments[kind]:
                 self.weight[kind] = decay * self.weight[kind] + (1 - decay)
         # Bias correction: the averages are scaled as numbers, not as tensors.
         scale_f, scale_r = (1 / self.weight[k] if self.moments[k] else 1.0 for k in ("forget", "retain"))
-        rows = [
-            (ff * scale_f**2, fr * scale_f * scale_r, rr * scale_r**2) for ff, fr, rr in self._average(parts).tolist()
-        ]
+        products = self._average(forget, retain, self.retain_weight * scale_r / scale_f)
+        scales = torch.tensor([scale_f**2, scale_f * scale_r, scale_r**2], dtype=torch.float64)
+        rows: Rows = (products * scales * math.sqrt(self.weight["second"])).tolist()
         chosen = [coefficients(ff, fr, rr, self.retain_weight) for ff, fr, rr in rows]
         shrink = self._shrink(rows, chosen)
         chosen = [Coefficients(c.forget * shrink, c.retain * shrink, c.conflict) for c in chosen]
         if self.weight_decay:
             torch._foreach_mul_(self.parameters, 1 - self.learning_rate * self.weight_decay)
-        self._move(parts, [Coefficients(c.forget * scale_f, c.retain * scale_r, c.conflict) for c in chosen])
-        return _report(rows, chosen)
+        self._move([Coefficients(c.forget * scale_f, c.retain * scale_r, c.conflict) for c in chosen])
+        return report_of(rows, chosen)
 
-    def _pieces(self, forget: Gradients, retain: Gradients) -> list[list[_Piece]]:
-        """Every parameter with its gradients and moments, in stretches."""
-        found = []
-        absent: Gradients = [None] * len(self.parameters)
-        moments = (self.moments[kind] or absent for kind in ("forget", "retain"))
-        columns = (self.parameters, self.moments["second"], forget, retain, *moments)
-        for tensors in zip(*columns, strict=True):
-            present = {field.name: t for field, t in zip(fields(_Piece), tensors, strict=True) if t is not None}
-            stretches = pieces(list(present.values()))
-            found.append([_Piece(**dict(zip(present, each, strict=True))) for each in stretches])
-        return found
-
-    def _average(self, parts: list[list[_Piece]]) -> Tensor:
+    def _average(self, forget: Gradients, retain: Gradients, ratio: float) -> Tensor:
         """Take the gradients into the averages.
 
+        Args:
+            forget: g_f.
+            retain: g_r.
+            ratio: λ between the averages as they stand, not corrected for bias.
+
         Returns:
-            ff, fr and rr of what will be combined, in the metric: a row for the model, or one for every tensor; float64
-            on the CPU, ``(rows, 3)``.
+            ff, fr and rr of the averages as they stand, with √v + √w ε for the diagonal of P (see `_root`): a row for
+            the model, or one for every tensor; float64 on the CPU, ``(rows, 3)``.
         """
-        products, rows = Products(), []
-        for parameter in parts:
-            for piece in parameter:
-                self._average_piece(piece)
-                products.add(piece.moved_forget, piece.moved_retain, self._root(piece).reciprocal_())
-            if self.scope == "tensor":
-                rows.append(products.take())
-        return torch.stack(rows or [products.take()]) * math.sqrt(self.weight["second"])
+        every = range(len(self.parameters) if self.scope == "tensor" else 1)
+        if not self.quick:
+            return self._products(every, (forget, retain), precise=True)
+        rows = self._products(every, (forget, retain), precise=False)
+        unsettled = [
+            i for i, (ff, fr, rr) in enumerate(rows.tolist()) if certain_coefficients(ff, fr, rr, ratio) is None
+        ]
+        if unsettled:
+            rows[unsettled] = self._products(unsettled, None, precise=True)[unsettled]
+        return rows
 
-    def _average_piece(self, piece: _Piece) -> None:
+    def _products(self, wanted: Collection[int], new: tuple[Gradients, Gradients] | None, precise: bool) -> Tensor:
+        """The wanted rows of `_average`, others zero; ``new`` gradients are taken into the averages on the way."""
+        found: list[tuple[int, Tensor]] = []
+        products: Products | QuickProducts = Products() if precise else QuickProducts()
+        for stretch in self.stretches.all:
+            if new is not None:
+                self._average_stretch(stretch, *new)
+            parts = [(row, part) for row, part in self._rows(stretch) if row in wanted]
+            if not parts:
+                continue
+            f, r, metric = stretch.vectors["forget"], stretch.vectors["retain"], None
+            root = self._root(stretch)
+            if precise:
+                metric = root.reciprocal_()
+            else:
+                root.rsqrt_()
+                f, r = torch.mul(f, root, out=stretch.vectors["direction"]), root.mul_(r)
+            for row, part in parts:
+                products.add(f[part], r[part], None if metric is None else metric[part])
+                if self.scope == "tensor":
+                    found.append((row, products.take()))
+        if self.scope == "model":
+            found.append((0, products.take()))
+        rows = torch.zeros(len(self.parameters) if self.scope == "tensor" else 1, 3, dtype=torch.float64)
+        if found:
+            taken = torch.stack([each.to(found[0][1].device) for _, each in found]).cpu()
+            rows.index_add_(0, torch.tensor([row for row, _ in found]), taken)
+        return rows
+
+    def _rows(self, stretch: Stretch) -> list[tuple[int, slice]]:
+        """The parts of a stretch that share coefficients, with their row."""
+        if self.scope == "model":
+            return [(0, slice(None))]
+        return [(piece.index, piece.part) for piece in stretch.pieces]
+
+    def _average_stretch(self, stretch: Stretch, forget: Gradients, retain: Gradients) -> None:
         decay = self.decay["second"]
-        piece.second.mul_(decay)
-        for gradient, weight in ((piece.forget, 1.0), (piece.retain, self.retain_weight**2)):
-            if gradient is not None:
-                piece.second.addcmul_(gradient, gradient, value=(1 - decay) * weight)
-        for kind, moment, gradient in (
-            ("forget", piece.forget_moment, piece.forget),
-            ("retain", piece.retain_moment, piece.retain),
-        ):
-            if moment is not None:
-                if gradient is None:
-                    moment.mul_(self.decay[kind])
-                else:
-                    moment.lerp_(gradient, 1 - self.decay[kind])
+        stretch.vectors["second"].mul_(decay)
+        for kind, gradients, weight in (("forget", forget, 1.0), ("retain", retain, self.retain_weight**2)):
+            seconds, present = stretch.present("second", gradients)
+            if len(present) < len(stretch.pieces):
+                for average, piece in zip(stretch.views[kind], stretch.pieces, strict=True):
+                    if gradients[piece.index] is None:
+                        average.mul_(self.decay[kind])
+            if present:
+                torch._foreach_addcmul_(seconds, present, present, value=(1 - decay) * weight)
+                torch._foreach_lerp_(stretch.present(kind, gradients)[0], present, 1 - self.decay[kind])
 
-    def _root(self, piece: _Piece) -> Tensor:
+    def _root(self, stretch: Stretch) -> Tensor:
         """√w times the diagonal of P: √v + √w ε, with w the weight that v has gathered, so that v̂ = v / w."""
-        return piece.second.sqrt().add_(self.epsilon * math.sqrt(self.weight["second"]))
+        root = torch.sqrt(stretch.vectors["second"], out=stretch.vectors["root"])
+        return root.add_(self.epsilon * math.sqrt(self.weight["second"]))
 
     def _shrink(self, rows: Rows, chosen: list[Coefficients]) -> float:
         """Factor ≤ 1 that brings √(dᵀ P⁻¹ d) under ``max_step_norm``."""
@@ -257,14 +240,19 @@ class RestrictedAdam:
             square += max(c.forget**2 * ff + 2 * c.forget * c.retain * fr + c.retain**2 * rr, 0.0)
         return min(1.0, self.max_step_norm / math.sqrt(square)) if square > 0 else 1.0
 
-    def _move(self, parts: list[list[_Piece]], chosen: list[Coefficients]) -> None:
+    def _move(self, chosen: list[Coefficients]) -> None:
         length = self.learning_rate * math.sqrt(self.weight["second"])
-        for i, parameter in enumerate(parts):
-            c = chosen[0] if self.scope == "model" else chosen[i]
-            for piece in parameter:
-                direction = torch.empty_like(piece.parameter)
-                combine_tensor(direction, piece.moved_forget, piece.moved_retain, c)
-                piece.parameter.addcdiv_(direction, self._root(piece), value=-length)
+        # c_f (f + c_r/c_f r): c_f goes into the step, which saves a pass over f.
+        factors = [c.forget if 0 < c.forget < HUGE else 1.0 for c in chosen]
+        along = [Coefficients(c.forget / x, c.retain / x, c.conflict) for c, x in zip(chosen, factors, strict=True)]
+        for stretch in self.stretches.all:
+            f, r, direction = (stretch.vectors[name] for name in ("forget", "retain", "direction"))
+            for row, part in self._rows(stretch):
+                combine_tensor(direction[part], f[part], r[part], along[row])
+            self._root(stretch)
+            lengths = [-length * factors[0 if self.scope == "model" else p.index] for p in stretch.pieces]
+            places = [piece.of(self.parameters[piece.index]) for piece in stretch.pieces]
+            torch._foreach_addcdiv_(places, stretch.views["direction"], stretch.views["root"], lengths)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Moments as ``kind/name`` and their gathered weights, flat, for safetensors."""
@@ -285,50 +273,3 @@ class RestrictedAdam:
             for name, moment in zip(self.names if moments else [], moments, strict=True):
                 moment.copy_(state[f"{kind}/{name}"])
         self.weight = dict(zip(self.weight, state["weights"].tolist(), strict=True))
-
-
-def refuse_non_finite(gradients: Gradients, names: list[str], objective: str, weight: float = 1.0) -> None:
-    """Raise if ``weight`` times a gradient holds NaN, infinity, or a number whose square overflows.
-
-    Raises:
-        NonFiniteGradientError: names the objective and the parameter.
-    """
-    for name, gradient in zip(names, gradients, strict=True):
-        if gradient is None or not gradient.numel():
-            continue
-        low, high = torch.aminmax(gradient)  # both are NaN where one entry is
-        size = torch.maximum(-low, high).item()
-        limit = math.sqrt(torch.finfo(gradient.dtype).max) / max(weight, 1.0)
-        if not size < limit:
-            raise NonFiniteGradientError(
-                f"{objective} gradient of {name}: largest entry is {size}, must be below {limit:.3g}; "
-                "lower the learning rate, or look for NaN in latents and embeddings"
-            )
-
-
-def _total(rows: Rows) -> tuple[float, float, float]:
-    return (
-        math.fsum(ff for ff, _, _ in rows),
-        math.fsum(fr for _, fr, _ in rows),
-        math.fsum(rr for _, _, rr in rows),
-    )
-
-
-def _report(rows: Rows, chosen: list[Coefficients]) -> StepReport:
-    ff, fr, rr = _total(rows)
-    changes = [first_order_changes(*row, c) for row, c in zip(rows, chosen, strict=True)]
-    mean = Coefficients(
-        forget=sum(c.forget for c in chosen) / len(chosen),
-        retain=sum(c.retain for c in chosen) / len(chosen),
-        conflict=any(c.conflict for c in chosen),
-    )
-    return StepReport(
-        ff=ff,
-        fr=fr,
-        rr=rr,
-        cosine=cosine_of(ff, fr, rr),
-        coefficients=mean,
-        change_forget=sum(change for change, _ in changes),
-        change_retain=sum(change for _, change in changes),
-        conflict=mean.conflict,
-    )

@@ -8,17 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from expunge.unlearning import gradients
+from expunge.unlearning import products as products_module
 from expunge.unlearning.gradients import (
     Coefficients,
     NonFiniteGradientError,
     coefficients,
     combine,
     cosine_of,
-    dot_products,
-    dot_products_by_tensor,
     first_order_changes,
+    restrict,
 )
+from expunge.unlearning.products import FLOAT32_ERROR, dot_products, dot_products_by_tensor, quick_dot_products
 
 SHAPES = st.lists(st.lists(st.integers(1, 7), min_size=0, max_size=4).map(tuple), min_size=1, max_size=6)
 EXPONENTS = st.floats(-20, 20)
@@ -89,11 +89,66 @@ def test_direction_equals_the_projections_of_the_paper(case) -> None:
     ff, fr, rr = dense_products(forget, retain, metric)
     f, r = dense(forget), dense(retain)
     delta_f, delta_r = (f - fr / rr * r, r - fr / ff * f) if fr < 0 else (f, r)
-    chosen = coefficients(*dot_products(forget, retain, metric), weight)
+    chosen = restrict(forget, retain, weight, metric).coefficients
     d = dense(combine([f.clone() for f in forget], retain, chosen))
     # Relative to the terms that are summed: where they cancel, float32 cannot do better.
     terms = (1 + weight * math.sqrt(rr / ff)) * f.abs() + (weight + math.sqrt(ff / rr)) * r.abs()
     assert ((d - (delta_f + weight * delta_r)).abs() <= 1e-6 * terms).all()
+
+
+@given(problems(), st.sampled_from([0.0, 1e-1, 1e-3, 1e-5]))
+@settings(max_examples=200, deadline=None)
+def test_whatever_precision_settles_neither_loss_rises(case, sine: float) -> None:
+    forget, retain, metric, weight = case
+    if sine:  # nearly opposed
+        ratio = math.sqrt(dense(retain).square().mean() / dense(forget).square().mean())
+        retain = [(sine * r.double() - ratio * f.double()).float() for f, r in zip(forget, retain, strict=True)]
+    restriction = restrict(forget, retain, weight, metric)
+    c_f, c_r = restriction.coefficients.forget, restriction.coefficients.retain
+    ff, fr, rr = dense_products(forget, retain, metric)
+    for terms in ((c_f * ff, c_r * fr), (c_f * fr, c_r * rr)):
+        noise = 0.0 if not restriction.precise else 1e-13
+        assert sum(terms) >= -noise * sum(map(abs, terms))
+
+
+def test_float32_settles_ordinary_gradients_and_leaves_the_rest_to_float64() -> None:
+    generator = torch.Generator().manual_seed(0)
+    f, r = torch.randn(2, 3000, generator=generator)
+    metric = torch.rand(3000, generator=generator) + 0.1
+
+    def precise(forget: Tensor, retain: Tensor, weight: float = 5.0, metric: Tensor | None = None) -> bool:
+        return restrict([forget], [retain], weight, None if metric is None else [metric]).precise
+
+    for lean in (0.0, 0.5, -0.5, -3.0):
+        assert not precise(f, r + lean * f) and not precise(f, r + lean * f, metric=metric)
+        assert not precise(1e-3 * f, 1e-6 * (r + lean * f))
+        assert precise(f.double(), (r + lean * f).double())
+    for against in (r - 0.5 * f, r - 3 * f):  # one outweighs the other
+        assert precise(f, 1e-7 * against) and precise(1e-7 * f, against)
+    assert precise(1e-20 * f, r) and precise(f, 1e-20 * r)  # squares vanish
+    assert precise(1e20 * f, r) and precise(f, 1e20 * r)  # or overflow
+    assert precise(f, torch.zeros_like(f)) and precise(torch.zeros_like(f), f)
+    assert precise(f, -f) and precise(f, 1e-3 * r - f)  # opposed, and nearly so
+    assert restrict([f], [-f], 5.0).coefficients == Coefficients(0.0, 0.0, conflict=True)
+    assert restrict([None], [None], 5.0).coefficients == Coefficients(1.0, 5.0, conflict=False)
+
+
+@pytest.mark.parametrize("size", [1, 511, 513, 300_000])
+def test_products_in_float32_keep_to_the_error_they_are_granted(size: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    random = torch.randn(size, generator=generator)
+    peaks = torch.full((size,), 2.4e-4)
+    peaks[::512] = 1.0  # each small square is rounded by half of what it adds
+    for x, y in (
+        (random, random.sort().values),
+        (torch.full((size,), 0.1), torch.full((size,), -0.3)),
+        (peaks, -peaks),
+    ):
+        for metric in (None, [torch.full((size,), 0.7)]):
+            ff, fr, rr = dot_products([x], [y], metric)
+            quick = quick_dot_products([x], [y], metric)
+            granted = [FLOAT32_ERROR * scale for scale in (ff, math.sqrt(ff * rr), rr)]
+            assert all(abs(q - p) <= g for q, p, g in zip(quick, (ff, fr, rr), granted, strict=True))
 
 
 @given(problems(), st.integers(1, 5))
@@ -112,7 +167,7 @@ def test_products_do_not_depend_on_how_parameters_are_split(case, size: int) -> 
 
 @pytest.mark.parametrize("with_metric", [False, True])
 def test_blocks_and_dtypes_make_no_difference(with_metric: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gradients, "CPU_BLOCK", 64)
+    monkeypatch.setattr(products_module, "CPU_BLOCK", 64)
     generator = torch.Generator().manual_seed(0)
     f, r = (torch.randn(1000, generator=generator) for _ in range(2))
     metric = [torch.rand(1000, generator=generator)] if with_metric else None

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from expunge.unlearning import gradients
+from expunge.unlearning import products
 from expunge.unlearning.euclidean import EuclideanAdam
 from expunge.unlearning.gradients import NonFiniteGradientError
 from expunge.unlearning.optimiser import RestrictedAdam, StepReport
@@ -105,7 +105,7 @@ def test_steps_equal_a_dense_reference_however_parameters_are_split(
     forget = forget * 10**forget_exponent
     want = dense_reference(forget, retain, 3, 2.0, momentum)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gradients, "CPU_BLOCK", block)
+        patch.setattr(products, "CPU_BLOCK", block)
         for sizes in ([17], [cut, 17 - cut]):
             parameters = {f"p{i}": torch.zeros(n, dtype=torch.float64) for i, n in enumerate(sizes)}
             optimiser = RestrictedAdam(
@@ -145,7 +145,7 @@ def test_memory_layouts_may_differ() -> None:
     moved = []
     for layout in (torch.contiguous_format, torch.channels_last):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(gradients, "CPU_BLOCK", 7)
+            patch.setattr(products, "CPU_BLOCK", 7)
             parameters = {"p": torch.zeros(2, 3, 4, 5, dtype=torch.float64).contiguous(memory_format=layout)}
             optimiser = RestrictedAdam(parameters, learning_rate=1.0, retain_weight=2.0)
             optimiser.step([forget.contiguous(memory_format=torch.channels_last)], [retain])
@@ -284,3 +284,82 @@ def test_weight_decay_shrinks_parameters_besides_the_step() -> None:
 def test_half_precision_parameters_are_refused() -> None:
     with pytest.raises(ValueError, match="bfloat16"):
         RestrictedAdam({"p": torch.zeros(2, dtype=torch.bfloat16)}, learning_rate=0.1, retain_weight=1.0)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("scope", ["model", "tensor"])
+def test_every_kind_of_tensor_moves_as_a_plain_float64_copy_does(scope, momentum: float) -> None:
+    generator = torch.Generator().manual_seed(6)
+    big = torch.zeros(2, 3, 4, 5)
+    tensors = {
+        "whole": torch.zeros(3, 4),
+        "scalar": torch.zeros(()),
+        "empty": torch.zeros(0, 3),
+        "channels last": big.clone().contiguous(memory_format=torch.channels_last),
+        "frozen": torch.zeros(5),
+        "transposed": torch.zeros(6, 9).T,
+        "with gaps": torch.zeros(20, 2)[:, 0],
+        "sparse gradient": torch.zeros(4, 2),
+        "of one loss": torch.zeros(7),
+    }
+
+    def gradients_of(i: int) -> tuple[list[Tensor | None], list[Tensor | None]]:
+        forget = {name: torch.randn(p.shape, generator=generator) for name, p in tensors.items()}
+        retain = {name: torch.randn(p.shape, generator=generator) - 0.5 * forget[name] for name, p in tensors.items()}
+        both: tuple[dict, dict] = (forget, retain)
+        for each in both:
+            each["frozen"] = None
+            each["sparse gradient"] = each["sparse gradient"].to_sparse()
+        both[i % 2]["of one loss"] = None
+        forget["channels last"] = forget["channels last"].contiguous(memory_format=torch.channels_last)
+        return list(forget.values()), list(retain.values())
+
+    options = {"learning_rate": 0.1, "retain_weight": 2.0, "scope": scope, "weight_decay": 0.1}
+    options |= {"forget_momentum": momentum, "retain_momentum": momentum}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(products, "CPU_BLOCK", 16)
+        ours = RestrictedAdam(tensors, **options)
+    plain = {name: torch.zeros(p.shape, dtype=torch.float64) for name, p in tensors.items()}
+    reference = RestrictedAdam(plain, **options)
+    for i in range(4):
+        both = gradients_of(i)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(products, "CPU_BLOCK", 16)
+            report = ours.step(*both)
+        exact = reference.step(*([None if g is None else g.to_dense().double() for g in gs] for gs in both))
+        assert report.ff == pytest.approx(exact.ff, rel=1e-5) and report.rr == pytest.approx(exact.rr, rel=1e-5)
+        assert report.change_forget <= 0 and report.change_retain <= 0
+    for name, p in tensors.items():
+        torch.testing.assert_close(p.double(), plain[name], rtol=1e-4, atol=1e-5)
+    assert tensors["frozen"].count_nonzero() == 0 and tensors["whole"].count_nonzero() == 12
+    state, exact_state = ours.state_dict(), reference.state_dict()
+    assert state.keys() == exact_state.keys()
+    assert all(state[k].shape == exact_state[k].shape for k in state)
+    assert state["second/channels last"].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_what_float32_does_not_settle_is_taken_in_float64() -> None:
+    generator = torch.Generator().manual_seed(7)
+    f, other = torch.randn(2, 1000, generator=generator)
+
+    def step(forget: Tensor, retain: Tensor) -> tuple[Tensor, StepReport]:
+        parameters = {"p": torch.zeros(1000)}
+        report = RestrictedAdam(parameters, learning_rate=1.0, retain_weight=2.0).step([forget], [retain])
+        return parameters["p"], report
+
+    moved, report = step(f, -3 * f)  # exactly opposed
+    assert moved.count_nonzero() == 0 and report.conflict
+    for forget, retain in ((f, 1e-3 * other - f), (f, 1e-7 * (other - f)), (1e-15 * f, 1e-15 * (other - f))):
+        moved, report = step(forget, retain)
+        m_f, m_r = forget.double(), retain.double()
+        inverse = 1 / ((m_f**2 + 4 * m_r**2).sqrt() + 1e-8)
+        exact = [(m_f * inverse * m_f).sum(), (m_f * inverse * m_r).sum(), (m_r * inverse * m_r).sum()]
+        assert [report.ff, report.fr, report.rr] == pytest.approx([e.item() for e in exact], rel=1e-5)
+        assert report.change_forget <= 0 and report.change_retain <= 0
+
+
+def test_a_large_norm_of_small_entries_is_no_reason_to_refuse() -> None:
+    parameters = {"p": torch.zeros(10_000)}
+    large = torch.full((10_000,), 1e18)  # limit 1.8e19, norm 1e20
+    RestrictedAdam(parameters, learning_rate=1.0, retain_weight=1.0).step([large], [large])
+    assert parameters["p"].count_nonzero() == 10_000
