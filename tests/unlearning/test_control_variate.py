@@ -109,6 +109,7 @@ def test_the_loop_counts_the_pass_and_the_guarantee_holds(scheduler, forget, ret
         cache = cache_of(problem := make_problem(), problem.no_gradient())
         how = UnlearnSettings(
             steps=2,
+            learning_rate=2e-4,
             forget_batch_size=2,
             retain_batch_size=4,
             alignment="data",
@@ -131,6 +132,7 @@ def test_the_loop_counts_the_pass_and_the_guarantee_holds(scheduler, forget, ret
     ],
 )
 def test_what_it_cannot_correct_is_refused(alignment: Alignment, why: str, scheduler, forget, retain) -> None:
-    how = UnlearnSettings(alignment=alignment, method_options={"control_variate": True, "warm_start": "none"})
+    options = {"control_variate": True, "warm_start": "none"}
+    how = UnlearnSettings(learning_rate=2e-4, alignment=alignment, method_options=options)
     with pytest.raises(ExpungeError, match=why):
         unlearn(make_unet(), scheduler, forget, retain, how, progress=False)

@@ -27,7 +27,9 @@ def sampler(share: float = 0.5, decay: float = 0.9, batch_size: int = 20, seed: 
 
 def observe(drift: DriftSampler, **losses: float) -> None:
     """One picture of each named stratum at that loss."""
-    drift.observe(torch.tensor([STRATA.index(name) for name in losses]), torch.tensor(list(losses.values())))
+    drift.observe(
+        torch.tensor([STRATA.index(name) for name in losses]), torch.tensor(list(losses.values()), dtype=torch.float64)
+    )
 
 
 @given(
