@@ -69,3 +69,9 @@ def test_unknown_methods_and_options_of_methods_are_refused():
         UnlearnSettings(method="no such method")
     with pytest.raises(ValidationError, match="unknown key 'momentum'; allowed are forget_momentum"):
         UnlearnSettings(method_options={"momentum": 0.9})
+
+
+def test_a_safeguard_that_would_let_nothing_pass_is_refused_with_what_to_do():
+    with pytest.raises(ValidationError, match="set safeguard.tolerance"):
+        UnlearnSettings(safeguard={}, alignment="original")
+    assert UnlearnSettings(safeguard={}, alignment="data").safeguard is not None

@@ -73,6 +73,16 @@ class UnlearnSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _safeguard_lets_steps_pass(self) -> Self:
+        if self.safeguard is not None and self.safeguard.tolerance == 0 and self.alignment == "original":
+            raise ValueError(
+                "safeguard: with alignment 'original' a tolerance of 0 lets hardly a step pass, since the retain loss "
+                "on the probe has its lowest value about where unlearning begins; set safeguard.tolerance, e.g. 0.01, "
+                "or alignment to 'data'"
+            )
+        return self
+
     def method_settings(self) -> MethodSettings:
         """The options, validated by the method they are for."""
         return get_method(self.method).settings_type.model_validate(self.method_options)

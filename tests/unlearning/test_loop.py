@@ -45,11 +45,12 @@ def without_seconds(trace: Trace) -> list[dict]:
     [
         {},
         {"method": "restricted_gradient"},
-        {"safeguard": {"halvings": 1}, "probe_every": 2, "learning_rate": 0.02},
+        {"safeguard": {"halvings": 1}, "alignment": "data", "probe_every": 2, "learning_rate": 0.02},
         {"alignment": "both"},
         {"resampling": {"share": 0.5}},
         {"alignment": "data", "method_options": {"control_variate": True}},
         {"pace": {"settle_steps": 2}, "stop_at": 0.5},
+        {"learning_rate": None},
     ],
 )
 def test_a_resumed_run_is_the_run_to_the_bit(
@@ -151,7 +152,7 @@ def test_the_safeguard_lets_no_probe_loss_rise(unet, scheduler, forget, retain, 
         scheduler,
         forget,
         retain,
-        settings(**wild, safeguard={"halvings": 2}),
+        settings(**wild, alignment="data", safeguard={"halvings": 2}),
         probe=probe,
         progress=False,
     )
@@ -240,4 +241,4 @@ def test_a_gradient_that_is_not_finite_names_the_step(unet, scheduler, forget, r
 
 def test_a_safeguard_without_a_probe_is_refused(unet, scheduler, forget, retain) -> None:
     with pytest.raises(ExpungeError, match="there is no probe"):
-        unlearn(unet, scheduler, forget, retain, settings(safeguard={}), progress=False)
+        unlearn(unet, scheduler, forget, retain, settings(safeguard={"tolerance": 0.1}), progress=False)
