@@ -17,7 +17,7 @@ NEED_CROSS_ATTENTION = (
     {"method": "concept_ablation"},
 )
 APPLY = (
-    {"method": "stepping_metric", "unlearning": {"alignment": "original", "pace": {}}},
+    {"method": "stepping_metric", "learning_rate": "measured", "unlearning": {"alignment": "original", "pace": {}}},
     {"method": "stepping_metric", "label": "data"},
     {"method": "restricted_gradient"},
     {"method": "restricted_gradient_diversified", "options": {"retain_batches": 2}},
@@ -28,6 +28,7 @@ APPLY = (
     {"method": "erase_diff"},
     {"method": "selective_amnesia"},
     {"method": "concept_ablation", "label": "concept_ablation, full", "options": {"parameters": "full"}},
+    {"method": "erased_stable_diffusion", "label": "erased_stable_diffusion, u", "options": {"variant": "u"}},
     {"method": "low_rank_erasure", "options": {"layers": "linear_and_convolution"}},
     {"method": "nash_bargaining"},
 )
@@ -40,7 +41,13 @@ def results(tmp_path_factory: pytest.TempPathFactory):
             "methods": [*APPLY, *NEED_CROSS_ATTENTION],
             "targets": [{"kind": "class", "name": "seven"}],
             "comparisons": {"equal_budget": 6},
-            "unlearning": {"alignment": "data", "pace": None, "forget_batch_size": 4, "retain_batch_size": 8},
+            "unlearning": {
+                "learning_rate": 2e-4,
+                "alignment": "data",
+                "pace": None,
+                "forget_batch_size": 4,
+                "retain_batch_size": 8,
+            },
             "check": {"pictures": 2, "steps": 1},
             "diversification": {"pool_per_stratum": 1, "forget_size": 4, "paired_size": 2},
             "drawing": {"steps": 1, "guidance": 1},

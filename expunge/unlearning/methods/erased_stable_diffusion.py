@@ -19,7 +19,7 @@ from expunge.errors import ExpungeError
 from expunge.unlearning.cache import GradientCache
 from expunge.unlearning.data import Batch, predict
 from expunge.unlearning.methods.adam_method import AdamSettings
-from expunge.unlearning.methods.cross_attention import cross_attention_parameters
+from expunge.unlearning.methods.cross_attention import cross_attention_names, cross_attention_parameters
 from expunge.unlearning.methods.own_objective import OwnObjective
 from expunge.unlearning.methods.protocol import MethodSettings
 from expunge.unlearning.methods.registry import register
@@ -51,8 +51,7 @@ class ErasedStableDiffusion(OwnObjective):
         trained = self.problem.parameters
         if self.settings.variant == "x":
             return cross_attention_parameters(self.problem.unet, trained)
-        # All modules, frozen or not: what is cross-attention does not depend on what is trained.
-        inside = cross_attention_parameters(self.problem.unet, dict(self.problem.unet.named_parameters()))
+        inside = set(cross_attention_names(self.problem.unet))
         outside = {name: p for name, p in trained.items() if name not in inside}
         if not outside:
             raise ExpungeError("variant: 'u' moves what is not cross-attention, and all of that is frozen; take 'x'")
