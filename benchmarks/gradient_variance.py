@@ -97,7 +97,14 @@ def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: in
         for n in sides["data"].parameters
     ]
     if steps:
-        how = UnlearnSettings(steps=steps, seed=seed, forget_batch_size=BATCH, retain_batch_size=BATCH, pace=None)
+        how = UnlearnSettings(
+            steps=steps,
+            seed=seed,
+            learning_rate=None,
+            forget_batch_size=BATCH,
+            retain_batch_size=BATCH,
+            pace=None,
+        )
         unlearn(unet, scheduler, forget, retain, how, materials.cache, progress=False)
 
     def gradient_in(way: str) -> Callable[[Batch], list[Tensor]]:

@@ -40,7 +40,7 @@ class UnlearnSettings(Settings):
     method: str = "stepping_metric"
     method_options: dict[str, Any] = Field(default_factory=dict)
     steps: int = Field(default=100, ge=1, le=1_000_000)
-    learning_rate: float | None = Field(default=None, gt=0, le=1)
+    learning_rate: float | None = Field(default=2e-4, gt=0, le=1)
     retain_weight: float = Field(default=5.0, gt=0, le=1e6)
     forget_threshold: float = Field(default=1.0, gt=0, le=1e6)
     forget_batch_size: int = Field(default=16, ge=1, le=4096)
