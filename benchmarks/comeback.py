@@ -18,7 +18,7 @@ from pathlib import Path
 
 from expunge.benchmark.cell import Cell, cell_settings
 from expunge.benchmark.machine import command, machine
-from expunge.benchmark.materials import Bench, Materials, draw_pictures, prepare
+from expunge.benchmark.materials import Bench, Materials, make_bench, prepare
 from expunge.benchmark.run_cell import step_cost
 from expunge.benchmark.settings import BenchmarkSettings, MethodEntry, SampleSettings, TargetEntry
 from expunge.comeback.hiding import text_filter
@@ -26,10 +26,8 @@ from expunge.comeback.report import NEVER_SAW
 from expunge.comeback.run import comeback_tests
 from expunge.comeback.settings import PROFILES
 from expunge.comeback.table import as_markdown
-from expunge.metrics.judges import load_panel
 from expunge.models.sources import load_text_to_image
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.prompts.sources import load_prompt_grid
 from expunge.unlearning.job import unlearn_model
 from expunge.unlearning.methods import method_names
 
@@ -37,7 +35,7 @@ METHODS = ("stepping_metric", "gradient_difference", "erased_stable_diffusion", 
 SAMPLES = SampleSettings(target_pictures=2, retain_pictures=2, train_pictures=2)  # the comes-back tests draw their own
 
 
-def make_bench(options: argparse.Namespace, entries: tuple[MethodEntry, ...], target: TargetEntry) -> Bench:
+def zoo_bench(options: argparse.Namespace, entries: tuple[MethodEntry, ...], target: TargetEntry) -> Bench:
     """The zoo, and what all methods share."""
     settings = BenchmarkSettings.model_validate(
         {
@@ -47,19 +45,11 @@ def make_bench(options: argparse.Namespace, entries: tuple[MethodEntry, ...], ta
             "unlearning": {"learning_rate": options.learning_rate, "retain_batch_size": 16, "stop_at": 0.95},
             "check": {"pictures": 20, "steps": 6},
             "diversification": {"pool_per_stratum": 1},
+            "evaluation": SAMPLES.model_dump(),
             "evaluation_drawing": {"steps": 8},
         }
     )
-    model, grid = load_text_to_image("zoo"), load_prompt_grid("zoo")
-    pictures = draw_pictures(
-        model,
-        grid,
-        settings.diversification,
-        settings.drawing,
-        settings.evaluation_drawing,
-        settings.evaluation_seed,
-    )
-    return Bench(model, *pictures, grid, load_panel("zoo", grid), settings)
+    return make_bench(settings, "zoo", "zoo", "zoo")
 
 
 def unlearned(
@@ -122,7 +112,7 @@ def main() -> None:
     )
     entry = TargetEntry(kind=options.kind, name=options.target)
     never = {NEVER_SAW: load_text_to_image(options.never_saw)} if options.never_saw else {}
-    bench = make_bench(options, entries, entry)
+    bench = zoo_bench(options, entries, entry)
     target = entry.resolve(bench.grid)
     materials = prepare(bench, target, SAMPLES)
     models: dict[str, StableDiffusion] = {"text filter": text_filter(bench.model, target, bench.grid, bench.panel)}

@@ -30,14 +30,12 @@ from rich.table import Table
 from torch import Tensor
 
 from expunge.benchmark.machine import command, machine
-from expunge.benchmark.materials import Bench, Materials, draw_pictures, prepare
+from expunge.benchmark.materials import Bench, Materials, make_bench, prepare
 from expunge.benchmark.settings import BenchmarkSettings, TargetEntry
 from expunge.benchmark.spread import mean_over_targets
 from expunge.evaluation import Interval
-from expunge.metrics.judges import load_panel
-from expunge.models.sources import load_text_to_image
 from expunge.progress import progress_bar
-from expunge.prompts.sources import load_prompt_grid
+from expunge.unlearning.calibration import EPSILON
 from expunge.unlearning.control_variate import ControlVariate
 from expunge.unlearning.data import Batch, LatentSet, StratifiedSampler, draw_batch, generator_of
 from expunge.unlearning.encoding import encode
@@ -49,6 +47,7 @@ CONFIG = Path("configs/ablation-digits.yaml")  # model, data and settings
 STEPS = (0, 5, 20)  # of unlearning, after which is measured
 WAYS = ("independent", "strata", "strata, timesteps", "control variate", "original")
 BATCH = 16
+RETAIN_WEIGHT = 5.0
 
 
 def independent_timesteps(batch: Batch, timesteps: int, generator: torch.Generator) -> Batch:
@@ -88,19 +87,18 @@ def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: in
     scheduler = bench.model.training_scheduler()
     forget, retain = encode(bench.model, materials.forget), encode(bench.model, materials.retain)
     sides = {
-        alignment: Problem(unet, scheduler, 0.0, 5.0, 1.0, alignment, forget, retain)
+        alignment: Problem(unet, scheduler, 0.0, RETAIN_WEIGHT, 1.0, alignment, forget, retain)
         for alignment in ("data", "original")
     }
     control = ControlVariate(sides["data"], materials.cache)
-    metric = [
-        1 / ((materials.cache.forget_second[n] + 25.0 * materials.cache.retain_second[n]).sqrt() + 1e-8).double()
-        for n in sides["data"].parameters
-    ]
+    diagonal = materials.cache.preconditioner(RETAIN_WEIGHT, EPSILON)
+    metric = [1 / diagonal[name].double() for name in sides["data"].parameters]
     if steps:
         how = UnlearnSettings(
             steps=steps,
             seed=seed,
             learning_rate=None,
+            retain_weight=RETAIN_WEIGHT,
             forget_batch_size=BATCH,
             retain_batch_size=BATCH,
             pace=None,
@@ -125,15 +123,12 @@ def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: in
     }
 
 
-def make_bench(targets: list[str]) -> Bench:
+def digits_bench(targets: list[str]) -> Bench:
     """The digits as the ablation has them."""
     config = yaml.safe_load(CONFIG.read_text())["parameters"]
     named = [{"kind": "class", "name": name} for name in targets]
     settings = BenchmarkSettings.model_validate(config["benchmark"] | {"targets": named})
-    model, grid = load_text_to_image(config["base_model"]), load_prompt_grid(config["prompt_grid"])
-    drawn = (settings.diversification, settings.drawing, settings.evaluation_drawing)
-    pictures = draw_pictures(model, grid, *drawn, settings.evaluation_seed, settings.evaluation_pictures)
-    return Bench(model, *pictures, grid, load_panel(config["judges"], grid), settings)
+    return make_bench(settings, config["base_model"], config["prompt_grid"], config["judges"])
 
 
 def written(interval: Interval | None) -> str:
@@ -151,7 +146,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.batches < 2:
         parser.error(f"--batches is {options.batches}: a variance needs at least 2")
-    bench = make_bench(options.targets)
+    bench = digits_bench(options.targets)
     rows: list[dict[str, object]] = []
     with progress_bar() as bar:
         task = bar.add_task("gradients", total=len(options.targets) * len(options.seeds) * len(STEPS), note="")

@@ -26,12 +26,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from expunge.benchmark.machine import command, machine
-from expunge.benchmark.materials import Bench, draw_pictures
+from expunge.benchmark.materials import Bench, make_bench
 from expunge.benchmark.run import run_benchmark
 from expunge.benchmark.settings import BenchmarkSettings
-from expunge.metrics.judges import load_panel
-from expunge.models.sources import load_text_to_image
-from expunge.prompts.sources import load_prompt_grid
 from expunge.reports.plots import STYLE
 
 CONFIG = Path("configs/ablation-digits.yaml")  # model, data, evaluation and what is not varied
@@ -81,8 +78,7 @@ def measure(targets: Sequence[str], seeds: Sequence[int], folder: Path) -> pd.Da
     config = yaml.safe_load(CONFIG.read_text())["parameters"]
     base: dict[str, Any] = config["benchmark"]
     base |= {"targets": [{"kind": "class", "name": name} for name in targets], "seeds": list(seeds)}
-    model, grid = load_text_to_image(config["base_model"]), load_prompt_grid(config["prompt_grid"])
-    panel, bench = load_panel(config["judges"], grid), None
+    bench: Bench | None = None
     frames = []
     for name, threshold, comparison, rows in landscapes():
         settings = BenchmarkSettings.model_validate(
@@ -91,9 +87,7 @@ def measure(targets: Sequence[str], seeds: Sequence[int], folder: Path) -> pd.Da
             | {"unlearning": base["unlearning"] | {"forget_threshold": threshold}}
         )
         if bench is None:
-            drawn = (settings.diversification, settings.drawing, settings.evaluation_drawing)
-            pictures = draw_pictures(model, grid, *drawn, settings.evaluation_seed, settings.evaluation_pictures)
-            bench = Bench(model, *pictures, grid, panel, settings)
+            bench = make_bench(settings, config["base_model"], config["prompt_grid"], config["judges"])
         results = run_benchmark(replace(bench, settings=settings), config["judges"], folder)
         frames.append(
             pd.DataFrame(

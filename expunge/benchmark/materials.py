@@ -15,11 +15,14 @@ from expunge.datasets import (
     draw_grid,
     draw_with_own_seeds,
 )
+from expunge.metrics.judges import load_panel
 from expunge.metrics.panel import Panel
 from expunge.models.picture_set import PictureSet, concatenate
+from expunge.models.sources import load_text_to_image
 from expunge.models.text_to_image import TextToImage
 from expunge.prompts.grid import Prompt, PromptGrid
 from expunge.prompts.pairing import forget_prompts
+from expunge.prompts.sources import load_prompt_grid
 from expunge.prompts.target import Target
 from expunge.unlearning.cache import KINDS, GradientCache
 from expunge.unlearning.job import measure_gradients
@@ -88,6 +91,18 @@ class WatchedCache(GradientCache):
         if name in KINDS:
             object.__setattr__(self, "read", True)
         return super().__getattribute__(name)
+
+
+def make_bench(settings: BenchmarkSettings, base_model: str, prompt_grid: str, judges: str) -> Bench:
+    """A bench made whole, without a pipeline; model, grid and judges by the names that ``benchmark_pipeline`` takes.
+
+    Raises:
+        ExpungeError: a name is unknown, or what it names cannot be read.
+    """
+    model, grid = load_text_to_image(base_model), load_prompt_grid(prompt_grid)
+    drawn = (settings.diversification, settings.drawing, settings.evaluation_drawing)
+    pictures = draw_pictures(model, grid, *drawn, settings.evaluation_seed, settings.evaluation_pictures)
+    return Bench(model, *pictures, grid, load_panel(judges, grid), settings)
 
 
 def draw_pictures(

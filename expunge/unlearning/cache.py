@@ -62,6 +62,16 @@ class GradientCache:
         names = sorted(self.forget.keys() | self.retain.keys())
         return cosine_of(*dot_products(*self._both(names)))
 
+    def preconditioner(self, retain_weight: float, epsilon: float) -> dict[str, Tensor]:
+        """The diagonal of P at θ₀ by parameter, √(E[g_f²] + λ² E[g_r²]) + ε: what a warm `RestrictedAdam` begins with.
+
+        Only of parameters that the forget loss depends on.
+        """
+        return {
+            name: (second + retain_weight**2 * self.retain_second.get(name, 0)).sqrt() + epsilon
+            for name, second in self.forget_second.items()
+        }
+
     def conflict_map(self) -> pd.DataFrame:
         """One row a parameter: name, layer, elements, forget_norm, retain_norm, cosine (−1 to 1)."""
         names = sorted(self.forget.keys() | self.retain.keys())

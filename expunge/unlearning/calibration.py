@@ -122,11 +122,8 @@ class _Line:
         # A copy moves, so that the denoiser itself is never anywhere but at θ₀.
         self.moving = replace(problem, unet=copy.deepcopy(problem.unet), alignment="data")
         self.start = problem.parameters
-        weight = problem.retain_weight**2
-        self.direction = {
-            name: gradient / ((cache.forget_second[name] + weight * cache.retain_second.get(name, 0)).sqrt() + EPSILON)
-            for name, gradient in cache.forget.items()
-        }
+        diagonal = cache.preconditioner(problem.retain_weight, EPSILON)
+        self.direction = {name: gradient / diagonal[name] for name, gradient in cache.forget.items()}
 
     def loss_at(self, length: float) -> float:
         """Mean truncated forget loss of the model at θ₀ − length · P⁻¹ g_f."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from expunge.unlearning.gradients import Coefficients, combine, cosine_of, restrict
-from expunge.unlearning.optimiser import StepReport
 from expunge.unlearning.products import Gradients, dot_products
+from expunge.unlearning.report import StepReport
 
 Rule = Callable[[float, float, float], Coefficients]  # from <g_f,g_f>, <g_f,g_r>, <g_r,g_r>
 

@@ -4,7 +4,6 @@ Notation as in `expunge.unlearning.gradients`.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -66,18 +65,8 @@ def dot_products_by_tensor(forget: Gradients, retain: Gradients, metric: Sequenc
     return torch.cat(rows)
 
 
-class Summed(Protocol):
-    """Sums of <g_f,g_f>, <g_f,g_r> and <g_r,g_r> over tensors as they come."""
-
-    def add(self, forget: Tensor | None, retain: Tensor | None, metric: Tensor | None) -> None:
-        """g_f, g_r and P⁻¹ of one parameter or a part of it, of one shape; an absent gradient counts as zero."""
-
-    def take(self) -> Tensor:
-        """ff, fr and rr of everything added since the last call: float64, ``(3,)``, where the tensors are."""
-
-
 def _summed(
-    products: Summed, forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None
+    products: "Products | QuickProducts", forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None
 ) -> tuple[float, float, float]:
     for f, r, w in _by_parameter(forget, retain, metric):
         products.add(f, r, w)

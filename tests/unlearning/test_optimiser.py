@@ -11,7 +11,8 @@ from torch import Tensor
 from expunge.unlearning import products
 from expunge.unlearning.euclidean import EuclideanAdam
 from expunge.unlearning.gradients import NonFiniteGradientError
-from expunge.unlearning.optimiser import RestrictedAdam, StepReport
+from expunge.unlearning.optimiser import RestrictedAdam
+from expunge.unlearning.report import StepReport
 
 SHAPES = ((3, 4), (5,), ())
 

@@ -19,8 +19,8 @@ from expunge.unlearning.gradients import Coefficients
 from expunge.unlearning.methods.adam_method import AdamSettings
 from expunge.unlearning.methods.protocol import MethodSettings, MethodStep
 from expunge.unlearning.objectives import truncated_forget_loss
-from expunge.unlearning.optimiser import StepReport
 from expunge.unlearning.problem import Problem
+from expunge.unlearning.report import StepReport
 
 
 class OwnObjective(ABC):

@@ -9,8 +9,8 @@ from torch import Tensor
 from expunge.settings import Settings
 from expunge.unlearning.cache import GradientCache
 from expunge.unlearning.data import Batch
-from expunge.unlearning.optimiser import StepReport
 from expunge.unlearning.problem import Problem
+from expunge.unlearning.report import StepReport
 
 
 class MethodSettings(Settings):

@@ -26,7 +26,7 @@ from expunge.unlearning.methods.own_objective import OwnObjective
 from expunge.unlearning.methods.protocol import MethodSettings
 from expunge.unlearning.methods.registry import register
 from expunge.unlearning.objectives import noise_prediction_error
-from expunge.unlearning.optimiser import StepReport
+from expunge.unlearning.report import StepReport
 
 
 class SaliencySettings(AdamSettings):

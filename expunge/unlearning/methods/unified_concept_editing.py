@@ -28,8 +28,8 @@ from expunge.unlearning.gradients import Coefficients
 from expunge.unlearning.methods.cross_attention import cross_attention_parameters
 from expunge.unlearning.methods.protocol import MethodSettings, MethodStep
 from expunge.unlearning.methods.registry import register
-from expunge.unlearning.optimiser import StepReport
 from expunge.unlearning.problem import Problem
+from expunge.unlearning.report import StepReport
 
 
 class EditingSettings(MethodSettings):
