@@ -114,7 +114,7 @@ def main() -> None:
     never = {NEVER_SAW: load_text_to_image(options.never_saw)} if options.never_saw else {}
     bench = zoo_bench(options, entries, entry)
     target = entry.resolve(bench.grid)
-    materials = prepare(bench, target, SAMPLES)
+    materials = prepare(bench, target)
     models: dict[str, StableDiffusion] = {"text filter": text_filter(bench.model, target, bench.grid, bench.panel)}
     notes = []
     for each in entries:

@@ -152,7 +152,7 @@ def main() -> None:
         task = bar.add_task("gradients", total=len(options.targets) * len(options.seeds) * len(STEPS), note="")
         for name in options.targets:
             target = TargetEntry(kind="class", name=name).resolve(bench.grid)
-            materials = prepare(bench, target, bench.settings.evaluation)
+            materials = prepare(bench, target)
             for seed in options.seeds:
                 for steps in STEPS:
                     found = measure(bench, materials, steps, seed, options.batches)

@@ -61,9 +61,13 @@ def draw_with_own_seeds(
     model: TextToImage, prompts: Sequence[Prompt], salt: str, drawing: DrawingSettings, label: str
 ) -> PictureSet:
     """Draw each prompt from a noise seed derived from ``salt`` and its place in the list."""
+    return model.draw_prompts(prompts, own_seeds(prompts, salt), progress=label, **drawing.model_dump())
+
+
+def own_seeds(prompts: Sequence[Prompt], salt: str) -> list[int]:
+    """A noise seed for each prompt, from ``salt`` and its place in the list."""
     rng = random.Random(salt)
-    seeds = [rng.randrange(2**31) for _ in prompts]
-    return model.draw_prompts(prompts, seeds, progress=label, **drawing.model_dump())
+    return [rng.randrange(2**31) for _ in prompts]
 
 
 def diversify(

@@ -5,7 +5,7 @@ from zenml import pipeline
 from expunge.benchmark.settings import BenchmarkSettings
 from steps.benchmark_base import benchmark_base
 from steps.benchmark_cells import benchmark_cells
-from steps.benchmark_pictures import benchmark_pictures
+from steps.benchmark_pool import benchmark_pool
 from steps.benchmark_table import benchmark_table
 
 
@@ -27,14 +27,6 @@ def benchmark_pipeline(
         folder: where the table and the result of each cell are kept.
     """
     base = benchmark_base(base_model)
-    pool, held_out, train = benchmark_pictures(
-        base,
-        prompt_grid,
-        benchmark.diversification,
-        benchmark.drawing,
-        benchmark.evaluation_drawing,
-        benchmark.evaluation_seed,
-        benchmark.evaluation_pictures,
-    )
-    results = benchmark_cells(base, pool, held_out, train, prompt_grid, judges, benchmark, folder)
+    pool = benchmark_pool(base, prompt_grid, benchmark.diversification, benchmark.drawing)
+    results = benchmark_cells(base, pool, prompt_grid, judges, benchmark, folder)
     benchmark_table(results, folder)

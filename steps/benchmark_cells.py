@@ -19,8 +19,6 @@ from expunge.prompts.sources import load_prompt_grid
 def benchmark_cells(
     base: StableDiffusion | ClassConditional,
     pool: PictureSet,
-    held_out: PictureSet,
-    train: PictureSet,
     prompt_grid: str,
     judges: str,
     settings: BenchmarkSettings,
@@ -28,5 +26,5 @@ def benchmark_cells(
 ) -> Annotated[BenchmarkResults, "benchmark_results"]:
     """One step, because each cell is on disk as soon as it is done: a stopped benchmark goes on where it was."""
     grid = load_prompt_grid(prompt_grid)
-    bench = Bench(base, pool, held_out, train, grid, load_panel(judges, grid), settings)
+    bench = Bench(base, pool, grid, load_panel(judges, grid), settings)
     return run_benchmark(bench, judges, Path(folder) / "cells")

@@ -56,6 +56,7 @@ class Cell(BaseModel):
         facts = {
             **context,
             "cell": self.model_dump(mode="json", exclude={"entry"}),
+            "judged_with": settings.judged_with(self.seed),
             "max_steps": self.entry.max_steps,
             "method": how.method,
             "options": how.method_settings().model_dump(mode="json"),

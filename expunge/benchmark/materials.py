@@ -1,27 +1,22 @@
-"""What all cells of one target share: its data, cached gradients, and the base model's pictures to be judged by."""
+"""What all cells of one target share: its data and its cached gradients."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
-
-from expunge.benchmark.settings import BenchmarkSettings, SampleSettings
+from expunge.benchmark.settings import BenchmarkSettings
 from expunge.datasets import (
     DiversificationSettings,
     DrawingSettings,
     diversify,
     draw_grid,
-    draw_with_own_seeds,
 )
 from expunge.metrics.judges import load_panel
 from expunge.metrics.panel import Panel
-from expunge.models.picture_set import PictureSet, concatenate
+from expunge.models.picture_set import PictureSet
 from expunge.models.sources import load_text_to_image
 from expunge.models.text_to_image import TextToImage
-from expunge.prompts.grid import Prompt, PromptGrid
-from expunge.prompts.pairing import forget_prompts
+from expunge.prompts.grid import PromptGrid
 from expunge.prompts.sources import load_prompt_grid
 from expunge.prompts.target import Target
 from expunge.unlearning.cache import KINDS, GradientCache
@@ -35,8 +30,6 @@ class Bench:
     Attributes:
         model: the base model.
         pool: its pictures over the whole grid, train side, that retain sets are made of.
-        held_out: its pictures over the whole grid, held-out side, drawn as evaluation draws.
-        train: the same on the train side.
         grid: what the model draws.
         panel: judges.
         settings: of the benchmark.
@@ -44,8 +37,6 @@ class Bench:
 
     model: TextToImage
     pool: PictureSet
-    held_out: PictureSet
-    train: PictureSet
     grid: PromptGrid
     panel: Panel
     settings: BenchmarkSettings
@@ -62,8 +53,6 @@ class Materials:
         cache: gradients at θ₀.
         cache_passes: passes it took to measure them.
         cache_seconds: seconds it took.
-        held_out: the base model's pictures of held-out prompts, with and without the target.
-        train: the base model's pictures of train-level retain prompts.
     """
 
     target: Target
@@ -72,8 +61,6 @@ class Materials:
     cache: GradientCache
     cache_passes: int
     cache_seconds: float
-    held_out: PictureSet
-    train: PictureSet
 
 
 class WatchedCache(GradientCache):
@@ -100,32 +87,19 @@ def make_bench(settings: BenchmarkSettings, base_model: str, prompt_grid: str, j
         ExpungeError: a name is unknown, or what it names cannot be read.
     """
     model, grid = load_text_to_image(base_model), load_prompt_grid(prompt_grid)
-    drawn = (settings.diversification, settings.drawing, settings.evaluation_drawing)
-    pictures = draw_pictures(model, grid, *drawn, settings.evaluation_seed, settings.evaluation_pictures)
-    return Bench(model, *pictures, grid, load_panel(judges, grid), settings)
+    pool = draw_pool(model, grid, settings.diversification, settings.drawing)
+    return Bench(model, pool, grid, load_panel(judges, grid), settings)
 
 
-def draw_pictures(
-    model: TextToImage,
-    grid: PromptGrid,
-    diversification: DiversificationSettings,
-    drawing: DrawingSettings,
-    evaluation_drawing: DrawingSettings,
-    evaluation_seed: int,
-    evaluation_pictures: int = 1,
-) -> tuple[PictureSet, PictureSet, PictureSet]:
-    """A bench's pool, held-out pictures and train-level pictures; they depend on no target.
-
-    Of the latter two there are ``evaluation_pictures`` at least, equally many of each stratum.
-    """
-    pool = draw_grid(model, grid, "train", diversification.pool_per_stratum, diversification.seed, drawing)
-    each = -(-evaluation_pictures // len(grid.strata()))
-    held_out = draw_grid(model, grid, "held_out", each, evaluation_seed, evaluation_drawing)
-    return pool, held_out, draw_grid(model, grid, "train", each, evaluation_seed, evaluation_drawing)
+def draw_pool(
+    model: TextToImage, grid: PromptGrid, diversification: DiversificationSettings, drawing: DrawingSettings
+) -> PictureSet:
+    """A bench's pool; it depends on no target."""
+    return draw_grid(model, grid, "train", diversification.pool_per_stratum, diversification.seed, drawing)
 
 
-def prepare(bench: Bench, target: Target, samples: SampleSettings) -> Materials:
-    """Draw a target's data and evaluation pictures, and measure the gradients."""
+def prepare(bench: Bench, target: Target) -> Materials:
+    """Draw a target's data and measure the gradients."""
     settings, model = bench.settings, bench.model
     sets = diversify(
         model, bench.pool, [target], bench.grid, bench.panel, settings.diversification, settings.drawing, {}
@@ -142,21 +116,4 @@ def prepare(bench: Bench, target: Target, samples: SampleSettings) -> Materials:
         cache=cache,
         cache_passes=settings.gradients.draws * batches,
         cache_seconds=seconds,
-        held_out=_held_out(bench, target, samples),
-        train=_spread(bench.train, lambda prompt: not target.matches(prompt), samples.train_pictures),
     )
-
-
-def _held_out(bench: Bench, target: Target, samples: SampleSettings) -> PictureSet:
-    seed, drawing = bench.settings.evaluation_seed, bench.settings.evaluation_drawing
-    prompts = forget_prompts(target, bench.grid, "held_out", samples.target_pictures, seed + 1)
-    salt, label = f"{seed}/target/{target.name}", f"Drawing before: {target.name}"
-    asked = draw_with_own_seeds(bench.model, prompts, salt, drawing, label)
-    others = _spread(bench.held_out, lambda prompt: not target.matches(prompt), samples.retain_pictures)
-    return concatenate([asked, others])
-
-
-def _spread(pictures: PictureSet, keep: Callable[[Prompt], bool], count: int) -> PictureSet:
-    """``count`` of the kept ones, or all if there are fewer, evenly over the set."""
-    kept = pictures.where(keep)
-    return kept.select(np.linspace(0, len(kept) - 1, min(count, len(kept))).round().astype(int).tolist())

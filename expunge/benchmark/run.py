@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from rich.progress import Progress, TaskID
 
 from expunge.benchmark.cell import Cell, CellResult
+from expunge.benchmark.judging import Judging, draw_judging
 from expunge.benchmark.machine import command, machine
 from expunge.benchmark.materials import Bench, Materials, prepare
 from expunge.benchmark.run_cell import StepCost, result_of, run_cell, step_cost
@@ -20,7 +21,7 @@ from expunge.errors import ExpungeError
 from expunge.models.picture_set import PictureSet
 from expunge.progress import progress_bar
 
-CODE_VERSION = 2  # raise it when a change of code changes what cells measure: then they are all run again
+CODE_VERSION = 3  # raise it when a change of code changes what cells measure: then they are all run again
 
 
 class BenchmarkResults(BaseModel):
@@ -128,8 +129,8 @@ def context_of(bench: Bench, judges: str) -> dict[str, Any]:
         "model": bench.model.digest(),
         "judges": f"{judges} {bench.panel.clip.name}",
         "grid": hashlib.sha256(bench.grid.model_dump_json().encode()).hexdigest(),
-        "pictures": [_asked(each) for each in (bench.pool, bench.held_out, bench.train)],
-        "evaluation_seed": settings.evaluation_seed,
+        "pool": _asked(bench.pool),
+        "evaluation_pictures": settings.evaluation_pictures,
         "check_passes": settings.check_passes,
         "count_cache": settings.count_cache,
         **{name: getattr(settings, name).model_dump(mode="json") for name in shared},
@@ -156,7 +157,8 @@ class _Runner:
         self.bench, self.store, self.bar, self.task = bench, store, bar, task
         self.context = context_of(bench, judges)
         self.report = report or (lambda line: bar.console.print(line, highlight=False, markup=False, soft_wrap=True))
-        self.materials: tuple[str, Materials] | None = None
+        self.materials: tuple[TargetEntry, Materials] | None = None
+        self.judging: tuple[str, Judging] | None = None
         self.costs: dict[str, StepCost] = {}
 
     def run(self, cell: Cell) -> CellResult:
@@ -188,18 +190,26 @@ class _Runner:
         return twin.model_copy(update={"comparison": cell.comparison, "key": key})
 
     def _fresh(self, cell: Cell, key: str) -> CellResult:
-        materials = self._materials(cell.target, cell)
+        materials = self._materials(cell.target)
         try:
-            return run_cell(cell, key, self.bench, materials, self._cost(cell, materials))
+            return run_cell(
+                cell, key, self.bench, materials, self._judging(cell, materials), self._cost(cell, materials)
+            )
         except Exception as error:  # recorded, shown in the table, and fatal if it befalls every cell
             return result_of(cell, key, status="failed", error=f"{type(error).__name__}: {error}")
 
-    def _materials(self, target: TargetEntry, cell: Cell) -> Materials:
-        name = f"{target.model_dump_json()} {cell.samples.model_dump_json()}"
-        if self.materials is None or self.materials[0] != name:
+    def _materials(self, target: TargetEntry) -> Materials:
+        if self.materials is None or self.materials[0] != target:
             self.costs = {}
-            self.materials = (name, prepare(self.bench, target.resolve(self.bench.grid), cell.samples))
+            self.materials = (target, prepare(self.bench, target.resolve(self.bench.grid)))
         return self.materials[1]
+
+    def _judging(self, cell: Cell, materials: Materials) -> Judging:
+        seed = self.bench.settings.judged_with(cell.seed)
+        name = f"{cell.target.model_dump_json()} {cell.samples.model_dump_json()} {seed}"
+        if self.judging is None or self.judging[0] != name:
+            self.judging = (name, draw_judging(self.bench, materials.target, cell.samples, seed))
+        return self.judging[1]
 
     def _cost(self, cell: Cell, materials: Materials) -> StepCost:
         name = cell.entry.model_dump_json()

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from expunge.benchmark.cell import Cell, CellResult, cell_settings, measures_probe
+from expunge.benchmark.judging import Judging
 from expunge.benchmark.materials import Bench, Materials, WatchedCache
 from expunge.benchmark.memory import PeakMemory
 from expunge.errors import ExpungeError
 from expunge.evaluation import Evaluation
 from expunge.metrics.model_evaluation import EvaluationSettings, evaluate_model
 from expunge.models.text_to_image import TextToImage
+from expunge.prompts.target import Target
 from expunge.unlearning.job import unlearn_model
 from expunge.unlearning.trace import Trace, TraceRow
 
@@ -48,7 +50,7 @@ def step_cost(cell: Cell, bench: Bench, materials: Materials) -> StepCost:
     return StepCost(first - second, second, cache.read)
 
 
-def run_cell(cell: Cell, key: str, bench: Bench, materials: Materials, cost: StepCost) -> CellResult:
+def run_cell(cell: Cell, key: str, bench: Bench, materials: Materials, judging: Judging, cost: StepCost) -> CellResult:
     """Unlearn and evaluate.
 
     Raises:
@@ -64,7 +66,7 @@ def run_cell(cell: Cell, key: str, bench: Bench, materials: Materials, cost: Ste
     own_probe = measures_probe(cell, settings)
     if own_probe and (stopped := [row.step for row in trace.rows if row.step_share < 1]):
         raise ExpungeError(f"step {stopped[0]}: a loss on the probe is no longer finite; lower the learning rate")
-    evaluation = _evaluate(bench, materials, unlearned)
+    evaluation = _evaluate(bench, materials.target, judging, unlearned)
     seconds = sum(row.seconds for row in trace.rows) + (materials.cache_seconds if counted else 0.0)
     return result_of(
         cell,
@@ -116,18 +118,18 @@ def _unlearn(
     )
 
 
-def _evaluate(bench: Bench, materials: Materials, unlearned: TextToImage) -> Evaluation:
+def _evaluate(bench: Bench, target: Target, judging: Judging, unlearned: TextToImage) -> Evaluation:
     # The target's pictures are among the held-out ones already: nothing is drawn of the base model any more.
-    asked = len(materials.held_out.where(materials.target.matches))
+    asked = len(judging.held_out.where(target.matches))
     return evaluate_model(
         bench.model,
         unlearned,
-        materials.held_out,
-        materials.train,
-        [materials.target],
+        judging.held_out,
+        judging.train,
+        [target],
         bench.grid,
         bench.panel,
-        EvaluationSettings(target_pictures=asked, seed=bench.settings.evaluation_seed),
+        EvaluationSettings(target_pictures=asked, seed=judging.seed),
         bench.settings.evaluation_drawing,
     ).evaluation
 

@@ -86,7 +86,7 @@ class BenchmarkSettings(Settings):
     Attributes:
         methods: rows of the table; empty for every registered method with its own defaults.
         targets: what is unlearned, one at a time.
-        seeds: of batches, noise and timesteps. Data and evaluation pictures are the same for all seeds.
+        seeds: of batches, noise and timesteps. Data are the same for all seeds.
         probed_seeds: cells of these seeds measure both losses on the probe after each step. That takes time, so the
             table leaves their seconds out.
         comparisons: passes each method may make, by comparison. ``equal_forgetting`` ends a run before that when its
@@ -103,6 +103,8 @@ class BenchmarkSettings(Settings):
         evaluation: how many pictures a cell is judged by.
         evaluation_drawing: how these and the checks' are drawn.
         evaluation_seed: of their wordings and noise.
+        evaluation_varies: whether each seed is judged by pictures of its own, so that intervals cover the luck of the
+            draw; else all by the same, which leaves less to draw of the base model.
     """
 
     methods: tuple[MethodEntry, ...] = ()
@@ -122,6 +124,7 @@ class BenchmarkSettings(Settings):
     evaluation: SampleSettings = SampleSettings()
     evaluation_drawing: DrawingSettings = DrawingSettings(steps=10)
     evaluation_seed: int = Field(default=1000, ge=0)
+    evaluation_varies: bool = True
 
     @property
     def entries(self) -> tuple[MethodEntry, ...]:
@@ -133,6 +136,10 @@ class BenchmarkSettings(Settings):
         """As many retain prompts as any cell is judged by, on either side."""
         samples = [self.evaluation, *([self.tuning.evaluation] if self.tuning else [])]
         return max(count for each in samples for count in (each.retain_pictures, each.train_pictures))
+
+    def judged_with(self, seed: int) -> int:
+        """The seed of the pictures that a cell of that seed is judged by."""
+        return self.evaluation_seed + (2 * seed if self.evaluation_varies else 0)  # one further seed is the target's
 
     def unlearn_settings(self, entry: MethodEntry) -> UnlearnSettings:
         """What a method runs with, but for what a cell sets."""

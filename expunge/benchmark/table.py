@@ -180,9 +180,11 @@ def notes(results: BenchmarkResults) -> list[str]:
     }
     said = [budget[name].format(passes) for name, passes in s.comparisons.items()]
     features = next((each.frechet_features for each in results.cells if each.frechet_features), "not measured")
+    changes = "A seed changes batches, noise and timesteps"
+    pictures = ", and the pictures judged; data stay." if s.evaluation_varies else "; data and pictures judged stay."
     said += [
         f"{len(s.targets)} targets ({', '.join(f'{each.kind} {each.name}' for each in s.targets)}) and "
-        f"{len(s.seeds)} seeds. A seed changes batches, noise and timesteps; data and evaluation pictures stay.",
+        f"{len(s.seeds)} seeds. {changes}{pictures}",
         "Intervals: t over the targets' means, cut at what is possible. Where all cells agree an interval has no "
         "width; that is no certainty. Differences are paired by target and seed.",
         f"Evaluation, reduced: {s.evaluation.target_pictures} pictures of the target, up to "

@@ -3,77 +3,105 @@
 How long a step must be depends on the model by orders of magnitude, and on the target by a factor of two. So the forget
 loss is measured further and further from θ₀ along the direction in which unlearning sets out, by forward passes alone,
 until it has gone a tenth of its way. That length, cut into ten steps, is the learning rate.
+
+How long a step may be depends on the retain loss: along a batch's own gradient it falls, and then rises again. Where it
+is back at its start a step retains nothing, and many of them diverge. That length is the limit of a step.
 """
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
 from pydantic import BaseModel, ConfigDict
+from torch import Tensor
 
 from expunge.errors import ExpungeError
 from expunge.unlearning.cache import GradientCache
-from expunge.unlearning.data import draw_batch, generator_of
+from expunge.unlearning.data import Batch, LatentSet, draw_batch, generator_of
 from expunge.unlearning.problem import Problem
 
 WAY = 0.1  # share of the way from the forget loss at θ₀ to −τ, where every element is forgotten enough
 FORGOTTEN = 0.01  # of τ: less than that is no way to go
 STEPS = 10  # into which that length is cut
-PICTURES = 32  # of the forget set; the same ones with the same noise at each length
+PICTURES = 32  # of each set; the same ones with the same noise at each length
 FIRST, SHORTEST, LONGEST = 1e-3, 1e-9, 1e3  # lengths tried, in units of the learning rate
+FINE = math.sqrt(2)  # factor between the lengths tried for the limit
+FAR = 8.0  # times the learning rate: a limit beyond that is none
 EPSILON = 1e-8  # of P, as the engine's
-NOISE = 4  # stream of randomness; the loop's own are 0 to 3
+FORGET_NOISE, RETAIN_NOISE = 4, 5  # streams of randomness; the loop's own are 0 to 3
 
 
 class Calibration(BaseModel):
-    """What was measured, and the rate that follows from it.
+    """What was measured, and what follows from it.
 
     Attributes:
-        learning_rate: η.
+        learning_rate: η, at most the limit.
+        limit: a longer step raises the retain loss even of the batch that it follows.
         lengths: of the step from θ₀, in units of the learning rate: rising, the first is 0.
         forget_losses: truncated forget loss at each length.
+        retain_lengths: likewise, along retain gradients.
+        retain_losses: retain (data) loss at each of them, of the batch of which it is the largest share of its start.
         passes: what it cost; a batch that only goes forward counts a third.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     learning_rate: float
+    limit: float
     lengths: tuple[float, ...]
     forget_losses: tuple[float, ...]
+    retain_lengths: tuple[float, ...]
+    retain_losses: tuple[float, ...]
     passes: float
 
 
 @torch.no_grad()
-def calibrate(problem: Problem, cache: GradientCache, batch_size: int, seed: int) -> Calibration:
-    """Measure the learning rate at θ₀.
+def calibrate(
+    problem: Problem, cache: GradientCache, forget_batch_size: int, retain_batch_size: int, seed: int
+) -> Calibration:
+    """Measure the learning rate and its limit at θ₀.
 
-    The direction is P⁻¹ g_f, with P as `RestrictedAdam` has it at its first step from a warm start.
+    The directions are P⁻¹ g_f and λ P⁻¹ g_r, with P as `RestrictedAdam` has it at its first step from a warm start, g_f
+    of the whole forget set and g_r of one retain batch's data loss: that against the original has no gradient at θ₀.
 
     Args:
-        problem: both objectives, the forget set, and the denoiser at θ₀; left as it is.
+        problem: both objectives, both sets, and the denoiser at θ₀; left as it is.
         cache: gradients at θ₀.
-        batch_size: pictures a pass.
+        forget_batch_size: pictures a pass.
+        retain_batch_size: pictures of a retain batch, as unlearning will draw them.
         seed: of noise and timesteps.
 
     Raises:
-        ExpungeError: all is forgotten already, or the forget loss does not fall along its own gradient.
+        ExpungeError: a set is missing, all is forgotten already, or a loss does not fall along its own gradient.
     """
-    line = _Line(problem, cache, batch_size, seed)
-    losses = {0.0: line.loss_at(0.0)}
+    line = _Line(problem, cache)
+    batches = _batches(problem, problem.forget_set, "forget", forget_batch_size, seed, FORGET_NOISE)
+
+    def forget_loss(length: float) -> float:
+        line.move_to(cache.forget, -length)
+        total = sum(line.problem.forget_loss(each).item() * len(each) for each in batches)
+        return total / sum(map(len, batches))
+
+    losses = {0.0: forget_loss(0.0)}
     to_go = problem.forget_threshold + losses[0.0]
     if to_go < FORGOTTEN * problem.forget_threshold:
         raise ExpungeError(
             f"learning_rate: cannot be measured, because the forget loss is {losses[0.0]:.3g} at the start already and "
             f"ends at {-problem.forget_threshold:g}; raise forget_threshold, or set a learning rate"
         )
-    length = _reaching(losses[0.0] - WAY * to_go, line.loss_at, losses)
-    lengths = sorted(losses)
+    rate = _reaching(losses[0.0] - WAY * to_go, forget_loss, losses) / STEPS
+    shares, base, passes = _retain_shares(line, rate, problem, retain_batch_size, seed)
+    limit = max(length for length, share in shares.items() if share <= 1)
+    lengths, retain_lengths = sorted(losses), sorted(shares)
     return Calibration(
-        learning_rate=length / STEPS,
+        learning_rate=min(rate, limit),
+        limit=limit,
         lengths=tuple(lengths),
         forget_losses=tuple(losses[each] for each in lengths),
-        passes=len(losses) * len(line.batches) / 3,
+        retain_lengths=tuple(retain_lengths),
+        retain_losses=tuple(base * shares[each] for each in retain_lengths),
+        passes=len(losses) * len(batches) / 3 + passes,
     )
 
 
@@ -106,29 +134,79 @@ def _reaching(goal: float, loss_at: Callable[[float], float], losses: dict[float
     return short * (long / short) ** share
 
 
+def _retain_shares(
+    line: "_Line", rate: float, problem: Problem, batch_size: int, seed: int
+) -> tuple[dict[float, float], float, float]:
+    """Retain loss by length, as a share of its start, of the batch where that share is largest.
+
+    Lengths are tried from the rate upwards, to the first at which a loss is above its start or that is far; or
+    downwards, to the first at which none is.
+
+    Returns:
+        The shares, at 0 as well; the mean loss at 0; the passes.
+    """
+    batches = _batches(problem, problem.retain_set, "retain", batch_size, seed, RETAIN_NOISE)
+    line.move_to({}, 0.0)
+    with torch.enable_grad():
+        found = [line.problem.retain_gradient([batch]) for batch in batches]
+    starts = [loss for loss, _ in found]
+    ways = [
+        {
+            name: g * problem.retain_weight
+            for name, g in zip(problem.parameters, gradients, strict=True)
+            if g is not None
+        }
+        for _, gradients in found
+    ]
+
+    def share(length: float) -> float:
+        worst = 0.0
+        for batch, way, start in zip(batches, ways, starts, strict=True):
+            line.move_to(way, -length)
+            loss = line.problem.retain_loss(batch).item()
+            worst = max(worst, loss / start if math.isfinite(loss) else math.inf)
+        return worst
+
+    shares, length = {0.0: 1.0, rate: share(rate)}, rate
+    rising = shares[rate] <= 1
+    while (shares[length] <= 1) == rising:
+        length = length * FINE if rising else length / FINE
+        if length < SHORTEST:
+            raise ExpungeError(
+                "learning_rate: cannot be measured, because the retain loss does not fall along its own gradient; "
+                "set a learning rate"
+            )
+        if length > FAR * rate:
+            break
+        shares[length] = share(length)
+    return shares, sum(starts) / len(starts), len(batches) * (1 + (len(shares) - 1) / 3)
+
+
+def _batches(
+    problem: Problem, data: LatentSet | None, name: str, batch_size: int, seed: int, stream: int
+) -> list[Batch]:
+    """A few pictures spread over the set, with noise and timesteps that stay."""
+    if data is None:
+        raise ExpungeError(f"learning_rate: cannot be measured without a {name} set; set a learning rate")
+    chosen = torch.linspace(0, len(data) - 1, min(PICTURES, len(data))).long()
+    timesteps = problem.scheduler.config.num_train_timesteps
+    return [
+        draw_batch(data, indices, timesteps, generator_of(seed, stream, i))
+        for i, indices in enumerate(chosen.split(batch_size))
+    ]
+
+
 class _Line:
-    """The forget loss on one fixed batch, along the direction in which unlearning sets out."""
+    """A copy of the denoiser that moves, so that the denoiser itself is never anywhere but at θ₀."""
 
-    def __init__(self, problem: Problem, cache: GradientCache, batch_size: int, seed: int) -> None:
-        forget = problem.forget_set
-        if forget is None:
-            raise ExpungeError("learning_rate: cannot be measured without a forget set; set a learning rate")
-        chosen = torch.linspace(0, len(forget) - 1, min(PICTURES, len(forget))).long()
-        timesteps = problem.scheduler.config.num_train_timesteps
-        self.batches = [
-            draw_batch(forget, indices, timesteps, generator_of(seed, NOISE, i))
-            for i, indices in enumerate(chosen.split(batch_size))
-        ]
-        # A copy moves, so that the denoiser itself is never anywhere but at θ₀.
-        self.moving = replace(problem, unet=copy.deepcopy(problem.unet), alignment="data")
+    def __init__(self, problem: Problem, cache: GradientCache) -> None:
+        self.problem = replace(problem, unet=copy.deepcopy(problem.unet), alignment="data")
         self.start = problem.parameters
-        diagonal = cache.preconditioner(problem.retain_weight, EPSILON)
-        self.direction = {name: gradient / diagonal[name] for name, gradient in cache.forget.items()}
+        self.diagonal = cache.preconditioner(problem.retain_weight, EPSILON)
 
-    def loss_at(self, length: float) -> float:
-        """Mean truncated forget loss of the model at θ₀ − length · P⁻¹ g_f."""
-        for name, parameter in self.moving.parameters.items():
-            if name in self.direction:
-                parameter.copy_(torch.add(self.start[name], self.direction[name].to(parameter), alpha=-length))
-        total = sum(self.moving.forget_loss(each).item() * len(each) for each in self.batches)
-        return total / sum(map(len, self.batches))
+    def move_to(self, gradient: Mapping[str, Tensor], length: float) -> None:
+        """To θ₀ + length · P⁻¹ g; where g or P has no entry, to θ₀."""
+        for name, parameter in self.problem.parameters.items():
+            parameter.copy_(self.start[name])
+            if name in gradient and name in self.diagonal:
+                parameter.add_((gradient[name] / self.diagonal[name]).to(parameter), alpha=length)

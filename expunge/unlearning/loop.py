@@ -24,7 +24,7 @@ from expunge.unlearning.data import (
 )
 from expunge.unlearning.gradients import NonFiniteGradientError
 from expunge.unlearning.methods import Method, MethodStep, get_method
-from expunge.unlearning.pace import Pace
+from expunge.unlearning.pace import Pace, PaceSettings
 from expunge.unlearning.problem import Problem
 from expunge.unlearning.resampling import DriftSampler
 from expunge.unlearning.safeguard import Probe, ProbeLosses, Safeguard
@@ -138,7 +138,7 @@ class _Run:
             self.problem.on_retain = self._observe_drift
         self.safeguard = Safeguard(probe, self.problem, settings.safeguard) if probe and settings.safeguard else None
         self.probe_start = self.probe_last = probe.measure(self.problem) if probe else None
-        self.pace = Pace(settings.pace, list(self.problem.parameters.values())) if settings.pace else None
+        self.pace = self._pace(settings.pace) if settings.pace else None
         self.rows: list[TraceRow] = []
         self.identity = settings.model_dump(mode="json", exclude=FREE_TO_CHANGE) | {
             "start": _digest(self.problem.parameters),
@@ -155,6 +155,7 @@ class _Run:
         probed = self.probe is not None and number % self.settings.probe_every == 0
         if self.pace is not None:
             self.pace.hold()
+            self.problem.forget_weight = self.pace.forget_weight
         try:
             done = self._step_method(number - 1)
         except NonFiniteGradientError as error:
@@ -162,8 +163,7 @@ class _Run:
         pace = self.pace.scale() if self.pace is not None else 1.0
         share, losses = self._probe_step() if probed else (1.0, None)
         seconds = time.perf_counter() - started
-        settled = self.pace is not None and self.pace.wants_check()
-        checked = is_forgotten is not None and (settled or number % self.settings.check_every == 0)
+        checked = is_forgotten is not None and self._wants_check(number, done.forget_loss)
         row = TraceRow(
             step=number,
             forget_loss=done.forget_loss,
@@ -185,7 +185,7 @@ class _Run:
         )
         self.rows.append(row)
         if self.pace is not None:
-            self.pace.learn(row.forgotten, self.settings.stop_at)
+            self.pace.learn(row.forget_loss, row.forgotten, self.settings.stop_at)
         if self.folder is not None and (number % self.settings.checkpoint_every == 0 or self.stopped()):
             self._save(self.folder)
         return row
@@ -216,10 +216,23 @@ class _Run:
             }
         )
 
+    def _pace(self, settings: PaceSettings) -> Pace:
+        parameters = list(self.problem.parameters.values())
+        most = settings.most
+        if self.calibration is not None:
+            most = min(most, self.calibration.limit / self.calibration.learning_rate)
+        return Pace(settings, parameters, self.problem.forget_threshold, self.settings.check_every, most)
+
+    def _wants_check(self, number: int, forget_loss: float | None) -> bool:
+        if self.pace is not None:
+            return self.pace.wants_check(forget_loss)
+        return number % self.settings.check_every == 0
+
     def _calibrate(self, cache: GradientCache | None) -> Calibration:
         if cache is None:
             raise ExpungeError("learning_rate is null, but there is no gradient cache to measure it with; set a rate")
-        found = calibrate(self.problem, cache, self.settings.forget_batch_size, self.settings.seed)
+        sizes = (self.settings.forget_batch_size, self.settings.retain_batch_size)
+        found = calibrate(self.problem, cache, *sizes, self.settings.seed)
         self.problem.learning_rate = found.learning_rate
         return found
 
@@ -285,7 +298,7 @@ class _Run:
         self.rows = [TraceRow.model_validate(row) for row in found.rows]
         if self.pace is not None:
             for row in self.rows:
-                self.pace.learn(row.forgotten, self.settings.stop_at)
+                self.pace.learn(row.forget_loss, row.forgotten, self.settings.stop_at)
         measured = [row for row in self.rows if row.probe_forget is not None and row.probe_retain is not None]
         if measured:
             last = measured[-1]

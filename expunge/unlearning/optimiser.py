@@ -129,8 +129,14 @@ class RestrictedAdam:
             self.weight["second"] = 1.0
 
     @torch.no_grad()
-    def step(self, forget: Gradients, retain: Gradients) -> StepReport:
+    def step(self, forget: Gradients, retain: Gradients, forget_weight: float = 1.0) -> StepReport:
         """One update from both gradients, which are left as they are.
+
+        Args:
+            forget: g_f.
+            retain: g_r.
+            forget_weight: w > 0 of this step's d = w δ_f + λ δ_r: the smaller, the more the forget loss is only kept
+                from rising.
 
         Raises:
             NonFiniteGradientError: a gradient holds NaN, infinity or a number whose square overflows.
@@ -144,10 +150,12 @@ class RestrictedAdam:
                 self.weight[kind] = decay * self.weight[kind] + (1 - decay)
         # Bias correction: the averages are scaled as numbers, not as tensors.
         scale_f, scale_r = (1 / self.weight[k] if self.moments[k] else 1.0 for k in ("forget", "retain"))
-        products = self._average(forget, retain, self.retain_weight * scale_r / scale_f)
+        ratio = self.retain_weight / forget_weight  # d / w = δ_f + (λ / w) δ_r
+        products = self._average(forget, retain, ratio * scale_r / scale_f)
         scales = torch.tensor([scale_f**2, scale_f * scale_r, scale_r**2], dtype=torch.float64)
         rows: Rows = (products * scales * math.sqrt(self.weight["second"])).tolist()
-        chosen = [coefficients(ff, fr, rr, self.retain_weight) for ff, fr, rr in rows]
+        chosen = [coefficients(ff, fr, rr, ratio) for ff, fr, rr in rows]
+        chosen = [Coefficients(c.forget * forget_weight, c.retain * forget_weight, c.conflict) for c in chosen]
         shrink = self._shrink(rows, chosen)
         chosen = [Coefficients(c.forget * shrink, c.retain * shrink, c.conflict) for c in chosen]
         if self.weight_decay:

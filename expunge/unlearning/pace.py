@@ -1,9 +1,10 @@
 """How far a step goes: faster until the target is forgotten, then slower and slower until the model has settled.
 
 The rate at which a target is forgotten differs between targets by several times, so a fixed one leaves some of them
-drawn and damages others. Here the rate is measured instead: each check that still finds the target lengthens the steps,
-and the first that does not begins a stretch of shortening ones, in which the retain loss takes back what the fast steps
-cost. Works with every method: a step is made, and then shortened or lengthened on its own line.
+drawn and damages others. Here it is measured instead. How much of its way the forget loss has gone says when it is time
+to look at pictures; a check that still finds the target lengthens the steps if little of the way was made since the
+last; and the first that does not find it begins a stretch of shortening ones, in which the retain loss takes back what
+the fast steps cost. Works with every method: a step is made, and then shortened or lengthened on its own line.
 """
 
 from collections.abc import Sequence
@@ -14,17 +15,37 @@ from torch import Tensor
 
 from expunge.settings import Settings
 
+HALF_WAY = 0.5  # of the forget loss: longer steps would not forget more from there on, only damage more
+
 
 class PaceSettings(Settings):
     """How fast steps grow and shrink."""
 
-    growth: float = Field(default=1.25, ge=1, le=10, description="factor at each check that still finds the target")
+    growth: float = Field(
+        default=1.25, ge=1, le=10, description="factor at each check that still finds the target, and too soon"
+    )
     most: float = Field(default=4.0, ge=1, le=1000, description="of the learning rate, at most")
+    stride: float = Field(
+        default=0.1, gt=0, le=1, description="of the forget loss's way to −τ, after which the target is looked for"
+    )
     settle_steps: int = Field(default=20, ge=1, le=100_000, description="steps from forgotten to standstill")
+    settle_weight: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="of the forget loss in them, so that they retain; our engine's",
+    )
 
 
 class Pace:
     """Scales steps by what the checks have found.
+
+    Args:
+        settings: growth, bounds and stretches.
+        parameters: whose steps are scaled.
+        threshold: τ, where the forget loss has gone its whole way.
+        check_every: steps after which the target is looked for at the latest.
+        most: what the factor never exceeds, where that is less than the settings allow; None for theirs.
 
     Attributes:
         value: factor of the learning rate while the target is still found.
@@ -32,17 +53,32 @@ class Pace:
         done: whether the model has settled and the target was still gone.
     """
 
-    def __init__(self, settings: PaceSettings, parameters: Sequence[Tensor]) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        settings: PaceSettings,
+        parameters: Sequence[Tensor],
+        threshold: float,
+        check_every: int,
+        most: float | None = None,
+    ) -> None:
+        self.settings, self.threshold, self.check_every = settings, threshold, check_every
+        self.most = settings.most if most is None else most
         self.parameters = [p.detach() for p in parameters]
         self.before = [p.clone() for p in self.parameters]
         self.value, self.done = 1.0, False
         self.left: int | None = None
+        self.start: float | None = None
+        self.checked_at, self.since = 0.0, 0
 
     @property
     def factor(self) -> float:
         """Of the next step."""
         return self.value if self.left is None else self.value * self.left / (self.settings.settle_steps + 1)
+
+    @property
+    def forget_weight(self) -> float:
+        """Of the forget loss in the next step, for methods that take one."""
+        return 1.0 if self.left is None else self.settings.settle_weight
 
     def hold(self) -> None:
         """Remember where the step begins."""
@@ -53,18 +89,34 @@ class Pace:
         torch._foreach_lerp_(self.parameters, self.before, 1 - self.factor)
         return self.factor
 
-    def wants_check(self) -> bool:
-        """Whether the step being made is the last before standstill."""
-        return self.left == 1
+    def wants_check(self, forget_loss: float | None) -> bool:
+        """Whether the target is to be looked for after the step being made, before which the loss was this."""
+        if self.left is not None:
+            return self.left == 1
+        late = self.since + 1 >= self.check_every
+        return late or self._gone(forget_loss) - self.checked_at >= self.settings.stride
 
-    def learn(self, forgotten: float | None, enough: float) -> None:
-        """Take in a finished step and what its check found, 0–1, if there was one."""
+    def learn(self, forget_loss: float | None, forgotten: float | None, enough: float) -> None:
+        """Take in a finished step, the loss before it, and what its check found, 0–1, if there was one."""
+        if self.start is None:
+            self.start = forget_loss
         if self.left is not None:
             self.left -= 1
             if self.left == 0:
                 self.done, self.left = forgotten is not None and forgotten >= enough, None
-        elif forgotten is not None:
-            if forgotten >= enough:
-                self.left = self.settings.settle_steps
-            else:
-                self.value = min(self.settings.most, self.value * self.settings.growth)
+            return
+        self.since += 1
+        if forgotten is None:
+            return
+        gone, made = self._gone(forget_loss), self._gone(forget_loss) - self.checked_at
+        if forgotten >= enough:
+            self.left = self.settings.settle_steps
+        elif made < self.settings.stride and gone < HALF_WAY:
+            self.value = min(self.most, self.value * self.settings.growth)
+        self.checked_at, self.since = gone, 0
+
+    def _gone(self, forget_loss: float | None) -> float:
+        """Share of the way from the first forget loss to −τ; 0 where the method does not look at that loss."""
+        if forget_loss is None or self.start is None or self.start <= -self.threshold:
+            return 0.0
+        return (self.start - forget_loss) / (self.start + self.threshold)

@@ -45,6 +45,8 @@ class Problem:
             ``both``.
         forget_set: what the forget batches are drawn from, for methods that want to see it whole.
         retain_set: the same of the retain batches.
+        forget_weight: w > 0 of the forget loss against λ of the retain loss; less than 1 where the target is gone and
+            what that cost is taken back. Published methods do not know it.
         on_retain: called with every retain batch whose loss is taken, and the retain loss of each of its pictures,
             ``(b,)`` without gradient: the distance to the original where the alignment asks for it, else the data loss.
         parameters: what is trained, by name.
@@ -60,6 +62,7 @@ class Problem:
     forget_set: LatentSet | None = None
     retain_set: LatentSet | None = None
     on_retain: Callable[[Batch, Tensor], None] | None = None
+    forget_weight: float = 1.0
     parameters: dict[str, nn.Parameter] = field(init=False)
     original: nn.Module | None = field(init=False, default=None)
 

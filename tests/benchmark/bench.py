@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from expunge.benchmark.cell import Cell, CellResult
-from expunge.benchmark.materials import Bench, draw_pictures
+from expunge.benchmark.materials import Bench, draw_pool
 from expunge.benchmark.run_cell import result_of
 from expunge.benchmark.settings import BenchmarkSettings, MethodEntry, TargetEntry
 from expunge.models.stable_diffusion import StableDiffusion
@@ -41,9 +41,9 @@ def small(**changed: object) -> BenchmarkSettings:
 
 def make_bench(model: StableDiffusion, settings: BenchmarkSettings) -> Bench:
     """A bench on the colour world."""
-    s = settings
-    pictures = draw_pictures(model, GRID, s.diversification, s.drawing, s.evaluation_drawing, s.evaluation_seed)
-    return Bench(model, *pictures, GRID, colour_panel(), settings)
+    return Bench(
+        model, draw_pool(model, GRID, settings.diversification, settings.drawing), GRID, colour_panel(), settings
+    )
 
 
 def made_cell(**changed: object) -> Cell:

@@ -52,6 +52,6 @@ def test_from_config_to_table_and_again(
     assert str(artifacts["benchmark_markdown"][0].load()) == Path("bench/table.md").read_text()
 
     again = benchmark_pipeline(**parameters)
-    assert str(again.steps["benchmark_pictures"].status) == "cached"
+    assert str(again.steps["benchmark_pool"].status) == "cached"
     repeated = again.steps["benchmark_cells"].outputs["benchmark_results"][0].load()
     assert repeated.cells == results.cells

@@ -26,18 +26,43 @@ def problem_of(unet, scheduler, forget, retain, threshold: float = THRESHOLD) ->
 
 def measured(unet, scheduler, forget, retain) -> Calibration:
     cache = cached(unet, scheduler, forget, retain)
-    return calibrate(problem_of(unet, scheduler, forget, retain), cache, 16, seed=0)
+    return calibrate(problem_of(unet, scheduler, forget, retain), cache, 16, 16, seed=0)
 
 
 def test_at_the_found_length_the_loss_has_gone_its_tenth(unet, scheduler, forget, retain) -> None:
     found = measured(unet, scheduler, forget, retain)
     goal = found.forget_losses[0] - WAY * (THRESHOLD + found.forget_losses[0])
+    assert found.learning_rate < found.limit  # else it would be the limit
     length = found.learning_rate * STEPS
     beside = [i for i, each in enumerate(found.lengths) if each >= length][0]
     assert found.lengths[0] == 0 and list(found.lengths) == sorted(set(found.lengths))
     assert found.lengths[beside - 1] <= length <= found.lengths[beside]
     assert found.forget_losses[beside - 1] > goal >= found.forget_losses[beside]
-    assert found.passes == pytest.approx(len(found.lengths) / 3)
+    assert found.passes == pytest.approx(len(found.lengths) / 3 + 1 + (len(found.retain_lengths) - 1) / 3)
+
+
+def test_up_to_the_limit_a_step_along_a_retain_gradient_lowers_its_loss(unet, scheduler, forget, retain) -> None:
+    found = measured(unet, scheduler, forget, retain)
+    by_length = dict(zip(found.retain_lengths, found.retain_losses, strict=True))
+    assert found.limit in by_length and found.retain_lengths[0] == 0
+    assert all((loss <= by_length[0]) == (length <= found.limit) for length, loss in by_length.items())
+    assert found.retain_lengths[-1] > found.limit, "the first length beyond the limit was looked at"
+
+
+def test_a_rate_beyond_the_limit_is_cut_to_it(unet, scheduler, forget, retain) -> None:
+    """A forget gradient a thousand times as small asks for a rate a thousand times as large."""
+    cache = cached(unet, scheduler, forget, retain)
+    faint = _with(cache, forget={name: t / 1e3 for name, t in cache.forget.items()})
+    found = calibrate(problem_of(unet, scheduler, forget, retain), faint, 16, 16, 0)
+    assert found.learning_rate == found.limit < found.lengths[-1] / STEPS
+    assert found.retain_losses[found.retain_lengths.index(found.limit)] <= found.retain_losses[0]
+
+
+def test_without_a_retain_set_it_cannot_be_measured(unet, scheduler, forget, retain) -> None:
+    cache, problem = cached(unet, scheduler, forget, retain), problem_of(unet, scheduler, forget, retain)
+    problem.retain_set = None
+    with pytest.raises(ExpungeError, match="without a retain set"):
+        calibrate(problem, cache, 16, 16, 0)
 
 
 def test_the_denoiser_stays_at_the_start_to_the_bit(unet, scheduler, forget, retain) -> None:
@@ -56,21 +81,21 @@ def test_the_rate_of_a_metric_twice_as_steep_is_half(unet, scheduler, forget, re
     cache = cached(unet, scheduler, forget, retain)
     problem = problem_of(unet, scheduler, forget, retain)
     quarter = {kind: {n: t / 4 for n, t in getattr(cache, kind).items()} for kind in ("forget_second", "retain_second")}
-    once, twice = (calibrate(problem, each, 16, 0).learning_rate for each in (cache, _with(cache, **quarter)))
+    once, twice = (calibrate(problem, each, 16, 16, 0).learning_rate for each in (cache, _with(cache, **quarter)))
     assert twice == pytest.approx(once / 2, rel=0.02)
 
 
 def test_what_is_forgotten_already_is_said(unet, scheduler, forget, retain) -> None:
     cache = cached(unet, scheduler, forget, retain)
     with pytest.raises(ExpungeError, match="forget_threshold"):
-        calibrate(problem_of(unet, scheduler, forget, retain, threshold=1e-6), cache, 16, 0)
+        calibrate(problem_of(unet, scheduler, forget, retain, threshold=1e-6), cache, 16, 16, 0)
 
 
 def test_a_loss_that_does_not_move_is_said(unet, scheduler, forget, retain) -> None:
     cache = cached(unet, scheduler, forget, retain)
     still = _with(cache, forget={name: torch.zeros_like(t) for name, t in cache.forget.items()})
     with pytest.raises(ExpungeError, match="learning_rate: cannot be measured"):
-        calibrate(problem_of(unet, scheduler, forget, retain), still, 16, 0)
+        calibrate(problem_of(unet, scheduler, forget, retain), still, 16, 16, 0)
 
 
 def test_a_run_without_a_rate_measures_it_and_says_so(unet, scheduler, forget, retain) -> None:

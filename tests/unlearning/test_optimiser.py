@@ -43,10 +43,11 @@ def inner(a: list[Tensor], b: list[Tensor]) -> float:
     scope=st.sampled_from(["model", "tensor"]),
     bound=st.sampled_from([None, 1e-3]),
     weight=st.floats(0.1, 10),
+    forget_weight=st.sampled_from([1.0, 0.1, 1e-3]),
 )
 @settings(max_examples=120, deadline=None)
 def test_the_step_taken_raises_neither_loss_to_first_order(
-    seed, forget_exponent, retain_exponent, momenta, scope, bound, weight
+    seed, forget_exponent, retain_exponent, momenta, scope, bound, weight, forget_weight
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     parameters = zeros()
@@ -64,7 +65,7 @@ def test_the_step_taken_raises_neither_loss_to_first_order(
         retain = random_gradients(generator, 10**retain_exponent, lean_on=forget)
         for p in parameters.values():
             p.zero_()  # so that the step can be read off without cancellation
-        report = optimiser.step(forget, retain)
+        report = optimiser.step(forget, retain, forget_weight)
         assert report.change_forget <= 0 and report.change_retain <= 0
         step = list(parameters.values())
         for kind, raw in (("forget", forget), ("retain", retain)):
@@ -73,7 +74,9 @@ def test_the_step_taken_raises_neither_loss_to_first_order(
             assert inner(averaged, step) <= 1e-12 * size
 
 
-def dense_reference(forget: Tensor, retain: Tensor, steps: int, weight: float, momentum: float) -> Tensor:
+def dense_reference(
+    forget: Tensor, retain: Tensor, steps: int, weight: float, momentum: float, forget_weight: float
+) -> Tensor:
     """Where the class's formulas lead from zero in plain float64 vectors, the same gradients at each step."""
     p, v, m_f, m_r = (torch.zeros_like(forget) for _ in range(4))
     for t in range(1, steps + 1):
@@ -84,7 +87,7 @@ def dense_reference(forget: Tensor, retain: Tensor, steps: int, weight: float, m
         ff, fr, rr = ((f * inverse * f).sum(), (f * inverse * r).sum(), (r * inverse * r).sum())
         if fr < 0:
             f, r = f - fr / rr * r, r - fr / ff * f
-        p = p - inverse * (f + weight * r)
+        p = p - inverse * (forget_weight * f + weight * r)
     return p
 
 
@@ -93,18 +96,19 @@ def dense_reference(forget: Tensor, retain: Tensor, steps: int, weight: float, m
     forget_exponent=st.floats(-20, 20),
     retain_exponent=st.floats(-20, 20),
     momentum=st.sampled_from([0.0, 0.9]),
+    forget_weight=st.sampled_from([1.0, 0.1]),
     cut=st.integers(1, 16),
     block=st.sampled_from([3, 1 << 18]),
 )
 @settings(max_examples=60, deadline=None)
 def test_steps_equal_a_dense_reference_however_parameters_are_split(
-    seed, forget_exponent, retain_exponent, momentum, cut, block
+    seed, forget_exponent, retain_exponent, momentum, forget_weight, cut, block
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     forget, lean = torch.randn(2, 17, generator=generator, dtype=torch.float64)
     retain = (lean - forget) * 10**retain_exponent
     forget = forget * 10**forget_exponent
-    want = dense_reference(forget, retain, 3, 2.0, momentum)
+    want = dense_reference(forget, retain, 3, 2.0, momentum, forget_weight)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(products, "CPU_BLOCK", block)
         for sizes in ([17], [cut, 17 - cut]):
@@ -113,7 +117,7 @@ def test_steps_equal_a_dense_reference_however_parameters_are_split(
                 parameters, learning_rate=1.0, retain_weight=2.0, forget_momentum=momentum, retain_momentum=momentum
             )
             for _ in range(3):
-                optimiser.step(forget.split(sizes), retain.split(sizes))
+                optimiser.step(forget.split(sizes), retain.split(sizes), forget_weight)
             torch.testing.assert_close(
                 torch.cat(list(parameters.values())), want, rtol=1e-6, atol=1e-6 * want.abs().max().item()
             )

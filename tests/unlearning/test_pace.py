@@ -10,46 +10,84 @@ from expunge.unlearning.settings import UnlearnSettings
 from tests.unlearning.conftest import make_unet
 
 ENOUGH = 0.9
+THRESHOLD = 1.0
+CHECK_EVERY = 4
 
 
-def made(**settings) -> Pace:
-    return Pace(PaceSettings(**settings), [torch.zeros(3)])
+def made(most: float | None = None, **settings) -> Pace:
+    return Pace(PaceSettings(**settings), [torch.zeros(3)], THRESHOLD, CHECK_EVERY, most)
 
 
 def test_each_check_that_finds_the_target_lengthens_the_steps_up_to_the_most() -> None:
     pace = made(growth=2, most=3)
     factors = []
     for forgotten in (None, 0.0, None, 0.5, 0.89):
-        pace.learn(forgotten, ENOUGH)
+        pace.learn(-0.2, forgotten, ENOUGH)
         factors.append(pace.factor)
     assert factors == [1, 2, 2, 3, 3] and not pace.done
 
 
 def test_once_forgotten_steps_shrink_evenly_to_standstill() -> None:
-    pace = made(settle_steps=3, growth=2)
-    pace.learn(0.0, ENOUGH)
-    pace.learn(0.95, ENOUGH)
+    pace = made(settle_steps=3, growth=2, settle_weight=0.5)
+    pace.learn(-0.2, 0.0, ENOUGH)
+    assert pace.forget_weight == 1
+    pace.learn(-0.2, 0.95, ENOUGH)
     factors, checks = [], []
     while not pace.done:
+        assert pace.forget_weight == 0.5
         factors.append(pace.factor)
-        checks.append(pace.wants_check())
-        pace.learn(1.0 if pace.wants_check() else None, ENOUGH)
+        checks.append(pace.wants_check(-0.9))
+        pace.learn(-0.9, 1.0 if checks[-1] else None, ENOUGH)
     assert factors == pytest.approx([1.5, 1.0, 0.5]) and checks == [False, False, True]
+
+
+def test_the_target_is_looked_for_after_a_stride_of_the_way_or_after_so_many_steps() -> None:
+    pace, checks = made(stride=0.25), []
+    for loss in (-0.2, -0.3, -0.41, -0.42, -0.43, -0.44, -0.45, -0.62):
+        checks.append(pace.wants_check(loss))
+        pace.learn(loss, 0.0 if checks[-1] else None, ENOUGH)
+    # The way is 0.8 long, a stride 0.2: −0.41 is one from the start, −0.62 one from there.
+    assert checks == [False, False, True, False, False, False, True, False]
+    assert pace.wants_check(-0.66)
+
+
+def test_a_method_that_does_not_look_at_the_forget_loss_is_checked_by_steps() -> None:
+    pace, checks = made(), []
+    for _ in range(2 * CHECK_EVERY):
+        checks.append(pace.wants_check(None))
+        pace.learn(None, 0.0 if checks[-1] else None, ENOUGH)
+    assert [i for i, each in enumerate(checks, 1) if each] == [CHECK_EVERY, 2 * CHECK_EVERY]
+
+
+def test_steps_do_not_grow_where_they_are_fast_enough_or_beyond_half_way() -> None:
+    fast, far = made(growth=2, stride=0.1), made(growth=2, stride=0.1)
+    for loss in (-0.2, -0.4, -0.5):
+        fast.learn(loss, 0.0, ENOUGH)
+    assert fast.value == 2  # at the first check, which found no way made yet
+    for loss in (-0.2, -0.7, -0.7, -0.7):
+        far.learn(loss, 0.5, ENOUGH)
+    assert far.value == 2
+
+
+def test_the_limit_of_a_step_bounds_its_growth() -> None:
+    pace = made(most=1.1, growth=2, stride=0.1)
+    pace.learn(-0.2, 0.0, ENOUGH)
+    assert pace.factor == 1.1
 
 
 def test_what_comes_back_while_settling_is_forgotten_again_at_full_pace() -> None:
     pace = made(settle_steps=1, growth=2)
-    pace.learn(0.0, ENOUGH)
-    pace.learn(1.0, ENOUGH)
-    pace.learn(0.5, ENOUGH)
-    assert pace.factor == 2 and not pace.done and not pace.wants_check()
+    pace.learn(-0.2, 0.0, ENOUGH)
+    pace.learn(-0.2, 1.0, ENOUGH)
+    pace.learn(-0.2, 0.5, ENOUGH)
+    assert pace.factor == 2 and pace.forget_weight == 1 and not pace.done and not pace.wants_check(-0.2)
 
 
 @pytest.mark.parametrize("value", [0.25, 1.0, 3.0])
 def test_a_step_is_scaled_on_its_own_line(value: float) -> None:
     parameter = torch.tensor([1.0, -2.0, 0.5])
     start, step = parameter.clone(), torch.tensor([0.1, 0.2, -0.4])
-    pace = Pace(PaceSettings(), [parameter])
+    pace = Pace(PaceSettings(), [parameter], THRESHOLD, CHECK_EVERY)
     pace.value = value
     pace.hold()
     parameter += step

@@ -95,7 +95,7 @@ class SteppingMetric:
         if self.control is not None:
             retain_grad = self.control.correct(retain, retain_grad)
             passes += len(retain)
-        report = self.optimiser.step(forget_grad, retain_grad)
+        report = self.optimiser.step(forget_grad, retain_grad, self.problem.forget_weight)
         return MethodStep(forget_loss, retain_loss, passes, report)
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -1,0 +1,55 @@
+"""What a cell is judged by: the base model's pictures of prompts that ask for the target, and of others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from expunge.benchmark.materials import Bench
+from expunge.benchmark.settings import SampleSettings
+from expunge.datasets import draw_with_own_seeds, own_seeds
+from expunge.models.picture_set import PictureSet, concatenate
+from expunge.prompts.grid import Side
+from expunge.prompts.pairing import forget_prompts
+from expunge.prompts.target import Target
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The base model's pictures; an unlearned model draws the same prompts from the same noise.
+
+    Attributes:
+        held_out: of held-out prompts, with and without the target.
+        train: of train-level retain prompts.
+        seed: of wordings and noise.
+    """
+
+    held_out: PictureSet
+    train: PictureSet
+    seed: int
+
+
+def draw_judging(bench: Bench, target: Target, samples: SampleSettings, seed: int) -> Judging:
+    """Draw them, as evaluation draws."""
+    prompts = forget_prompts(target, bench.grid, "held_out", samples.target_pictures, seed + 1)
+    label = f"Drawing before: {target.name}"
+    asked = draw_with_own_seeds(
+        bench.model, prompts, f"{seed}/target/{target.name}", bench.settings.evaluation_drawing, label
+    )
+    held_out = _others(bench, target, "held_out", samples.retain_pictures, seed)
+    return Judging(concatenate([asked, held_out]), _others(bench, target, "train", samples.train_pictures, seed), seed)
+
+
+def _others(bench: Bench, target: Target, side: Side, count: int, seed: int) -> PictureSet:
+    """``count`` pictures without the target, or all if there are fewer, evenly over the whole grid."""
+    settings = bench.settings
+    each = -(-settings.evaluation_pictures // len(bench.grid.strata()))
+    prompts = bench.grid.sample(side, each, seed)
+    noise = own_seeds(prompts, f"{seed}/{side}")
+    kept = [i for i, prompt in enumerate(prompts) if not target.matches(prompt)]
+    chosen = [kept[i] for i in np.linspace(0, len(kept) - 1, min(count, len(kept))).round().astype(int)]
+    return bench.model.draw_prompts(
+        [prompts[i] for i in chosen],
+        [noise[i] for i in chosen],
+        progress=f"Drawing {side} before: {target.name}",
+        **settings.evaluation_drawing.model_dump(),
+    )

@@ -1,0 +1,23 @@
+"""Draw the base model's pictures that the retain sets of all targets of a benchmark are made of."""
+
+from typing import Annotated
+
+from zenml import step
+
+from expunge.benchmark.materials import draw_pool
+from expunge.datasets import DiversificationSettings, DrawingSettings
+from expunge.models.class_conditional import ClassConditional
+from expunge.models.picture_set import PictureSet
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.prompts.sources import load_prompt_grid
+
+
+@step
+def benchmark_pool(
+    base: StableDiffusion | ClassConditional,
+    prompt_grid: str,
+    diversification: DiversificationSettings,
+    drawing: DrawingSettings,
+) -> Annotated[PictureSet, "pool"]:
+    """Given only what it depends on, so that other settings of a benchmark take it from the cache."""
+    return draw_pool(base, load_prompt_grid(prompt_grid), diversification, drawing)
