@@ -19,7 +19,7 @@ class UnlearnSettings(Settings):
         method: a registered name.
         method_options: options of that method.
         steps: at most this many.
-        learning_rate: η; None to measure it on the forget set along the cached gradients, for each target anew.
+        learning_rate: η; None to measure it and its limit at θ₀ along the cached gradients, for each target anew.
         retain_weight: λ; raising it keeps more and forgets more slowly.
         forget_threshold: τ, squared noise units: an element whose error has reached it is forgotten enough.
         forget_batch_size: pictures of the forget set a step.
@@ -40,7 +40,7 @@ class UnlearnSettings(Settings):
     method: str = "stepping_metric"
     method_options: dict[str, Any] = Field(default_factory=dict)
     steps: int = Field(default=100, ge=1, le=1_000_000)
-    learning_rate: float | None = Field(default=2e-4, gt=0, le=1)
+    learning_rate: float | None = Field(default=None, gt=0, le=1)
     retain_weight: float = Field(default=5.0, gt=0, le=1e6)
     forget_threshold: float = Field(default=1.0, gt=0, le=1e6)
     forget_batch_size: int = Field(default=16, ge=1, le=4096)

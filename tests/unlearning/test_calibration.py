@@ -99,9 +99,7 @@ def test_a_loss_that_does_not_move_is_said(unet, scheduler, forget, retain) -> N
 
 
 def test_a_run_without_a_rate_measures_it_and_says_so(unet, scheduler, forget, retain) -> None:
-    how = UnlearnSettings(
-        learning_rate=None, forget_threshold=THRESHOLD, steps=2, forget_batch_size=4, retain_batch_size=4
-    )
+    how = UnlearnSettings(forget_threshold=THRESHOLD, steps=2, forget_batch_size=4, retain_batch_size=4)
     cache = cached(unet, scheduler, forget, retain)
     trace = unlearn(unet, scheduler, forget, retain, how, cache, progress=False)
     assert trace.calibration is not None and trace.rows[0].learning_rate == trace.calibration.learning_rate > 0
@@ -116,7 +114,7 @@ def test_a_run_with_a_rate_measures_none(unet, scheduler, forget, retain) -> Non
 
 
 def test_without_a_cache_the_field_is_named(unet, scheduler, forget, retain) -> None:
-    how = UnlearnSettings(method="restricted_gradient", learning_rate=None, steps=1)
+    how = UnlearnSettings(method="restricted_gradient", steps=1)
     with pytest.raises(ExpungeError, match="learning_rate is null"):
         unlearn(unet, scheduler, forget, retain, how, progress=False)
 

@@ -112,6 +112,10 @@ def test_a_paced_run_ends_where_forgetting_held(method: str, scheduler, forget, 
     trace = unlearn(make_unet(0), scheduler, forget, retain, how, is_forgotten=lambda: next(shares), progress=False)
     assert trace.stopped == "forgotten"
     assert [row.pace for row in trace.rows] == pytest.approx([1, 1, 1.25, 1.25, 0.9375, 0.625, 0.3125])
+    least = [1] * 4 + ([0.1] * 3 if method == "stepping_metric" else [1] * 3)
+    for row, weight in zip(trace.rows, least, strict=True):
+        restricted = row.conflict and method != "gradient_difference"
+        assert row.forget_coefficient > weight if restricted else row.forget_coefficient == pytest.approx(weight)
 
 
 def test_growth_below_one_is_refused() -> None:
