@@ -13,7 +13,6 @@ to the changed parameters. Denoisers: the zoo's (7.2M parameters), and a stock `
   yardstick.
 - plain, fused: the same with torch's fused AdamW.
 - engine: ``stepping_metric`` with ``alignment: data``.
-- engine, control variate: the same with ``control_variate``: each retain batch passes through the original too.
 - engine, original: the same with ``alignment: original``: the original predicts each retain batch.
 - RG: ``restricted_gradient`` as published.
 - RGD, 8 batches: ``restricted_gradient_diversified`` with eight retain batches, and so more pictures than the others.
@@ -45,7 +44,7 @@ TOKENS = 16
 LEARNING_RATE = 1e-5
 RETAIN_BATCHES = 8  # of RGD
 BAR = 1.10
-ROWS = ["plain, fused", "engine", "engine, control variate", "engine, original", "RG", f"RGD, {RETAIN_BATCHES} batches"]
+ROWS = ["plain, fused", "engine", "engine, original", "RG", f"RGD, {RETAIN_BATCHES} batches"]
 Step = Callable[[], object]
 
 
@@ -100,7 +99,6 @@ class Bench:
         steps = (
             self.plain(fused=True),
             self.method("stepping_metric", one),
-            self.method("stepping_metric", one, control_variate=True),
             self.method("stepping_metric", one, alignment="original"),
             self.method("restricted_gradient", one),
             self.method("restricted_gradient_diversified", self.retain, retain_batches=RETAIN_BATCHES),

@@ -143,6 +143,11 @@ class CellResult(BaseModel):
     peak_memory_mb: float | None = None
     curve: tuple[tuple[float, float], ...] = ()
 
+    @property
+    def checks(self) -> int | None:
+        """How often the target was looked for; None of a cell that failed."""
+        return len(self.curve) - 1 if self.curve else None
+
 
 class MeasuringProbe(SafeguardSettings):
     """A probe that is measured at each step and lets every step pass, as long as losses are finite."""

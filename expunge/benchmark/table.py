@@ -55,6 +55,7 @@ QUANTITIES = (
     Quantity("broken_promises", "Steps against first order", "that raise a loss to first order, %", POINTS, SHARES),
     Quantity("probe_rises", "Probe rises", "steps that raised either loss on the probe, %", POINTS, SHARES),
     Quantity("passes", "Passes", "batches forward and backward; forward alone counts a third", WHOLE),
+    Quantity("checks", "Checks", "how often the target was looked for while unlearning", WHOLE),
     Quantity("seconds", "Seconds", "of unlearning, without checks", WHOLE),
     Quantity("peak_memory_mb", "Peak memory", "resident set, MB", WHOLE),
 )  # fmt: skip
@@ -191,7 +192,7 @@ def notes(results: BenchmarkResults) -> list[str]:
         f"{s.evaluation.retain_pictures} held-out and {s.evaluation.train_pictures} train-level retain pictures a "
         f"cell, {s.evaluation_drawing.steps} sampling steps. FD features: {features}.",
         f"A check draws {s.check.pictures} pictures of the target, train-level prompts, every {s.check_passes} passes "
-        "or so. Checks count neither as passes nor as seconds.",
+        "or so; with a pace, also when the forget loss says so. Checks count neither as passes nor as seconds.",
         "Passes and seconds of the cached gradients at θ₀ count for the methods that read them."
         if s.count_cache
         else "Passes and seconds of the cached gradients at θ₀ do not count.",

@@ -112,8 +112,6 @@ class Batch:
         indices: which members of the set these are, int64 ``(b,)``.
         anchors: embeddings of the same sentences without the target, ``(b, tokens, d)``; None if not known.
         empty: embedding of the empty prompt, ``(tokens, d)``; None if not known.
-        weights: how likely each picture, under its own prompt, is in an even draw over how likely it is in this one,
-            float64 ``(b,)``; 0 under the empty prompt; None where that is not needed.
     """
 
     latents: Tensor
@@ -123,7 +121,6 @@ class Batch:
     indices: Tensor
     anchors: Tensor | None = None
     empty: Tensor | None = None
-    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -138,7 +135,6 @@ class Batch:
             self.indices,
             None if self.anchors is None else self.anchors.to(device, dtype),
             None if self.empty is None else self.empty.to(device, dtype),
-            self.weights,
         )
 
     def under_anchors(self) -> "Batch":
@@ -200,7 +196,6 @@ def draw_batch(
     timesteps: int,
     generator: torch.Generator,
     empty_share: float = 0.0,
-    weights: Tensor | None = None,
 ) -> Batch:
     """The members at ``indices`` with fresh noise and stratified timesteps from a CPU generator.
 
@@ -211,7 +206,6 @@ def draw_batch(
         generator: on the CPU.
         empty_share: share of the batch, 0–1, that stands under the empty prompt, as in training for classifier-free
             guidance (Ho & Salimans 2022, arXiv 2207.12598).
-        weights: of the pictures, as `Batch` describes them.
 
     Raises:
         ExpungeError: a share is wanted and the empty prompt's embedding is not known.
@@ -228,7 +222,6 @@ def draw_batch(
         indices=indices,
         anchors=None if data.anchor_indices is None else data.embeddings[data.anchor_indices[indices]],
         empty=data.empty,
-        weights=weights,
     )
 
 
@@ -258,16 +251,6 @@ class StratifiedSampler:
     def batches_to_cover(self) -> int:
         """How many batches it takes to see every member at least once."""
         return -(-len(self.members) * max(map(len, self.members)) // self.batch_size)
-
-    def importance(self, indices: Tensor, empties: int) -> Tensor:
-        """``weights`` of a `Batch` of these members whose first ``empties`` stand under the empty prompt."""
-        total = sum(map(len, self.members))
-        by_member = torch.empty(total, dtype=torch.float64)
-        for members in self.members:
-            by_member[members] = len(members) * len(self.members) / total
-        weights = by_member[indices]
-        weights[:empties] = 0
-        return weights
 
     def _at(self, position: int) -> int:
         turn, slot = divmod(position, len(self.members))

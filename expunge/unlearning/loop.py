@@ -254,7 +254,6 @@ class _Run:
             self.timesteps,
             generator_of(self.settings.seed, RETAIN_NOISE, number),
             self.settings.empty_share,
-            self.retain_order.importance(indices, empties_of(len(indices), self.settings.empty_share)),
         )
 
     def _observe_drift(self, batch: Batch, losses: Tensor) -> None:

@@ -71,16 +71,6 @@ class DriftSampler:
         """How many batches it takes for the balanced order to show every member at least once."""
         return self.balanced.batches_to_cover()
 
-    def importance(self, indices: Tensor, empties: int) -> Tensor:
-        """As of `StratifiedSampler`, by the mixture of both ways in which a picture can come into the batch."""
-        count = len(indices) - empties
-        balanced = max(len(indices) - self.drawn - empties, 0) / len(self.losses)
-        expected = (balanced + min(self.drawn, count) * self.shares())[self.stratum_of[indices]]
-        sizes = torch.bincount(self.stratum_of).double()[self.stratum_of[indices]]
-        weights = count * sizes / (len(self.stratum_of) * expected)
-        weights[:empties] = 0
-        return weights
-
     def shares(self) -> Tensor:
         """Share of the drift by stratum, in the order of their names: float64, sums to 1."""
         seen = self.weights > 0

@@ -74,6 +74,7 @@ def test_the_cache_counts_for_the_method_that_reads_it(results: BenchmarkResults
     assert (ours.cache_passes, ours.steps, ours.passes) == (2, 2, 6)
     assert (ascent.cache_passes, ascent.steps, ascent.passes) == (0, 6, 6)
     assert ours.broken_promises == 0 and ascent.broken_promises is None
+    assert (ours.checks, ascent.checks) == (2, 3)
     assert [passes for passes, _ in ours.curve] == [0, 4, 6]
     assert [passes for passes, _ in ascent.curve] == [0, 2, 4, 6]
 

@@ -48,7 +48,6 @@ def without_seconds(trace: Trace) -> list[dict]:
         {"safeguard": {"halvings": 1}, "alignment": "data", "probe_every": 2, "learning_rate": 0.02},
         {"alignment": "both"},
         {"resampling": {"share": 0.5}},
-        {"alignment": "data", "method_options": {"control_variate": True}},
         {"pace": {"settle_steps": 2}, "stop_at": 0.5},
         {"learning_rate": None},
     ],

@@ -89,29 +89,6 @@ def test_draws_depend_on_seed_number_and_history_alone() -> None:
     assert not torch.equal(one.batch(5), third.batch(5))
 
 
-@pytest.mark.parametrize("empties", [0, 3])
-def test_importance_undoes_the_draw(empties: int) -> None:
-    # Σ over a batch of w f has the mean of an even draw of f, times the pictures under their own prompts.
-    drift = sampler()
-    observe(drift, a=5.0, b=0.0, c=1.0)
-    value = torch.arange(10, dtype=torch.float64).square()
-    means = []
-    for n in range(3000):
-        drawn = drift.batch(n)
-        weights = drift.importance(drawn, empties)
-        assert (weights[:empties] == 0).all()
-        means.append((weights * value[drawn]).sum() / (20 - empties))
-    means = torch.stack(means)
-    assert abs(means.mean() - value.mean()) < 4 * means.std() / len(means) ** 0.5
-
-
-def test_importance_of_the_balanced_order_is_exact_over_a_whole_round() -> None:
-    balanced = sampler(batch_size=18).balanced  # batches of 9; 3 strata of 2, 3 and 5: 30 turns, 10 batches
-    value = torch.arange(10, dtype=torch.float64).exp()
-    drawn = torch.cat([balanced.batch(n) for n in range(10)])
-    assert (balanced.importance(drawn, 0) * value[drawn]).mean() == pytest.approx(value.mean().item(), rel=1e-12)
-
-
 @pytest.mark.parametrize("alignment", ["data", "original", "both"])
 def test_the_problem_reports_each_pictures_retain_loss(alignment: str, unet, scheduler, retain) -> None:
     problem = Problem(unet, scheduler, 1e-3, 5.0, 1.0, alignment)

@@ -7,8 +7,7 @@ Differs from the paper: products <a,b> = aᵀ P⁻¹ b in the metric of the step
 step raises either loss; one first moment per objective; the second moment begins with the cached
 gradients' squares at θ₀; the forget loss is truncated (``forget_threshold``). First moments can begin
 with the cached gradients too, but the cached retain gradient is the data loss's: against the original's
-own prediction it is zero at θ₀, and to begin with another one costs retention. ``control_variate`` corrects the
-data loss's gradient by what the same batch gives at θ₀, for one more pass a step.
+own prediction it is zero at θ₀, and to begin with another one costs retention.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,6 @@ from torch import Tensor
 
 from expunge.errors import ExpungeError
 from expunge.unlearning.cache import GradientCache
-from expunge.unlearning.control_variate import ControlVariate
 from expunge.unlearning.data import Batch
 from expunge.unlearning.methods.protocol import MethodSettings, MethodStep
 from expunge.unlearning.methods.registry import register
@@ -41,10 +39,6 @@ class SteppingMetricSettings(MethodSettings):
         default="second",
         description="which first moments begin with the cached gradients; v does unless none, and alone if second",
     )
-    control_variate: bool = Field(
-        default=False,
-        description="with alignment data: take from each retain gradient what its batch gives at θ₀ beyond the mean",
-    )
 
 
 @register("stepping_metric")
@@ -57,13 +51,11 @@ class SteppingMetric:
         """Make the optimiser and warm its moments.
 
         Raises:
-            ExpungeError: a warm start or a control variate is asked for and there is no cache, or the alignment takes
-                no control variate.
+            ExpungeError: a warm start is asked for and there is no cache.
         """
         assert isinstance(settings, SteppingMetricSettings)
-        options = settings.model_dump(exclude={"warm_start", "control_variate"})
+        options = settings.model_dump(exclude={"warm_start"})
         self.problem = problem
-        self.control = ControlVariate(problem, cache) if settings.control_variate else None
         self.optimiser = RestrictedAdam(
             problem.parameters,
             learning_rate=problem.learning_rate,
@@ -92,9 +84,6 @@ class SteppingMetric:
         forget_loss, forget_grad = self.problem.forget_gradient([forget])
         retain_loss, retain_grad = self.problem.retain_gradient(retain)
         passes = 1 + self.problem.retain_passes * len(retain)
-        if self.control is not None:
-            retain_grad = self.control.correct(retain, retain_grad)
-            passes += len(retain)
         report = self.optimiser.step(forget_grad, retain_grad, self.problem.forget_weight)
         return MethodStep(forget_loss, retain_loss, passes, report)
 
