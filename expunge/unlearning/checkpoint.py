@@ -1,9 +1,11 @@
 """Checkpoints of an unlearning run: safetensors and JSON, complete or not there at all."""
 
+import hashlib
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,3 +91,12 @@ def load_checkpoint(folder: Path, run: dict[str, Any]) -> Checkpoint | None:
                 "remove the checkpoint to start afresh, or go on with what it was"
             )
     return Checkpoint(state["step"], run, state["rows"], *tensors)
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, dtypes, shapes and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()

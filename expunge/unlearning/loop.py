@@ -1,8 +1,7 @@
 """The unlearning loop: draw batches, step, measure, stop when forgetting is done and holds."""
 
-import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -12,7 +11,7 @@ from expunge.errors import ExpungeError
 from expunge.progress import progress_bar
 from expunge.unlearning.cache import GradientCache
 from expunge.unlearning.calibration import Calibration, calibrate
-from expunge.unlearning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from expunge.unlearning.checkpoint import Checkpoint, digest_of, load_checkpoint, save_checkpoint
 from expunge.unlearning.data import (
     Batch,
     LatentSet,
@@ -141,7 +140,7 @@ class _Run:
         self.pace = self._pace(settings.pace) if settings.pace else None
         self.rows: list[TraceRow] = []
         self.identity = settings.model_dump(mode="json", exclude=FREE_TO_CHANGE) | {
-            "start": _digest(self.problem.parameters),
+            "start": digest_of(self.problem.parameters),
             "forget_set": forget.digest(),
             "retain_set": retain.digest(),
             "gradient_cache": cache.key if cache else None,
@@ -303,14 +302,6 @@ class _Run:
             last = measured[-1]
             assert last.probe_forget is not None and last.probe_retain is not None
             self.probe_last = ProbeLosses(last.probe_forget, last.probe_retain)
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().data)
-    return digest.hexdigest()
 
 
 def _seed(*numbers: int) -> int:
