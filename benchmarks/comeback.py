@@ -19,6 +19,7 @@ from pathlib import Path
 from expunge.benchmark.cell import Cell, cell_settings
 from expunge.benchmark.machine import command, machine
 from expunge.benchmark.materials import Bench, Materials, make_bench, prepare
+from expunge.benchmark.run import learning_rate
 from expunge.benchmark.run_cell import step_cost
 from expunge.benchmark.settings import BenchmarkSettings, MethodEntry, SampleSettings, TargetEntry
 from expunge.comeback.hiding import text_filter
@@ -63,7 +64,7 @@ def unlearned(
         seed=0,
         comparison="equal_forgetting",
         passes=passes,
-        learning_rate=settings.unlearn_settings(entry).learning_rate,
+        learning_rate=learning_rate(settings, entry, {}),
         samples=SAMPLES,
     )
     cost = step_cost(cell, bench, materials)
@@ -93,7 +94,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--target", default="cat")
     parser.add_argument("--methods", nargs="+", choices=method_names(), default=list(METHODS), metavar="METHOD")
     parser.add_argument("--passes", type=int, default=120, help="at most, for each method")
-    parser.add_argument("--learning-rate", type=float, default=2e-4)
+    parser.add_argument("--learning-rate", type=float, default=2e-4, help="of all but ours, which is measured")
     parser.add_argument("--never-saw", default="", help="folder of a model that never saw the target")
     parser.add_argument("--profile", choices=list(PROFILES), default="quick")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/comeback.md"))
@@ -107,7 +108,11 @@ def main() -> None:
     """Unlearn, test, and write the table down."""
     options = arguments()
     entries = tuple(
-        MethodEntry(method=name, max_steps=1 if name == "unified_concept_editing" else None)
+        MethodEntry(
+            method=name,
+            max_steps=1 if name == "unified_concept_editing" else None,
+            learning_rate="measured" if name == "stepping_metric" else None,
+        )
         for name in dict.fromkeys(options.methods)
     )
     entry = TargetEntry(kind=options.kind, name=options.target)
