@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from expunge.benchmark.materials import Bench, draw_pictures
+from expunge.benchmark.judging import draw_judging
+from expunge.benchmark.materials import Bench, draw_pool
 from expunge.benchmark.run import run_benchmark
 from expunge.benchmark.settings import BenchmarkSettings
 from expunge.digits.data import digits_grid, split_digits
@@ -55,16 +56,15 @@ def results(tmp_path_factory: pytest.TempPathFactory):
             "evaluation_drawing": {"steps": 1, "guidance": 1},
         }
     )
-    s, model, grid = settings, make_tiny_digits(), digits_grid()
-    pictures = draw_pictures(
-        model, grid, s.diversification, s.drawing, s.evaluation_drawing, s.evaluation_seed, s.evaluation_pictures
-    )
+    model, grid = make_tiny_digits(), digits_grid()
+    pool = draw_pool(model, grid, settings.diversification, settings.drawing)
     panel = train_judges(split_digits()[0], JudgeRecipe(steps=2, batch_size=8), progress=False)
     folder = tmp_path_factory.mktemp("cells")
     before = model.digest()
-    found = run_benchmark(Bench(model, *pictures, grid, panel, settings), "digits", Path(folder), lambda line: None)
+    bench = Bench(model, pool, grid, panel, settings)
+    found = run_benchmark(bench, "digits", Path(folder), lambda line: None)
     assert model.digest() == before
-    return pictures, found
+    return bench, found
 
 
 def test_what_needs_no_cross_attention_runs(results):
@@ -84,6 +84,8 @@ def test_what_needs_it_says_so(results):
 
 
 def test_there_are_enough_pictures_to_judge_by_though_there_are_few_strata(results):
-    (pool, held_out, train), _ = results
-    assert (len(pool), len(held_out), len(train)) == (10, 20, 20)
-    assert {prompt.side for prompt in held_out.prompts} == {"held_out"}
+    bench, _ = results
+    target = bench.settings.targets[0].resolve(bench.grid)
+    judging = draw_judging(bench, target, bench.settings.evaluation, 1000)
+    # Two of each class; the target's are left out of the others, and three more ask for it.
+    assert (len(bench.pool), len(judging.held_out), len(judging.train)) == (10, 18 + 3, 18)
