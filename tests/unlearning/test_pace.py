@@ -107,7 +107,7 @@ def test_a_paced_run_ends_where_forgetting_held(method: str, scheduler, forget, 
         forget_batch_size=3,
         retain_batch_size=4,
         check_every=2,
-        pace={"settle_steps": 3},
+        pace={"settle_steps": 3, "settle_weight": 0.1},
     )
     trace = unlearn(make_unet(0), scheduler, forget, retain, how, is_forgotten=lambda: next(shares), progress=False)
     assert trace.stopped == "forgotten"
