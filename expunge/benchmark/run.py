@@ -191,10 +191,9 @@ class _Runner:
 
     def _fresh(self, cell: Cell, key: str) -> CellResult:
         materials = self._materials(cell.target)
+        judging = self._judging(cell, materials)
         try:
-            return run_cell(
-                cell, key, self.bench, materials, self._judging(cell, materials), self._cost(cell, materials)
-            )
+            return run_cell(cell, key, self.bench, materials, judging, self._cost(cell, materials))
         except Exception as error:  # recorded, shown in the table, and fatal if it befalls every cell
             return result_of(cell, key, status="failed", error=f"{type(error).__name__}: {error}")
 
