@@ -93,6 +93,7 @@ def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: in
     }
     start = Problem(copy.deepcopy(unet), scheduler, 0.0, RETAIN_WEIGHT, 1.0, "data", forget, retain)
     diagonal = materials.cache.preconditioner(RETAIN_WEIGHT, EPSILON)
+    means = [materials.cache.retain.get(name) for name in start.parameters]
     metric = [1 / diagonal[name].double() for name in sides["data"].parameters]
     if steps:
         how = UnlearnSettings(
@@ -113,7 +114,6 @@ def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: in
             _, gradient = problem.retain_gradient([batch])
             if way == "control variate":
                 _, before = start.retain_gradient([batch])
-                means = [materials.cache.retain.get(name) for name in start.parameters]
                 gradient = [
                     None if g is None or b is None or mean is None else g - b + mean
                     for g, b, mean in zip(gradient, before, means, strict=True)

@@ -29,7 +29,14 @@ class Judging:
 
 
 def draw_judging(bench: Bench, target: Target, samples: SampleSettings, seed: int) -> Judging:
-    """Draw them, as evaluation draws."""
+    """Draw them, as evaluation draws.
+
+    Args:
+        bench: whose model draws, and how.
+        target: what the cell unlearns.
+        samples: how many pictures of each kind; of retain prompts there may be fewer.
+        seed: of wordings and noise; the prompts that ask for the target take the next one too.
+    """
     prompts = forget_prompts(target, bench.grid, "held_out", samples.target_pictures, seed + 1)
     label = f"Drawing before: {target.name}"
     asked = draw_with_own_seeds(

@@ -5,12 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from expunge.benchmark.settings import BenchmarkSettings
-from expunge.datasets import (
-    DiversificationSettings,
-    DrawingSettings,
-    diversify,
-    draw_grid,
-)
+from expunge.datasets import DiversificationSettings, DrawingSettings, diversify, draw_grid
 from expunge.metrics.judges import load_panel
 from expunge.metrics.panel import Panel
 from expunge.models.picture_set import PictureSet
@@ -94,12 +89,12 @@ def make_bench(settings: BenchmarkSettings, base_model: str, prompt_grid: str, j
 def draw_pool(
     model: TextToImage, grid: PromptGrid, diversification: DiversificationSettings, drawing: DrawingSettings
 ) -> PictureSet:
-    """A bench's pool; it depends on no target."""
+    """A bench's pool: ``pool_per_stratum`` train-level pictures of every stratum; it depends on no target."""
     return draw_grid(model, grid, "train", diversification.pool_per_stratum, diversification.seed, drawing)
 
 
 def prepare(bench: Bench, target: Target) -> Materials:
-    """Draw a target's data and measure the gradients."""
+    """Draw a target's forget and retain set, and measure the gradients at θ₀."""
     settings, model = bench.settings, bench.model
     sets = diversify(
         model, bench.pool, [target], bench.grid, bench.panel, settings.diversification, settings.drawing, {}

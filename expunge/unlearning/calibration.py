@@ -76,10 +76,11 @@ def calibrate(
         ExpungeError: a set is missing, all is forgotten already, or a loss does not fall along its own gradient.
     """
     line = _Line(problem, cache)
+    direction = line.direction(cache.forget)
     batches = _batches(problem, problem.forget_set, "forget", forget_batch_size, seed, FORGET_NOISE)
 
     def forget_loss(length: float) -> float:
-        line.move_to(cache.forget, -length)
+        line.move_to(direction, -length)
         total = sum(line.problem.forget_loss(each).item() * len(each) for each in batches)
         return total / sum(map(len, batches))
 
@@ -150,19 +151,21 @@ def _retain_shares(
     with torch.enable_grad():
         found = [line.problem.retain_gradient([batch]) for batch in batches]
     starts = [loss for loss, _ in found]
-    ways = [
-        {
-            name: g * problem.retain_weight
-            for name, g in zip(problem.parameters, gradients, strict=True)
-            if g is not None
-        }
+    directions = [
+        line.direction(
+            {
+                name: g.mul_(problem.retain_weight)
+                for name, g in zip(problem.parameters, gradients, strict=True)
+                if g is not None
+            }
+        )
         for _, gradients in found
     ]
 
     def share(length: float) -> float:
         worst = 0.0
-        for batch, way, start in zip(batches, ways, starts, strict=True):
-            line.move_to(way, -length)
+        for batch, direction, start in zip(batches, directions, starts, strict=True):
+            line.move_to(direction, -length)
             loss = line.problem.retain_loss(batch).item()
             worst = max(worst, loss / start if math.isfinite(loss) else math.inf)
         return worst
@@ -204,9 +207,17 @@ class _Line:
         self.start = problem.parameters
         self.diagonal = cache.preconditioner(problem.retain_weight, EPSILON)
 
-    def move_to(self, gradient: Mapping[str, Tensor], length: float) -> None:
-        """To θ₀ + length · P⁻¹ g; where g or P has no entry, to θ₀."""
+    def direction(self, gradient: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """P⁻¹ g, of the parameters for which both are known."""
+        return {
+            name: (g / self.diagonal[name]).to(self.start[name])
+            for name, g in gradient.items()
+            if name in self.diagonal
+        }
+
+    def move_to(self, direction: Mapping[str, Tensor], length: float) -> None:
+        """To θ₀ + length · direction; where the direction has no entry, to θ₀."""
         for name, parameter in self.problem.parameters.items():
             parameter.copy_(self.start[name])
-            if name in gradient and name in self.diagonal:
-                parameter.add_((gradient[name] / self.diagonal[name]).to(parameter), alpha=length)
+            if name in direction:
+                parameter.add_(direction[name], alpha=length)

@@ -1,5 +1,6 @@
 """The unlearning loop: draw batches, step, measure, stop when forgetting is done and holds."""
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -216,10 +217,8 @@ class _Run:
         )
 
     def _pace(self, settings: PaceSettings) -> Pace:
-        parameters = list(self.problem.parameters.values())
-        most = settings.most
-        if self.calibration is not None:
-            most = min(most, self.calibration.limit / self.calibration.learning_rate)
+        found, parameters = self.calibration, list(self.problem.parameters.values())
+        most = found.limit / found.learning_rate if found else math.inf
         return Pace(settings, parameters, self.problem.forget_threshold, self.settings.check_every, most)
 
     def _wants_check(self, number: int, forget_loss: float | None) -> bool:

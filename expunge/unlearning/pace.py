@@ -7,6 +7,7 @@ last; and the first that does not find it begins a stretch of shortening ones, i
 the fast steps cost. Works with every method: a step is made, and then shortened or lengthened on its own line.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -22,7 +23,7 @@ class PaceSettings(Settings):
     """How fast steps grow and shrink."""
 
     growth: float = Field(
-        default=1.25, ge=1, le=10, description="factor at each check that still finds the target, and too soon"
+        default=1.25, ge=1, le=10, description="factor at each check that finds the target and little of the way gone"
     )
     most: float = Field(default=4.0, ge=1, le=1000, description="of the learning rate, at most")
     stride: float = Field(
@@ -45,7 +46,7 @@ class Pace:
         parameters: whose steps are scaled.
         threshold: τ, where the forget loss has gone its whole way.
         check_every: steps after which the target is looked for at the latest.
-        most: what the factor never exceeds, where that is less than the settings allow; None for theirs.
+        most: what the factor never exceeds, besides what the settings allow.
 
     Attributes:
         value: factor of the learning rate while the target is still found.
@@ -59,10 +60,10 @@ class Pace:
         parameters: Sequence[Tensor],
         threshold: float,
         check_every: int,
-        most: float | None = None,
+        most: float = math.inf,
     ) -> None:
         self.settings, self.threshold, self.check_every = settings, threshold, check_every
-        self.most = settings.most if most is None else most
+        self.most = min(settings.most, most)
         self.parameters = [p.detach() for p in parameters]
         self.before = [p.clone() for p in self.parameters]
         self.value, self.done = 1.0, False
@@ -108,10 +109,10 @@ class Pace:
         self.since += 1
         if forgotten is None:
             return
-        gone, made = self._gone(forget_loss), self._gone(forget_loss) - self.checked_at
+        gone = self._gone(forget_loss)
         if forgotten >= enough:
             self.left = self.settings.settle_steps
-        elif made < self.settings.stride and gone < HALF_WAY:
+        elif gone - self.checked_at < self.settings.stride and gone < HALF_WAY:
             self.value = min(self.most, self.value * self.settings.growth)
         self.checked_at, self.since = gone, 0
 

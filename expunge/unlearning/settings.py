@@ -30,7 +30,7 @@ class UnlearnSettings(Settings):
         alignment: retain loss against the ``data``, the ``original`` model's prediction, or ``both``.
         probe_every: the probe is measured at each such step.
         safeguard: cut back steps that raise a probe loss, at each step that is probed; None for never.
-        check_every: ``is_forgotten`` is asked at each such step.
+        check_every: ``is_forgotten`` is asked after so many steps; with a pace also when the forget loss says so.
         stop_at: share forgotten, 0–1, that counts as done; what then ends the run depends on ``pace``.
         pace: how steps grow until the target is forgotten and then shrink to standstill, which ends the run; None for
             steps as long as the learning rate says, until ``stop_at`` is reached twice.

@@ -1,5 +1,7 @@
 """The pace: growth while the target is found, standstill after, on any method's own line."""
 
+import math
+
 import pytest
 import torch
 
@@ -14,7 +16,7 @@ THRESHOLD = 1.0
 CHECK_EVERY = 4
 
 
-def made(most: float | None = None, **settings) -> Pace:
+def made(most: float = math.inf, **settings) -> Pace:
     return Pace(PaceSettings(**settings), [torch.zeros(3)], THRESHOLD, CHECK_EVERY, most)
 
 
