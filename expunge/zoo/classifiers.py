@@ -1,8 +1,9 @@
 """The zoo's independent classifiers: small convolutional nets that share nothing with the model or with its CLIP judge.
 
 Each has one class more than its factor has levels: ``none``. It is trained on pictures that show nothing in
-particular (blends, shuffled patches, noise, plain colour), so that a broken picture counts neither as the target nor
-as a rightly drawn neighbour. Without it, four styles would give every smudge a one-in-four chance of being the target.
+particular (blends, shuffled patches, smears, plain colour, textures), so that a broken picture counts neither as the
+target nor as a rightly drawn neighbour. Without it, four styles would give every smudge a one-in-four chance of being
+the target.
 """
 
 import json
@@ -103,7 +104,7 @@ def train_classifier(
         batches: draws pictures ``(n, 3, 64, 64)`` in −1–1 and their class indices ``(n,)``.
         steps: optimiser steps.
         generator: source of the degradations.
-        batch_size: drawings a batch; a quarter as many ``none`` pictures are added.
+        batch_size: drawings a batch; half as many ``none`` pictures are added.
         progress: called after every step with its number and loss.
     """
     network = make_network(len(levels) + 1)
@@ -111,7 +112,7 @@ def train_classifier(
     schedule = get_cosine_schedule_with_warmup(optimiser, steps // 3, steps)
     for step in range(steps):
         pictures, labels = batches(batch_size)
-        nothing = showing_nothing(pictures, generator)[: batch_size // 4]
+        nothing = torch.cat([spoil(pictures, generator)[: batch_size // 4] for spoil in (showing_nothing, texture)])
         inputs = torch.cat([degrade(pictures, generator), nothing])
         targets = torch.cat([labels, torch.full((len(nothing),), len(levels))])
         loss = nn.functional.cross_entropy(network(inputs), targets, label_smoothing=0.05)
@@ -155,3 +156,23 @@ def showing_nothing(pictures: torch.Tensor, generator: torch.Generator) -> torch
     plain = plain + 0.05 * torch.randn(pictures.shape, generator=generator)
     kinds = torch.stack([blend, shuffled, smear, plain])
     return kinds[torch.arange(n) % 4, torch.arange(n)].clamp(-1, 1)
+
+
+def texture(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Grain of any size in the pictures' colours, as a model draws that was unlearned too far; same shape and range.
+
+    What is left of each picture is its heavy blur. On it lie four layers of noise, of 2 to 16 pixels a grain, each
+    with a strength of its own, and in half of the pictures a frame, lighter or darker.
+    """
+    n, channels, height, width = pictures.shape
+    base = nn.functional.avg_pool2d(pictures, 16) + 0.4 * torch.randn(n, channels, 1, 1, generator=generator)
+    drawn = nn.functional.interpolate(base, scale_factor=16, mode="bilinear")
+    for grain in (2, 4, 8, 16):
+        noise = torch.randn(n, channels + 1, height // grain, width // grain, generator=generator)
+        noise = noise[:, :1] + torch.rand(n, 1, 1, 1, generator=generator) * noise[:, 1:]  # light, and some colour
+        strength = 0.4 * torch.rand(n, 1, 1, 1, generator=generator) ** 2
+        drawn = drawn + strength * nn.functional.interpolate(noise, scale_factor=grain, mode="bilinear")
+    across = torch.linspace(-1, 1, width).abs().maximum(torch.linspace(-1, 1, height).abs()[:, None])
+    edge = ((across - 0.85) / 0.15).clamp(min=0) * torch.randn(n, 1, 1, 1, generator=generator)
+    framed = torch.rand(n, 1, 1, 1, generator=generator) < 0.5
+    return (drawn + framed * edge).clamp(-1, 1)

@@ -10,9 +10,11 @@ from expunge.zoo.classifiers import (
     degrade,
     make_network,
     showing_nothing,
+    texture,
     train_classifier,
 )
 from expunge.zoo.corpus import make_corpus
+from expunge.zoo.judges import zoo_panel
 from tests.zoo.drawings import WORLD, make_drawings
 
 
@@ -37,7 +39,7 @@ def classifier(corpus) -> FactorClassifier:
     return train_classifier("style", tuple(WORLD.styles), batches, 80, draws, batch_size=16)
 
 
-@pytest.mark.parametrize("spoil", [degrade, showing_nothing])
+@pytest.mark.parametrize("spoil", [degrade, showing_nothing, texture])
 @pytest.mark.parametrize("count", [1, 2, 7, 16])
 def test_spoilt_pictures_keep_shape_and_range(corpus, spoil, count):
     pictures = corpus.inputs(torch.arange(count))
@@ -64,6 +66,14 @@ def test_pictures_that_show_nothing_are_of_four_kinds(corpus):
         assert not torch.equal(kept, tiled)
     assert all(each.diff(dim=-1).abs().max() < 0.2 for each in smear)
     assert all(each.flatten(1).std(dim=1).max() < 0.1 for each in plain)
+
+
+@pytest.mark.parametrize("factor", ["subject", "style"])
+def test_those_that_ship_find_nothing_in_textures(corpus, factor: str):
+    textures = texture(corpus.inputs(torch.arange(len(corpus))), generator())
+    pictures = ((textures + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    found = zoo_panel().classifiers[factor].recognise(pictures)
+    assert found.count(NONE) / len(found) > 0.95
 
 
 def test_it_learns_and_says_none_of_nothing(classifier, corpus):
