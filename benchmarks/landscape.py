@@ -66,9 +66,7 @@ def landscapes() -> list[tuple[str, float, dict[str, int], list[dict[str, Any]]]
     found = [("given", 1.0, {"equal_budget": GIVEN_PASSES}, given)]
     for threshold in FORGET_THRESHOLDS:
         rows = [
-            entry(
-                f"λ={weight:g} τ={threshold:g}", "measured", {"retain_weight": weight, "pace": {"settle_weight": 0.1}}
-            )
+            entry(f"λ={weight:g} τ={threshold:g}", "measured", {"retain_weight": weight, "pace": {}})
             for weight in RETAIN_WEIGHTS
         ]
         found.append(("calibrated", threshold, {"equal_forgetting": CALIBRATED_PASSES}, rows))

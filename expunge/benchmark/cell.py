@@ -82,6 +82,7 @@ class CellResult(BaseModel):
         unlearning_accuracy: UA by the independent classifier, held-out prompts.
         unlearning_accuracy_before: the same of the base model.
         unlearning_accuracy_clip: UA by CLIP, zero-shot.
+        relearned: the lowest UA while a copy is fine-tuned on a few pictures of the target.
         retain_accuracy: RA, held-out retain prompts.
         retain_accuracy_before: the same of the base model.
         retain_accuracy_change: after − before.
@@ -122,6 +123,7 @@ class CellResult(BaseModel):
     unlearning_accuracy: float | None = None
     unlearning_accuracy_before: float | None = None
     unlearning_accuracy_clip: float | None = None
+    relearned: float | None = None
     retain_accuracy: float | None = None
     retain_accuracy_before: float | None = None
     retain_accuracy_change: float | None = None

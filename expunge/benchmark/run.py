@@ -21,7 +21,7 @@ from expunge.errors import ExpungeError
 from expunge.models.picture_set import PictureSet
 from expunge.progress import progress_bar
 
-CODE_VERSION = 3  # raise it when a change of code changes what cells measure: then they are all run again
+CODE_VERSION = 4  # raise it when a change of code changes what cells measure: then they are all run again
 
 
 class BenchmarkResults(BaseModel):
@@ -134,6 +134,8 @@ def context_of(bench: Bench, judges: str) -> dict[str, Any]:
         "check_passes": settings.check_passes,
         "count_cache": settings.count_cache,
         **{name: getattr(settings, name).model_dump(mode="json") for name in shared},
+        # Only where it is tried: results of a benchmark without it stay what they are.
+        **({"relearning": settings.relearning.model_dump(mode="json")} if settings.relearning else {}),
     }
 
 

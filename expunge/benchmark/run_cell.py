@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from expunge.benchmark.cell import Cell, CellResult, cell_settings, measures_probe
 from expunge.benchmark.judging import Judging
 from expunge.benchmark.materials import Bench, Materials, WatchedCache
 from expunge.benchmark.memory import PeakMemory
+from expunge.comeback.relearning import relearn
 from expunge.errors import ExpungeError
 from expunge.evaluation import Evaluation
 from expunge.metrics.model_evaluation import EvaluationSettings, evaluate_model
@@ -75,6 +78,8 @@ def run_cell(cell: Cell, key: str, bench: Bench, materials: Materials, judging: 
         learning_rate=trace.rows[0].learning_rate,  # the pace begins at 1
         stopped=trace.stopped,
         **scores(evaluation),
+        # Tuning has a seed of its own, and looks at UA and RA alone.
+        relearned=_relearned(bench, materials, judging, unlearned) if cell.seed in settings.seeds else None,
         broken_promises=broken_promises(trace.rows),
         probe_rises=probe_rises(trace),
         steps=len(trace.rows),
@@ -132,6 +137,17 @@ def _evaluate(bench: Bench, target: Target, judging: Judging, unlearned: TextToI
         EvaluationSettings(target_pictures=asked, seed=judging.seed),
         bench.settings.evaluation_drawing,
     ).evaluation
+
+
+def _relearned(bench: Bench, materials: Materials, judging: Judging, unlearned: TextToImage) -> float | None:
+    """The lowest UA while a copy is fine-tuned on pictures of the forget set, others for each seed."""
+    how, target = bench.settings.relearning, materials.target
+    if how is None:
+        return None
+    order = np.random.default_rng(judging.seed).permutation(len(materials.forget))
+    pictures, drawing = materials.forget.select(order.tolist()), bench.settings.evaluation_drawing
+    found = relearn(unlearned, pictures, target, bench.grid, bench.panel, how, drawing, judging.seed)
+    return min(point.unlearning_accuracy.value for point in found.curves[0].points[1:])
 
 
 def scores(evaluation: Evaluation) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from expunge.comeback.relearning import RelearningSettings
 from expunge.datasets import DiversificationSettings, DrawingSettings
 from expunge.prompts.grid import PromptGrid
 from expunge.prompts.target import Target, resolve_target
@@ -105,6 +106,8 @@ class BenchmarkSettings(Settings):
         evaluation_seed: of their wordings and noise.
         evaluation_varies: whether each seed is judged by pictures of its own, so that intervals cover the luck of the
             draw; else all by the same, which leaves less to draw of the base model.
+        relearning: how a copy of each unlearned model is fine-tuned on pictures of the target, to see whether it comes
+            back; None: it is not tried.
     """
 
     methods: tuple[MethodEntry, ...] = ()
@@ -125,6 +128,7 @@ class BenchmarkSettings(Settings):
     evaluation_drawing: DrawingSettings = DrawingSettings(steps=10)
     evaluation_seed: int = Field(default=1000, ge=0)
     evaluation_varies: bool = True
+    relearning: RelearningSettings | None = None
 
     @property
     def entries(self) -> tuple[MethodEntry, ...]:
@@ -159,6 +163,10 @@ class BenchmarkSettings(Settings):
         if self.compare_with not in labels:
             raise ValueError(f"compare_with: '{self.compare_with}' is not a row; the rows are {', '.join(labels)}")
         self._tuning_is_apart()
+        if self.relearning and (len(self.relearning.pictures) != 1 or self.relearning.harmless_pictures):
+            raise ValueError(
+                "relearning: give one number of pictures and harmless_pictures: 0; the table has one column"
+            )
         return self
 
     def _unlearning_is_whole(self) -> None:

@@ -44,6 +44,7 @@ SHARES = (0.0, 1.0)
 QUANTITIES = (
     Quantity("unlearning_accuracy", "UA", "unlearning accuracy, held-out prompts, %", POINTS, SHARES, True),
     Quantity("unlearning_accuracy_clip", "UA by CLIP", "the same by CLIP, zero-shot, %", POINTS, SHARES, True),
+    Quantity("relearned", "UA, relearned", "lowest UA while fine-tuned on the target, %", POINTS, SHARES, True),
     Quantity("retain_accuracy", "RA", "retain accuracy, held-out prompts, %", POINTS, SHARES, True),
     Quantity("retain_accuracy_change", "RA change", "against the base model, points", POINTS, (-1.0, 1.0), True),
     Quantity("in_domain", "IRA", "RA of the target's own factor, %", POINTS, SHARES, True),
@@ -198,6 +199,12 @@ def notes(results: BenchmarkResults) -> list[str]:
         else "Passes and seconds of the cached gradients at θ₀ do not count.",
         "Steps against first order are not given for methods that do not know both losses' gradients.",
     ]
+    if s.relearning:
+        said.append(
+            f"UA, relearned: a copy is fine-tuned with Adam on {s.relearning.pictures[0]} pictures of the forget set, "
+            f"{s.relearning.steps} steps of {s.relearning.batch_size} at {s.relearning.learning_rate:g}, and judged by "
+            f"{s.relearning.measured} held-out pictures every {s.relearning.measure_every} steps."
+        )
     if s.probed_seeds:
         seeds = ", ".join(map(str, s.probed_seeds))
         said.append(f"The probe was measured after each step with seed {seeds}; seconds are of the other seeds.")

@@ -14,7 +14,7 @@ from expunge.datasets import DrawingSettings, draw_with_own_seeds
 from expunge.evaluation import Interval
 from expunge.metrics.panel import Panel
 from expunge.models.picture_set import PictureSet
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.progress import track
 from expunge.prompts.grid import PromptGrid
 from expunge.prompts.pairing import forget_prompts
@@ -80,7 +80,7 @@ class Relearning(BaseModel):
 
 
 def relearn(
-    model: StableDiffusion,
+    model: TextToImage,
     pictures: PictureSet,
     target: Target,
     grid: PromptGrid,
@@ -115,7 +115,7 @@ def relearn(
         conditions.append((HARMLESS, spared.select([i * len(spared) // count for i in range(count)])))
     prompts = forget_prompts(target, grid, "held_out", settings.measured, seed)
 
-    def measure(of: StableDiffusion, step: int) -> RelearningPoint:
+    def measure(of: TextToImage, step: int) -> RelearningPoint:
         share = finder.share(draw_with_own_seeds(of, prompts, f"{seed}/relearning", drawing, ""))
         return RelearningPoint(step=step, unlearning_accuracy=complement(share))
 
@@ -138,7 +138,7 @@ def relearn(
 class _FineTuning:
     """Plain Adam on one model's denoiser."""
 
-    def __init__(self, model: StableDiffusion, pictures: PictureSet, settings: RelearningSettings, seed: int) -> None:
+    def __init__(self, model: TextToImage, pictures: PictureSet, settings: RelearningSettings, seed: int) -> None:
         self.data, self.settings, self.seed = encode(model, pictures), settings, seed
         self.sampler = StratifiedSampler(self.data.strata, settings.batch_size, seed)
         # Only the retain loss is used; what concerns forgetting has no effect.

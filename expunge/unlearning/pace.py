@@ -3,8 +3,12 @@
 The rate at which a target is forgotten differs between targets by several times, so a fixed one leaves some of them
 drawn and damages others. Here it is measured instead. How much of its way the forget loss has gone says when it is time
 to look at pictures; a check that still finds the target lengthens the steps if little of the way was made since the
-last; and the first that does not find it begins a stretch of shortening ones, in which the retain loss takes back what
-the fast steps cost. Works with every method: a step is made, and then shortened or lengthened on its own line.
+last; and the first that does not find it, deep enough, begins a stretch of shortening ones, in which the retain loss
+takes back what the fast steps cost. Works with every method: a step is made, and then shortened or lengthened on its
+own line.
+
+Deep enough, because pictures change first: where they have just ceased to show the target, a few of its pictures bring
+it back (column "UA, relearned" of `benchmarks/results/zoo`).
 """
 
 import math
@@ -29,13 +33,11 @@ class PaceSettings(Settings):
     stride: float = Field(
         default=0.1, gt=0, le=1, description="of the forget loss's way to −τ, after which the target is looked for"
     )
-    settle_steps: int = Field(default=20, ge=1, le=100_000, description="steps from forgotten to standstill")
-    settle_weight: float = Field(
-        default=1.0,
-        gt=0,
-        le=1,
-        description="of the forget loss in them, our engine's: a tenth retains most, but is relearned from one picture",
+    depth: float = Field(
+        default=0.6, ge=0, le=1, description="of that way, to be gone before the steps shrink, or as far as it goes"
     )
+    settle_steps: int = Field(default=20, ge=1, le=100_000, description="steps from forgotten to standstill")
+    settle_weight: float = Field(default=0.1, gt=0, le=1, description="of the forget loss in them, our engine's")
 
 
 class Pace:
@@ -94,8 +96,9 @@ class Pace:
         """Whether the target is to be looked for after the step being made, before which the loss was this."""
         if self.left is not None:
             return self.left == 1
-        late = self.since + 1 >= self.check_every
-        return late or self._gone(forget_loss) - self.checked_at >= self.settings.stride
+        gone, depth = self._gone(forget_loss), self.settings.depth
+        due = gone >= depth and (gone - self.checked_at >= self.settings.stride or self.checked_at < depth)
+        return due or self.since + 1 >= self.check_every
 
     def learn(self, forget_loss: float | None, forgotten: float | None, enough: float) -> None:
         """Take in a finished step, the loss before it, and what its check found, 0–1, if there was one."""
@@ -110,9 +113,10 @@ class Pace:
         if forgotten is None:
             return
         gone = self._gone(forget_loss)
-        if forgotten >= enough:
+        slow = gone - self.checked_at < self.settings.stride
+        if forgotten >= enough and (gone >= self.settings.depth or slow):
             self.left = self.settings.settle_steps
-        elif gone - self.checked_at < self.settings.stride and gone < HALF_WAY:
+        elif forgotten < enough and slow and gone < HALF_WAY:
             self.value = min(self.most, self.value * self.settings.growth)
         self.checked_at, self.since = gone, 0
 

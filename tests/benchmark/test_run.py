@@ -178,6 +178,21 @@ def test_tuning_tries_every_rate_on_its_own_target_and_the_cells_take_the_chosen
     assert sum("cat · seed 9" in line for line in lines) == 2 and lines[-1].startswith("[4/4]")
 
 
+def test_relearning_is_tried_on_a_copy_of_each_compared_model_and_changes_nothing_else(
+    bench: Bench, tmp_path: Path, results: BenchmarkResults
+) -> None:
+    how = {"pictures": [2], "harmless_pictures": 0, "steps": 2, "measure_every": 1, "batch_size": 2, "measured": 4}
+    tuning = {"targets": [CAT], "seed": 9, "learning_rates": [1e-3], "comparison": "equal_budget",
+              "evaluation": {"target_pictures": 4, "retain_pictures": 6, "train_pictures": 5}}  # fmt: skip
+    settings = small(comparisons={"equal_budget": 6}, relearning=how, tuning=tuning)
+    found = run_benchmark(with_(bench, settings=settings), "colours", tmp_path).cells
+    for cell, plain in zip(found, results.cells[1::2], strict=True):
+        assert cell.relearned is not None and 0 <= cell.relearned <= 1 and plain.relearned is None
+        assert cell.key != plain.key and cell.alignment_held_out_drop == plain.alignment_held_out_drop
+    stored = [json.loads(path.read_text())["result"] for path in tmp_path.iterdir()]
+    assert sorted((each["seed"], each["relearned"] is None) for each in stored) == [(0, False)] * 2 + [(9, True)] * 2
+
+
 def test_a_probed_cell_measures_every_step_and_its_seconds_are_left_out(bench: Bench, tmp_path: Path) -> None:
     settings = small(
         methods=[{"method": "stepping_metric"}], comparisons={"equal_budget": 6}, seeds=[0, 1], probed_seeds=[1]

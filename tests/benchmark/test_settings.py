@@ -40,6 +40,8 @@ TUNING = {"targets": [CAT], "seed": 7, "learning_rates": [1e-3]}
         ({"tuning": {**TUNING, "learning_rates": []}}, "learning_rates"),
         ({"tuning": {**TUNING, "learning_rates": [1e-3, 1e-3]}}, "learning_rates: 0.001 is given 2 times"),
         ({"comparisons": {"equal_budget": 4}, "tuning": TUNING}, "comparison 'equal_forgetting' is not one of"),
+        ({"relearning": {"pictures": [1, 5], "harmless_pictures": 0}}, "relearning: give one number of pictures"),
+        ({"relearning": {"pictures": [5]}}, "relearning: give one number of pictures"),
     ],
 )
 def test_wrong_settings_are_refused(changed: dict, said: str) -> None:

@@ -10,7 +10,8 @@ from expunge.benchmark.cell import CellResult
 from expunge.benchmark.run import BenchmarkResults
 from expunge.benchmark.run_cell import broken_promises, forgetting_curve, probe_rises
 from expunge.benchmark.spread import mean_over_targets
-from expunge.benchmark.table import BASE, QUANTITIES, failures, notes, tabulate, verdict, written
+from expunge.benchmark.table import BASE, BY_FIELD, QUANTITIES, failures, notes, tabulate, verdict, written
+from expunge.comeback.relearning import RelearningSettings
 from expunge.evaluation import Interval
 from expunge.unlearning.trace import Trace, TraceRow
 from tests.benchmark.bench import CAT, DOG, result_maker, small
@@ -118,6 +119,10 @@ def test_the_base_model_is_a_row_and_every_method_has_every_quantity(results: Be
 def test_failures_and_notes_are_said(results: BenchmarkResults) -> None:
     assert failures(results) == ["RGD, cat, seed 2, equal_budget: ExpungeError: <b>step 3</b>: not | finite"]
     said = " ".join(notes(results))
+    assert "relearned" not in said
+    relearning = {"pictures": [5], "harmless_pictures": 0}
+    settings = results.settings.model_copy(update={"relearning": RelearningSettings.model_validate(relearning)})
+    assert "on 5 pictures of the forget set" in " ".join(notes(results.model_copy(update={"settings": settings})))
     assert "90 passes for every method" in said and "object cat, object dog" in said and "6 held-out" in said
 
 
@@ -130,7 +135,7 @@ def test_verdicts(low: float, high: float, said: str) -> None:
 
 
 def test_numbers_are_written_as_people_read_them() -> None:
-    share, passes = QUANTITIES[0], QUANTITIES[12]
+    share, passes = BY_FIELD["unlearning_accuracy"], BY_FIELD["passes"]
     assert written(share, 0.9751, 0.95, 1.0) == ("97.5", "95.0–100.0")
     assert written(share, -0.2, -0.3, -0.1, signed=True) == ("−20.0", "−30.0 to −10.0")
     assert written(passes, 90.0) == ("90", "")

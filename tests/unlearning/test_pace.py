@@ -43,14 +43,34 @@ def test_once_forgotten_steps_shrink_evenly_to_standstill() -> None:
     assert factors == pytest.approx([1.5, 1.0, 0.5]) and checks == [False, False, True]
 
 
-def test_the_target_is_looked_for_after_a_stride_of_the_way_or_after_so_many_steps() -> None:
-    pace, checks = made(stride=0.25), []
-    for loss in (-0.2, -0.3, -0.41, -0.42, -0.43, -0.44, -0.45, -0.62):
+def test_the_target_is_looked_for_at_a_depth_at_each_stride_beyond_and_after_so_many_steps() -> None:
+    pace, checks = made(depth=0.4, stride=0.25), []
+    for loss in (-0.2, -0.3, -0.41, -0.42, -0.53, -0.54, -0.72, -0.74, -0.75):
         checks.append(pace.wants_check(loss))
         pace.learn(loss, 0.0 if checks[-1] else None, ENOUGH)
-    # The way is 0.8 long, a stride 0.2: −0.41 is one from the start, −0.62 one from there.
-    assert checks == [False, False, True, False, False, False, True, False]
-    assert pace.wants_check(-0.66)
+    # The way is 0.8 long: the depth is at −0.52, the stride from −0.53 ends at −0.73.
+    assert checks == [False, False, False, True, True, False, False, True, False]
+
+
+def test_without_a_depth_it_is_looked_for_at_each_stride_alone() -> None:
+    pace, checks = made(depth=0, stride=0.25), []
+    for loss in (-0.2, -0.3, -0.41, -0.42, -0.43, -0.62):
+        checks.append(pace.wants_check(loss))
+        pace.learn(loss, 0.0 if checks[-1] else None, ENOUGH)
+    assert checks == [False, False, True, False, False, True]
+
+
+def test_forgotten_is_not_enough_above_the_depth_unless_the_loss_goes_no_further() -> None:
+    pace = made(depth=0.5, stride=0.25)
+    pace.learn(-0.2, None, ENOUGH)
+    pace.learn(-0.45, 1.0, ENOUGH)
+    assert pace.factor == 1 and pace.left is None
+    pace.learn(-0.46, 1.0, ENOUGH)
+    assert pace.left is not None
+    deep = made(depth=0.5)
+    deep.learn(-0.2, None, ENOUGH)
+    deep.learn(-0.61, 1.0, ENOUGH)
+    assert deep.left is not None
 
 
 def test_a_method_that_does_not_look_at_the_forget_loss_is_checked_by_steps() -> None:
