@@ -93,7 +93,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kind", choices=("object", "style"), default="object")
     parser.add_argument("--target", default="cat")
     parser.add_argument("--methods", nargs="+", choices=method_names(), default=list(METHODS), metavar="METHOD")
-    parser.add_argument("--passes", type=int, default=120, help="at most, for each method")
+    parser.add_argument("--passes", type=int, default=160, help="at most, for each method")
     parser.add_argument("--learning-rate", type=float, default=2e-4, help="of all but ours, which is measured")
     parser.add_argument("--never-saw", default="", help="folder of a model that never saw the target")
     parser.add_argument("--profile", choices=list(PROFILES), default="quick")
