@@ -22,16 +22,13 @@ import torch
 from torch import Tensor
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.products import FLOAT32_ERROR, Gradients, dense, dot_products, pieces, quick_dot_products
+from expunge.unlearning.products import Gradients, dense, dot_products, pieces
 
 # Coefficients from here on are applied as two factors: float32 ends at 3.4e38.
 HUGE = 1e30
 
 # Below this squared sine of the angle between opposed gradients, d is the rounding noise of two terms.
 OPPOSED = 1e-12
-
-# From here on a sum of squares is its own, whatever vanished in float32: 1e-38 for each of up to 1e9 elements.
-LEAST_SQUARE = 1e-24
 
 
 class NonFiniteGradientError(ExpungeError):
@@ -87,20 +84,18 @@ class Restriction:
         fr: <g_f,g_r>.
         rr: <g_r,g_r>.
         coefficients: c_f and c_r.
-        precise: whether the products had to be taken in float64.
     """
 
     ff: float
     fr: float
     rr: float
     coefficients: Coefficients
-    precise: bool
 
 
 def restrict(
     forget: Gradients, retain: Gradients, retain_weight: float, metric: Sequence[Tensor] | None = None
 ) -> Restriction:
-    """Products and coefficients, in float32 where that is certain to raise neither loss, else in float64.
+    """Products and coefficients.
 
     Args:
         forget: g_f by parameter; None counts as zero.
@@ -112,30 +107,8 @@ def restrict(
         NonFiniteGradientError: a gradient holds NaN or infinity.
         ValueError: the lists differ in length or shapes, or λ is not a positive finite number.
     """
-    if all(t is None or t.dtype == torch.float32 for t in (*forget, *retain, *(metric or ()))):
-        products = quick_dot_products(forget, retain, metric)
-        chosen = certain_coefficients(*products, retain_weight)
-        if chosen is not None:
-            return Restriction(*products, chosen, precise=False)
     products = dot_products(forget, retain, metric)
-    return Restriction(*products, coefficients(*products, retain_weight), precise=True)
-
-
-def certain_coefficients(ff: float, fr: float, rr: float, retain_weight: float) -> Coefficients | None:
-    """As `coefficients`, from products that are only right to `FLOAT32_ERROR`; None where that does not settle it.
-
-    It does where no square can have overflowed or vanished, and both losses fall by more than the products' errors
-    can make up: −<g_f,d> and −<g_r,d> are then negative for the true products too, with these same c_f and c_r. That
-    covers the sign of fr, whichever it is: d is continuous where it changes.
-    """
-    if not all(map(math.isfinite, (ff, fr, rr))) or min(ff, rr) < LEAST_SQUARE:
-        return None
-    chosen = coefficients(ff, fr, rr, retain_weight)
-    cross = math.sqrt(ff) * math.sqrt(rr)
-    doubt_forget = FLOAT32_ERROR * (abs(chosen.forget) * ff + abs(chosen.retain) * cross)
-    doubt_retain = FLOAT32_ERROR * (abs(chosen.forget) * cross + abs(chosen.retain) * rr)
-    change_forget, change_retain = first_order_changes(ff, fr, rr, chosen)
-    return chosen if change_forget < -doubt_forget and change_retain < -doubt_retain else None
+    return Restriction(*products, coefficients(*products, retain_weight))
 
 
 def coefficients(ff: float, fr: float, rr: float, retain_weight: float) -> Coefficients:

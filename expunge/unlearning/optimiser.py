@@ -4,7 +4,7 @@ Notation as in `expunge.unlearning.gradients`; m_f, m_r first moments; v second 
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -13,12 +13,11 @@ from torch import Tensor
 from expunge.unlearning.gradients import (
     HUGE,
     Coefficients,
-    certain_coefficients,
     coefficients,
     combine_tensor,
     refuse_non_finite,
 )
-from expunge.unlearning.products import Gradients, Products, QuickProducts
+from expunge.unlearning.products import Gradients, Products
 from expunge.unlearning.report import Rows, StepReport, report_of
 from expunge.unlearning.stretches import Stretch, Stretches
 
@@ -37,8 +36,7 @@ class RestrictedAdam:
 
     Everything before the coefficients is done stretch by stretch in one pass over memory, everything after them in
     another; P is formed twice instead of kept. Memory: the moments, which lie in one vector each, as much for the
-    gradient of an objective without momentum, and a stretch or two. Products are taken in float32 and, where that is
-    not certain to raise neither loss, again in float64 in a pass of their own.
+    gradient of an objective without momentum, and a stretch or two. Products are accumulated in float64.
 
     To first order, neither of the two (averaged) losses rises in step 4. A preconditioner is any positive
     diagonal, so the choice of v is free: the sum of squares does not vanish where the two gradients
@@ -101,7 +99,6 @@ class RestrictedAdam:
             kind: self.stretches.by_parameter[kind] if decay or kind == "second" else []
             for kind, decay in self.decay.items()
         }
-        self.quick = all(p.dtype == torch.float32 for p in self.parameters)
 
     def warm_start(
         self,
@@ -151,7 +148,7 @@ class RestrictedAdam:
         # Bias correction: the averages are scaled as numbers, not as tensors.
         scale_f, scale_r = (1 / self.weight[k] if self.moments[k] else 1.0 for k in ("forget", "retain"))
         ratio = self.retain_weight / forget_weight  # d / w = δ_f + (λ / w) δ_r
-        products = self._average(forget, retain, ratio * scale_r / scale_f)
+        products = self._average(forget, retain)
         scales = torch.tensor([scale_f**2, scale_f * scale_r, scale_r**2], dtype=torch.float64)
         rows: Rows = (products * scales * math.sqrt(self.weight["second"])).tolist()
         chosen = [coefficients(ff, fr, rr, ratio) for ff, fr, rr in rows]
@@ -163,48 +160,20 @@ class RestrictedAdam:
         self._move([Coefficients(c.forget * scale_f, c.retain * scale_r, c.conflict) for c in chosen])
         return report_of(rows, chosen)
 
-    def _average(self, forget: Gradients, retain: Gradients, ratio: float) -> Tensor:
+    def _average(self, forget: Gradients, retain: Gradients) -> Tensor:
         """Take the gradients into the averages.
 
-        Args:
-            forget: g_f.
-            retain: g_r.
-            ratio: λ between the averages as they stand, not corrected for bias.
-
         Returns:
-            ff, fr and rr of the averages as they stand, with √v + √w ε for the diagonal of P (see `_root`): a row for
-            the model, or one for every tensor; float64 on the CPU, ``(rows, 3)``.
+            ff, fr and rr of the averages as they stand, not corrected for bias, with √v + √w ε for the diagonal of P
+            (see `_root`): a row for the model, or one for every tensor; float64 on the CPU, ``(rows, 3)``.
         """
-        every = range(len(self.parameters) if self.scope == "tensor" else 1)
-        if not self.quick:
-            return self._products(every, (forget, retain), precise=True)
-        rows = self._products(every, (forget, retain), precise=False)
-        unsettled = [
-            i for i, (ff, fr, rr) in enumerate(rows.tolist()) if certain_coefficients(ff, fr, rr, ratio) is None
-        ]
-        if unsettled:
-            rows[unsettled] = self._products(unsettled, None, precise=True)[unsettled]
-        return rows
-
-    def _products(self, wanted: Collection[int], new: tuple[Gradients, Gradients] | None, precise: bool) -> Tensor:
-        """The wanted rows of `_average`, others zero; ``new`` gradients are taken into the averages on the way."""
         found: list[tuple[int, Tensor]] = []
-        products: Products | QuickProducts = Products() if precise else QuickProducts()
+        products = Products()
         for stretch in self.stretches.all:
-            if new is not None:
-                self._average_stretch(stretch, *new)
-            parts = [(row, part) for row, part in self._rows(stretch) if row in wanted]
-            if not parts:
-                continue
-            f, r, metric = stretch.vectors["forget"], stretch.vectors["retain"], None
-            root = self._root(stretch)
-            if precise:
-                metric = root.reciprocal_()
-            else:
-                root.rsqrt_()
-                f, r = torch.mul(f, root, out=stretch.vectors["direction"]), root.mul_(r)
-            for row, part in parts:
-                products.add(f[part], r[part], None if metric is None else metric[part])
+            self._average_stretch(stretch, forget, retain)
+            f, r, metric = stretch.vectors["forget"], stretch.vectors["retain"], self._root(stretch).reciprocal_()
+            for row, part in self._rows(stretch):
+                products.add(f[part], r[part], metric[part])
                 if self.scope == "tensor":
                     found.append((row, products.take()))
         if self.scope == "model":

@@ -343,7 +343,7 @@ def test_every_kind_of_tensor_moves_as_a_plain_float64_copy_does(scope, momentum
     assert state["second/channels last"].is_contiguous(memory_format=torch.channels_last)
 
 
-def test_what_float32_does_not_settle_is_taken_in_float64() -> None:
+def test_nearly_opposed_and_uneven_gradients_keep_the_guarantee() -> None:
     generator = torch.Generator().manual_seed(7)
     f, other = torch.randn(2, 1000, generator=generator)
 
