@@ -7,6 +7,15 @@ from pydantic import ConfigDict, Field
 from expunge.evaluation import Change, Condition, Evaluation, GateDecision, Interval, TargetScores
 from expunge.settings import Settings
 
+# What a measurement takes its pictures from, as settings of the pipeline.
+MORE_PICTURES = {
+    "unlearning accuracy": "evaluation.target_pictures",
+    "retain accuracy": "evaluation.held_out_per_stratum",
+    "alignment, train wordings": "diversification.pool_per_stratum",
+    "alignment, held-out wordings": "evaluation.held_out_per_stratum",
+    "Fréchet distance": "evaluation.held_out_per_stratum",
+}
+
 
 class GateThresholds(Settings):
     """What must hold, judged by the unfavourable end of each 95 % interval. Unknown keys are refused."""
@@ -107,7 +116,9 @@ def _samples(name: str, measured: dict[str, Interval], limit: int) -> Condition:
     if not measured:
         return _condition(name, rule, "no evaluation", "", False)
     what, fewest = min(measured.items(), key=lambda item: item[1].samples)
-    return _condition(name, rule, "", f"{fewest.samples} ({what})", fewest.samples >= limit)
+    enough = fewest.samples >= limit
+    remedy = "" if enough else f"; raise {MORE_PICTURES[what]}"
+    return _condition(name, rule, "", f"{fewest.samples} ({what}){remedy}", enough)
 
 
 def _drop(name: str, change: Change | None, limit: float) -> Condition:

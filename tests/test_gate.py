@@ -147,16 +147,27 @@ def test_limits_are_inclusive():
     assert judge(exact, GateThresholds()).passed
 
 
-@pytest.mark.parametrize("name", ["retain_accuracy", "frechet_distance", "alignment_train", "alignment_held_out"])
-def test_too_few_retain_samples_fail_whichever_number_has_them(name):
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("retain_accuracy", "evaluation.held_out_per_stratum"),
+        ("frechet_distance", "evaluation.held_out_per_stratum"),
+        ("alignment_train", "diversification.pool_per_stratum"),
+        ("alignment_held_out", "evaluation.held_out_per_stratum"),
+    ],
+)
+def test_too_few_retain_samples_fail_whichever_number_has_them(name, remedy):
     few = _change(0.5, 0.5, margin=0.001, samples=99)
     failed = _failed(judge(_evaluation(**{name: few}), GateThresholds()))
     assert list(failed) == ["samples: retained"] and failed["samples: retained"].startswith("99 (")
+    assert failed["samples: retained"].endswith(f"; raise {remedy}")
 
 
 def test_too_few_target_samples_fail():
     scores = (_scores("cat", _forgotten(1.0, low=0.95, samples=59)),)
-    assert _failed(judge(_evaluation(targets=scores), GateThresholds())) == {"samples: cat": "59 (unlearning accuracy)"}
+    assert _failed(judge(_evaluation(targets=scores), GateThresholds())) == {
+        "samples: cat": "59 (unlearning accuracy); raise evaluation.target_pictures"
+    }
 
 
 WHERE = ["retain_accuracy", "frechet_distance", "alignment_train", "alignment_held_out"]
