@@ -43,9 +43,10 @@ def dot_products(
     """
     blocks = [block for of_parameter in _by_parameter(forget, retain, metric) for block in _blocks(of_parameter)]
     sizes = [_like(block).numel() for block in blocks]
-    workers = torch.get_num_threads()
     if sum(sizes) < WORTH_THREADS or any(_like(block).device.type != "cpu" for block in blocks):
-        workers = 1
+        ff, fr, rr = _summed(blocks).tolist()
+        return ff, fr, rr
+    workers = torch.get_num_threads()
     share = -(-sum(sizes) // workers)
     shares: list[list[OfParameter]] = [[] for _ in range(workers)]
     before = 0
@@ -74,9 +75,9 @@ def _summed(blocks: Sequence[OfParameter]) -> Tensor:
 
 
 def _blocks(of_parameter: OfParameter) -> Iterator[OfParameter]:
-    """What there is of one parameter, cut where it is longer than a block."""
+    """What there is of one parameter, cut where it is longer than a block; nothing of one without elements."""
     present = [t for t in of_parameter if t is not None]
-    if of_parameter[0] is None and of_parameter[1] is None:
+    if (of_parameter[0] is None and of_parameter[1] is None) or not present[0].numel():
         return
     for parts in zip(*(t.split(block_size(t.device)) for t in flat(present)), strict=True):
         left = iter(parts)

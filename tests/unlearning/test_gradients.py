@@ -134,6 +134,14 @@ def test_threads_share_the_work_and_none_of_it_is_lost(
     assert dot_products([None] * 5, [None] * 5) == (0.0, 0.0, 0.0)
 
 
+@pytest.mark.parametrize("worth_threads", [0, 1 << 22])
+def test_parameters_without_elements_count_as_zero(worth_threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products_module, "WORTH_THREADS", worth_threads)
+    empty, f = torch.zeros(0, 3), torch.tensor([1.0, 2.0])
+    assert dot_products([empty], [empty]) == (0.0, 0.0, 0.0)
+    assert dot_products([empty, f, empty], [empty, -f, empty]) == (5.0, -5.0, 5.0)
+
+
 @pytest.mark.parametrize("with_metric", [False, True])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_compiled_loops_and_filled_blocks_agree(
