@@ -16,17 +16,17 @@ import argparse
 import time
 from pathlib import Path
 
+from expunge.benchmark.benchmark_settings import BenchmarkSettings, MethodEntry, SampleSettings, TargetEntry
 from expunge.benchmark.cell import Cell, cell_settings
 from expunge.benchmark.machine import command, machine
 from expunge.benchmark.materials import Bench, Materials, make_bench, prepare
-from expunge.benchmark.run import learning_rate
 from expunge.benchmark.run_cell import step_cost
-from expunge.benchmark.settings import BenchmarkSettings, MethodEntry, SampleSettings, TargetEntry
+from expunge.benchmark.runner import learning_rate
+from expunge.comeback.comeback_report import NEVER_SAW
+from expunge.comeback.comeback_settings import PROFILES
+from expunge.comeback.comeback_table import as_markdown
 from expunge.comeback.hiding import text_filter
-from expunge.comeback.report import NEVER_SAW
-from expunge.comeback.run import comeback_tests
-from expunge.comeback.settings import PROFILES
-from expunge.comeback.table import as_markdown
+from expunge.comeback.try_comeback import comeback_tests
 from expunge.models.sources import load_text_to_image
 from expunge.models.stable_diffusion import StableDiffusion
 from expunge.unlearning.job import unlearn_model
@@ -77,7 +77,7 @@ def unlearned(
         materials.retain,
         materials.cache,
         [materials.target],
-        bench.grid,
+        bench.world,
         bench.panel,
         cell_settings(cell, settings, steps, check_every),
         settings.check,
@@ -118,9 +118,9 @@ def main() -> None:
     entry = TargetEntry(kind=options.kind, name=options.target)
     never = {NEVER_SAW: load_text_to_image(options.never_saw)} if options.never_saw else {}
     bench = zoo_bench(options, entries, entry)
-    target = entry.resolve(bench.grid)
+    target = entry.resolve(bench.world)
     materials = prepare(bench, target)
-    models: dict[str, StableDiffusion] = {"text filter": text_filter(bench.model, target, bench.grid, bench.panel)}
+    models: dict[str, StableDiffusion] = {"text filter": text_filter(bench.model, target, bench.world, bench.panel)}
     notes = []
     for each in entries:
         models[each.name], took = unlearned(each, entry, bench, materials, options.passes)
@@ -130,7 +130,7 @@ def main() -> None:
         bench.model,
         models | never,
         target,
-        bench.grid,
+        bench.world,
         bench.panel,
         PROFILES[options.profile],
         forget_set=materials.forget,

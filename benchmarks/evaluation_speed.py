@@ -26,23 +26,23 @@ def measure(pictures: int, drawing_steps: int) -> dict[str, Any]:
     """Seconds by part and peak memory in MB of one evaluation of the zoo against a slightly changed zoo."""
     import torch
 
-    from expunge.benchmark.memory import PeakMemory
-    from expunge.datasets import DrawingSettings
-    from expunge.evaluation_service import run
-    from expunge.evaluation_service.models import ModelFacts
-    from expunge.evaluation_service.profile import EvaluationProfile
-    from expunge.evaluation_service.score import Question
-    from expunge.evaluation_service.store import PictureStore
-    from expunge.evaluation_service.targets import read_targets
-    from expunge.metrics.judges import load_panel
+    from expunge.benchmark.peak_memory import PeakMemory
+    from expunge.evaluation.profile import EvaluationProfile
+    from expunge.evaluation.score import Question
+    from expunge.judges.load_panel import load_panel
+    from expunge.models.model_facts import ModelFacts
     from expunge.models.sources import load_text_to_image
-    from expunge.prompts.sources import load_prompt_grid
+    from expunge.pictures.drawing import DrawingSettings
+    from expunge.pictures.picture_store import PictureStore
+    from expunge.prompts.load_world import load_world
+    from expunge.prompts.named_targets import read_targets
+    from expunge.reports import evaluation_files as run
 
-    model, against, grid = load_text_to_image("zoo"), load_text_to_image("zoo"), load_prompt_grid("zoo")
+    model, against, world = load_text_to_image("zoo"), load_text_to_image("zoo"), load_world("zoo")
     generator = torch.Generator().manual_seed(0)
     for parameter in model.unet.parameters():  # two models, so that nothing is drawn once for both
         parameter.data.add_(torch.randn(parameter.shape, generator=generator), alpha=1e-4)
-    panel = load_panel("zoo", grid)
+    panel = load_panel("zoo", world)
     each = pictures // 2
     target = each // 10
     profile = EvaluationProfile(
@@ -57,7 +57,7 @@ def measure(pictures: int, drawing_steps: int) -> dict[str, Any]:
         ModelFacts(source=name, version="", digest=one.digest(), sampler=one.sampling())
         for name, one in (("changed zoo", model), ("zoo", against))
     ]
-    question = Question(*facts, tuple(read_targets(["object:cat"], grid)), "zoo", "zoo", profile)
+    question = Question(*facts, tuple(read_targets(["object:cat"], world)), "zoo", "zoo", profile)
     seconds = dict.fromkeys(PARTS, 0.0)
 
     def timed(part: str, function: Any) -> Any:
@@ -76,7 +76,7 @@ def measure(pictures: int, drawing_steps: int) -> dict[str, Any]:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, PeakMemory() as memory:
         store = PictureStore(Path(folder) / "pictures")
-        scores, shards = run.evaluate_models(question, model, against, grid, panel, store, progress=False)
+        scores, shards = run.evaluate_models(question, model, against, world, panel, store, progress=False)
         loaders = [
             run.stored(store, one, each_facts.digest, shards, question)
             for one, each_facts in ((against, facts[1]), (model, facts[0]))

@@ -31,18 +31,18 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from expunge.benchmark.benchmark_settings import BenchmarkSettings, TargetEntry
 from expunge.benchmark.machine import command, machine
 from expunge.benchmark.materials import Bench, Materials, make_bench, prepare
-from expunge.benchmark.settings import BenchmarkSettings, TargetEntry
 from expunge.benchmark.spread import mean_over_targets
-from expunge.evaluation import Interval
+from expunge.metrics.numbers import Interval
 from expunge.progress import progress_bar
+from expunge.unlearning.batches import Batch, LatentSet, StratifiedSampler, draw_batch, generator_of
 from expunge.unlearning.calibration import EPSILON
-from expunge.unlearning.data import Batch, LatentSet, StratifiedSampler, draw_batch, generator_of
 from expunge.unlearning.encoding import encode
 from expunge.unlearning.loop import unlearn
 from expunge.unlearning.problem import Problem
-from expunge.unlearning.settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 
 CONFIG = Path("configs/ablation-digits.yaml")  # model, data and settings
 STEPS = (0, 5, 20)  # of unlearning, after which is measured
@@ -134,7 +134,7 @@ def digits_bench(targets: list[str]) -> Bench:
     config = yaml.safe_load(CONFIG.read_text())["parameters"]
     named = [{"kind": "class", "name": name} for name in targets]
     settings = BenchmarkSettings.model_validate(config["benchmark"] | {"targets": named})
-    return make_bench(settings, config["base_model"], config["prompt_grid"], config["judges"])
+    return make_bench(settings, config["base_model"], config["world"], config["judges"])
 
 
 def written(interval: Interval | None) -> str:
@@ -157,7 +157,7 @@ def main() -> None:
     with progress_bar() as bar:
         task = bar.add_task("gradients", total=len(options.targets) * len(options.seeds) * len(STEPS), note="")
         for name in options.targets:
-            target = TargetEntry(kind="class", name=name).resolve(bench.grid)
+            target = TargetEntry(kind="class", name=name).resolve(bench.world)
             materials = prepare(bench, target)
             for seed in options.seeds:
                 for steps in STEPS:

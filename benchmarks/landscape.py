@@ -25,10 +25,10 @@ import yaml
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from expunge.benchmark.benchmark_settings import BenchmarkSettings
 from expunge.benchmark.machine import command, machine
 from expunge.benchmark.materials import Bench, make_bench
-from expunge.benchmark.run import run_benchmark
-from expunge.benchmark.settings import BenchmarkSettings
+from expunge.benchmark.runner import run_benchmark
 from expunge.reports.plots import STYLE
 
 CONFIG = Path("configs/ablation-digits.yaml")  # model, data, evaluation and what is not varied
@@ -87,7 +87,7 @@ def measure(targets: Sequence[str], seeds: Sequence[int], folder: Path) -> pd.Da
             | {"unlearning": base["unlearning"] | {"forget_threshold": threshold}}
         )
         if bench is None:
-            bench = make_bench(settings, config["base_model"], config["prompt_grid"], config["judges"])
+            bench = make_bench(settings, config["base_model"], config["world"], config["judges"])
         results = run_benchmark(replace(bench, settings=settings), config["judges"], folder)
         frames.append(
             pd.DataFrame(

@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 
 from expunge.benchmark.machine import command, machine
-from expunge.datasets import DrawingSettings
 from expunge.models.sources import load_text_to_image
-from expunge.zoo.judges import zoo_panel
+from expunge.pictures.drawing import DrawingSettings
 from expunge.zoo.recipe import RecipeSettings, pretrain_model, score
+from expunge.zoo.zoo_panel import zoo_panel
 
 
 def main() -> None:

@@ -16,13 +16,13 @@ from typing import Any
 import yaml
 
 from expunge.benchmark.machine import command, machine
-from expunge.metrics.judges import load_panel
+from expunge.benchmark.round_store import Round, RoundStore
+from expunge.benchmark.sequence import run_sequence
+from expunge.benchmark.sequence_files import write_report
+from expunge.benchmark.sequence_settings import SequentialSettings
+from expunge.judges.load_panel import load_panel
 from expunge.models.sources import load_text_to_image
-from expunge.prompts.sources import load_prompt_grid
-from expunge.sequential.report import write_report
-from expunge.sequential.run import run_sequence
-from expunge.sequential.settings import SequentialSettings
-from expunge.sequential.store import Round, RoundStore
+from expunge.prompts.load_world import load_world
 
 
 def settings_of(options: argparse.Namespace) -> SequentialSettings:
@@ -67,7 +67,7 @@ def said(done: Round) -> None:
 def main() -> None:
     """Forget, measure, and write table and picture down round by round."""
     options = arguments()
-    settings, grid = settings_of(options), load_prompt_grid(options.prompts)
+    settings, world = settings_of(options), load_world(options.prompts)
     rounds: list[Round] = []
 
     def report(done: Round) -> None:
@@ -76,8 +76,8 @@ def main() -> None:
         facts = {**machine(), "command": command(), "settings": settings.model_dump_json()}
         write_report(rounds, options.output, facts)
 
-    model, panel = load_text_to_image(options.model), load_panel(options.judges, grid)
-    run_sequence(model, grid, panel, settings, RoundStore(options.folder), report)
+    model, panel = load_text_to_image(options.model), load_panel(options.judges, world)
+    run_sequence(model, world, panel, settings, RoundStore(options.folder), report)
     print(options.output.read_text())
 
 

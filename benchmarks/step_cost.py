@@ -35,8 +35,8 @@ from update_speed import ratios, spread
 
 from expunge.benchmark.machine import machine
 from expunge.models.sources import load_text_to_image
-from expunge.unlearning.cache import GradientCache
-from expunge.unlearning.data import Batch, LatentSet, draw_batch, generator_of, predict
+from expunge.unlearning.batches import Batch, LatentSet, draw_batch, generator_of, predict
+from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.methods import get_method
 from expunge.unlearning.problem import Alignment, Problem
 

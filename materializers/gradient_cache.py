@@ -6,7 +6,7 @@ from zenml.enums import ArtifactType, VisualizationType
 from zenml.materializers.base_materializer import BaseMaterializer
 
 from expunge.reports.plots import conflict_chart
-from expunge.unlearning.cache import GradientCache
+from expunge.unlearning.gradient_cache import GradientCache
 from materializers.folder import loaded_folder, saved_folder
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from zenml.enums import ArtifactType
 from zenml.materializers.base_materializer import BaseMaterializer
 
-from expunge.metrics.judged import JudgedPictures
+from expunge.judges.judged import JudgedPictures
 from materializers.folder import loaded_folder, saved_folder
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 from zenml.enums import ArtifactType, VisualizationType
 from zenml.materializers.base_materializer import BaseMaterializer
 
-from expunge.models.picture_set import PictureSet
-from expunge.prompts.grid import Prompt
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.world import Prompt
 from expunge.reports.figures import grid_png
 from materializers.folder import loaded_folder, saved_folder
 
@@ -56,7 +56,7 @@ class PictureSetMaterializer(BaseMaterializer):
             (folder / "format.json").write_text(json.dumps(facts))
 
     def save_visualizations(self, data: PictureSet) -> dict[str, VisualizationType]:
-        """A grid of up to 96 pictures, spread evenly over the set; none of an empty one."""
+        """A world of up to 96 pictures, spread evenly over the set; none of an empty one."""
         if not len(data):
             return {}
         shown = data.select(np.linspace(0, len(data) - 1, min(96, len(data))).astype(int).tolist())

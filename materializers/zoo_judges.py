@@ -8,7 +8,7 @@ from zenml.materializers.base_materializer import BaseMaterializer
 
 from expunge.zoo.classifiers import FactorClassifier
 from expunge.zoo.clip import load_clip
-from expunge.zoo.judges import ZooJudges
+from expunge.zoo.zoo_panel import ZooJudges
 from materializers.folder import loaded_folder, saved_folder
 
 

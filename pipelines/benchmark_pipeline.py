@@ -2,7 +2,7 @@
 
 from zenml import pipeline
 
-from expunge.benchmark.settings import BenchmarkSettings
+from expunge.benchmark.benchmark_settings import BenchmarkSettings
 from steps.benchmark_base import benchmark_base
 from steps.benchmark_cells import benchmark_cells
 from steps.benchmark_pool import benchmark_pool
@@ -13,7 +13,7 @@ from steps.benchmark_table import benchmark_table
 def benchmark_pipeline(
     benchmark: BenchmarkSettings,
     base_model: str = "zoo",
-    prompt_grid: str = "zoo",
+    world: str = "zoo",
     judges: str = "zoo",
     folder: str = ".expunge/benchmark",
 ) -> None:
@@ -22,11 +22,11 @@ def benchmark_pipeline(
     Args:
         benchmark: methods, targets, seeds, budgets and sample sizes.
         base_model: ``zoo``, ``digits``, a diffusers folder, a hub id or an ``s3://`` URL.
-        prompt_grid: ``zoo``, ``digits`` or a YAML file: what the model draws, and in which words.
+        world: ``zoo``, ``digits`` or a YAML file: what the model draws, and in which words.
         judges: ``zoo``, ``digits`` or an open_clip model.
         folder: where the table and the result of each cell are kept.
     """
     base = benchmark_base(base_model)
-    pool = benchmark_pool(base, prompt_grid, benchmark.diversification, benchmark.drawing)
-    results = benchmark_cells(base, pool, prompt_grid, judges, benchmark, folder)
+    pool = benchmark_pool(base, world, benchmark.diversification, benchmark.drawing)
+    results = benchmark_cells(base, pool, world, judges, benchmark, folder)
     benchmark_table(results, folder)

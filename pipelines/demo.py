@@ -8,9 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from expunge.evaluation import Change, Evaluation
+from expunge.evaluation.evaluation import Evaluation
+from expunge.metrics.numbers import Change
 from expunge.takedown.inbox import Inbox
-from expunge.takedown.store import open_store
+from expunge.takedown.object_store import open_store
 from pipelines.console import speak_clearly
 
 CONFIG = Path("configs/demo.yaml")
@@ -40,7 +41,7 @@ def main() -> None:
 
 
 def _print_outcome(console: Console, box: Inbox, run, seconds: float) -> None:  # type: ignore[no-untyped-def]
-    from expunge.registry import Registry
+    from expunge.release.registry import Registry
     from steps.timing import step_seconds
 
     spent = step_seconds(run)

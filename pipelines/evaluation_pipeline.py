@@ -3,12 +3,12 @@
 from zenml import pipeline
 from zenml.execution.pipeline.dynamic.utils import unmapped
 
-from expunge.comeback.settings import chosen_comeback
-from expunge.evaluation_service.page import choose, shards_of
-from expunge.evaluation_service.profile import EvaluationProfile
-from expunge.evaluation_service.score import Scores
-from expunge.evaluation_service.targets import read_targets
-from expunge.prompts.sources import load_prompt_grid
+from expunge.comeback.comeback_settings import chosen_comeback
+from expunge.evaluation.profile import EvaluationProfile
+from expunge.evaluation.score import Scores
+from expunge.prompts.load_world import load_world
+from expunge.prompts.named_targets import read_targets
+from expunge.reports.evaluation_page import choose, shards_of
 from steps.draw_shard import draw_shard
 from steps.open_model import open_model
 from steps.plan_evaluation import plan_evaluation
@@ -22,7 +22,7 @@ def evaluation_pipeline(
     model: str = "champion",
     against: str = "zoo",
     targets: list[str] = [],  # noqa: B006
-    prompt_grid: str = "zoo",
+    world: str = "zoo",
     judges: str = "zoo",
     profile: EvaluationProfile = EvaluationProfile(),  # noqa: B008
     comeback: str = "none",
@@ -37,7 +37,7 @@ def evaluation_pipeline(
             ``models:/NAME/VERSION``, or an alias or number of the registered model.
         against: what it is measured against, named likewise.
         targets: ``KIND:NAME`` each; without any, only retention and quality are measured.
-        prompt_grid: ``zoo`` or a YAML file: what the models draw, and in which words.
+        world: ``zoo`` or a YAML file: what the models draw, and in which words.
         judges: ``zoo`` or an open_clip model.
         profile: sample sizes, seed and how pictures are drawn.
         comeback: ``none``, ``quick`` or ``full``: try to bring each target back, one cached step a target.
@@ -48,19 +48,19 @@ def evaluation_pipeline(
     tests = chosen_comeback(comeback, targets, never_saw)
     after, after_facts = open_model(model, "model")
     before, before_facts = open_model(against, "against")
-    shards = plan_evaluation(targets, prompt_grid, profile)
-    asked = {"shard": shards, "prompt_grid": prompt_grid, "judges": judges, "drawing": profile.drawing}
+    shards = plan_evaluation(targets, world, profile)
+    asked = {"shard": shards, "world": world, "judges": judges, "drawing": profile.drawing}
     drawn_before, judged_before = draw_shard.map(model=unmapped(before), **asked).unpack()
     drawn_after, judged_after = draw_shard.map(model=unmapped(after), **asked).unpack()
     result, pictures = score_evaluation(
-        after_facts, before_facts, shards, judged_before, judged_after, targets, prompt_grid, judges, profile
+        after_facts, before_facts, shards, judged_before, judged_after, targets, world, judges, profile
     )
     reports = []
     if tests:
         reference = {"never_saw": open_model(never_saw, "never_saw")[0]} if never_saw else {}
         reports = [
-            try_comeback(before, after, target, prompt_grid, judges, tests, **reference)
-            for target in read_targets(targets, load_prompt_grid(prompt_grid))
+            try_comeback(before, after, target, world, judges, tests, **reference)
+            for target in read_targets(targets, load_world(world))
         ]
     rows = choose(Scores(result.load(), pictures.load()), hide_target_pictures).rows
     shown = sorted({number for number, _ in shards_of(rows, shards.load()).values()})

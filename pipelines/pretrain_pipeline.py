@@ -2,7 +2,7 @@
 
 from zenml import pipeline
 
-from expunge.datasets import DrawingSettings
+from expunge.pictures.drawing import DrawingSettings
 from expunge.zoo.recipe import RecipeSettings
 from steps.pretrain_judges import pretrain_judges
 from steps.pretrain_model import pretrain_model

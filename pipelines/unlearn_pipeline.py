@@ -4,21 +4,22 @@ from typing import Any
 
 from zenml import pipeline
 
-from expunge.comeback.settings import chosen_comeback
-from expunge.datasets import DiversificationSettings, DrawingSettings
-from expunge.gate import GateThresholds
-from expunge.metrics.model_evaluation import EvaluationSettings
-from expunge.prompts.sources import load_prompt_grid
+from expunge.comeback.comeback_settings import chosen_comeback
+from expunge.evaluation.gate import GateThresholds
+from expunge.evaluation.model_evaluation import EvaluationSettings
+from expunge.pictures.drawing import DrawingSettings
+from expunge.prompts.load_world import load_world
 from expunge.prompts.target import resolve_targets
 from expunge.takedown.inbox import Inbox
-from expunge.takedown.store import open_store
+from expunge.takedown.object_store import open_store
+from expunge.unlearning.diversification import DiversificationSettings
 from expunge.unlearning.job import CheckSettings, GradientSettings
-from expunge.unlearning.settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 from steps.cache_gradients import cache_gradients
 from steps.close_takedowns import close_takedowns
 from steps.collect_takedowns import collect_takedowns
 from steps.diversify_datasets import diversify_datasets
-from steps.draw_grid import draw_grid
+from steps.draw_over_world import draw_over_world
 from steps.evaluate import evaluate
 from steps.gate import gate as hold_gate
 from steps.load_base_model import load_base_model
@@ -35,7 +36,7 @@ def unlearn_pipeline(
     inbox: str = ".expunge/inbox",
     base_model: str = "zoo",
     registered_model: str = "expunge-zoo",
-    prompt_grid: str = "zoo",
+    world: str = "zoo",
     judges: str = "zoo",
     drawing: DrawingSettings = DrawingSettings(),  # noqa: B008
     diversification: DiversificationSettings = DiversificationSettings(),  # noqa: B008
@@ -53,7 +54,7 @@ def unlearn_pipeline(
         inbox: folder or ``s3://BUCKET/PREFIX`` that holds the requests.
         base_model: ``zoo``, a diffusers folder, a hub id or an ``s3://`` URL; used until there is a champion.
         registered_model: name in the MLflow registry.
-        prompt_grid: ``zoo`` or a YAML file: what the model draws, and in which words.
+        world: ``zoo`` or a YAML file: what the model draws, and in which words.
         judges: ``zoo`` or an open_clip model.
         drawing: how pictures are drawn.
         diversification: size and make-up of the forget and retain sets.
@@ -68,7 +69,7 @@ def unlearn_pipeline(
     tests = chosen_comeback(comeback)
     config: dict[str, Any] = {
         "base_model": base_model,
-        "prompt_grid": prompt_grid,
+        "world": world,
         "judges": judges,
         "comeback": comeback,
         **{
@@ -84,29 +85,23 @@ def unlearn_pipeline(
             }.items()
         },
     }
-    takedowns = collect_takedowns(inbox, prompt_grid)
+    takedowns = collect_takedowns(inbox, world)
     pending = [request.id for request in takedowns.load().requests]
     if not pending:
         print(f"No takedown request is pending in {inbox}: nothing to do. File one with: expunge takedown file --help")
         return
     try:
         base, base_facts = load_base_model(base_model, registered_model)
-        pool = draw_grid(base, prompt_grid, "train", diversification.pool_per_stratum, diversification.seed, drawing)
-        held_out = draw_grid(base, prompt_grid, "held_out", evaluation.held_out_per_stratum, evaluation.seed, drawing)
+        pool = draw_over_world(base, world, "train", diversification.pool_per_stratum, diversification.seed, drawing)
+        held_out = draw_over_world(base, world, "held_out", evaluation.held_out_per_stratum, evaluation.seed, drawing)
         forget, retain, diversity = diversify_datasets(
-            base, pool, takedowns, inbox, prompt_grid, judges, diversification, drawing
+            base, pool, takedowns, inbox, world, judges, diversification, drawing
         )
         cache = cache_gradients(base, forget, retain, gradients, unlearning.forget_threshold)
-        unlearned, trace = unlearn(
-            base, forget, retain, cache, takedowns, prompt_grid, judges, unlearning, check, drawing
-        )
-        scores, before, after = evaluate(
-            base, unlearned, held_out, pool, takedowns, prompt_grid, judges, evaluation, drawing
-        )
-        targets = resolve_targets(takedowns.load(), load_prompt_grid(prompt_grid)) if tests else []
-        reports = [
-            try_comeback(base, unlearned, target, prompt_grid, judges, tests, forget=forget) for target in targets
-        ]
+        unlearned, trace = unlearn(base, forget, retain, cache, takedowns, world, judges, unlearning, check, drawing)
+        scores, before, after = evaluate(base, unlearned, held_out, pool, takedowns, world, judges, evaluation, drawing)
+        targets = resolve_targets(takedowns.load(), load_world(world)) if tests else []
+        reports = [try_comeback(base, unlearned, target, world, judges, tests, forget=forget) for target in targets]
         decision = hold_gate(scores, gate)
         lineage = trace_lineage(base_facts, unlearned, forget, retain, takedowns, config)
         version = register_model(unlearned, scores, decision, lineage, registered_model)
@@ -123,7 +118,7 @@ def unlearn_pipeline(
             cache,
             diversity,
             lineage,
-            prompt_grid,
+            world,
             hide_target_pictures,
         )
         close_takedowns(inbox, takedowns, scores, decision, lineage, version, report, unlearning.method)

@@ -5,26 +5,26 @@ from typing import Annotated
 
 from zenml import step
 
+from expunge.benchmark.benchmark_settings import BenchmarkSettings
 from expunge.benchmark.materials import Bench
-from expunge.benchmark.run import BenchmarkResults, run_benchmark
-from expunge.benchmark.settings import BenchmarkSettings
-from expunge.metrics.judges import load_panel
+from expunge.benchmark.runner import BenchmarkResults, run_benchmark
+from expunge.judges.load_panel import load_panel
 from expunge.models.class_conditional import ClassConditional
-from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.prompts.sources import load_prompt_grid
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.load_world import load_world
 
 
 @step(enable_cache=False)
 def benchmark_cells(
     base: StableDiffusion | ClassConditional,
     pool: PictureSet,
-    prompt_grid: str,
+    world: str,
     judges: str,
     settings: BenchmarkSettings,
     folder: str,
 ) -> Annotated[BenchmarkResults, "benchmark_results"]:
     """One step, because each cell is on disk as soon as it is done: a stopped benchmark goes on where it was."""
-    grid = load_prompt_grid(prompt_grid)
-    bench = Bench(base, pool, grid, load_panel(judges, grid), settings)
+    world = load_world(world)
+    bench = Bench(base, pool, world, load_panel(judges, world), settings)
     return run_benchmark(bench, judges, Path(folder) / "cells")

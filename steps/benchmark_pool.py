@@ -5,19 +5,20 @@ from typing import Annotated
 from zenml import step
 
 from expunge.benchmark.materials import draw_pool
-from expunge.datasets import DiversificationSettings, DrawingSettings
 from expunge.models.class_conditional import ClassConditional
-from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.prompts.sources import load_prompt_grid
+from expunge.pictures.drawing import DrawingSettings
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.load_world import load_world
+from expunge.unlearning.diversification import DiversificationSettings
 
 
 @step
 def benchmark_pool(
     base: StableDiffusion | ClassConditional,
-    prompt_grid: str,
+    world: str,
     diversification: DiversificationSettings,
     drawing: DrawingSettings,
 ) -> Annotated[PictureSet, "pool"]:
     """Given only what it depends on, so that other settings of a benchmark take it from the cache."""
-    return draw_pool(base, load_prompt_grid(prompt_grid), diversification, drawing)
+    return draw_pool(base, load_world(world), diversification, drawing)

@@ -7,8 +7,8 @@ import pandas as pd
 from zenml import step
 from zenml.types import HTMLString, MarkdownString
 
-from expunge.benchmark.report import write_table
-from expunge.benchmark.run import BenchmarkResults
+from expunge.benchmark.runner import BenchmarkResults
+from expunge.benchmark.table_files import write_table
 
 
 @step(enable_cache=False)

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.unlearning.cache import GradientCache
+from expunge.pictures.picture_set import PictureSet
+from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.job import GradientSettings, measure_gradients
 
 

@@ -5,11 +5,11 @@ from typing import Annotated
 from zenml import step
 from zenml.types import HTMLString
 
-from expunge import release
-from expunge.evaluation import Evaluation, GateDecision
-from expunge.model_version import ModelVersion
-from expunge.release import Lineage
-from expunge.reports.certificate import Certificate
+from expunge.evaluation.evaluation import Evaluation, GateDecision
+from expunge.release import lineage as release
+from expunge.release.certificate import Certificate
+from expunge.release.lineage import Lineage
+from expunge.release.model_version import ModelVersion
 from expunge.takedown.request import TakedownBatch
 
 

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.datasets import DrawingSettings
-from expunge.evaluation import Evaluation
-from expunge.metrics.judges import load_panel
-from expunge.metrics.model_evaluation import EvaluationSettings, evaluate_model
-from expunge.models.picture_set import PictureSet
+from expunge.evaluation.evaluation import Evaluation
+from expunge.evaluation.model_evaluation import EvaluationSettings, evaluate_model
+from expunge.judges.load_panel import load_panel
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.prompts.sources import load_prompt_grid
+from expunge.pictures.drawing import DrawingSettings
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.load_world import load_world
 from expunge.prompts.target import resolve_forgotten, resolve_targets, still_asked
 from expunge.takedown.request import TakedownBatch
 
@@ -22,7 +22,7 @@ def evaluate(
     base_held_out: PictureSet,
     base_train: PictureSet,
     takedowns: TakedownBatch,
-    prompt_grid: str,
+    world: str,
     judges: str,
     settings: EvaluationSettings,
     drawing: DrawingSettings,
@@ -32,12 +32,12 @@ def evaluate(
     Annotated[PictureSet, "pictures_after"],
 ]:
     """Same prompts and noise before and after, with intervals; what was forgotten before is asked for again."""
-    grid = load_prompt_grid(prompt_grid)
-    targets, panel = resolve_targets(takedowns, grid), load_panel(judges, grid)
-    forgotten = resolve_forgotten(takedowns, grid)
+    world = load_world(world)
+    targets, panel = resolve_targets(takedowns, world), load_panel(judges, world)
+    forgotten = resolve_forgotten(takedowns, world)
     held_out, train = (
         pictures.where(lambda prompt: still_asked(prompt, targets, forgotten))
         for pictures in (base_held_out, base_train)
     )
-    done = evaluate_model(base, unlearned, held_out, train, targets, grid, panel, settings, drawing, forgotten)
+    done = evaluate_model(base, unlearned, held_out, train, targets, world, panel, settings, drawing, forgotten)
     return done.evaluation, done.before, done.after

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.evaluation import Evaluation, GateDecision
-from expunge.gate import GateThresholds, judge
+from expunge.evaluation.evaluation import Evaluation, GateDecision
+from expunge.evaluation.gate import GateThresholds, judge
 
 
 @step

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.models.base import BaseModelFacts, load_base
 from expunge.models.stable_diffusion import StableDiffusion
+from expunge.release.base_model import BaseModelFacts, load_base
 
 
 @step(enable_cache=False)

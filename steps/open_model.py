@@ -4,8 +4,8 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.evaluation_service import models
-from expunge.evaluation_service.models import ModelFacts
+from expunge.models import open_model as models
+from expunge.models.model_facts import ModelFacts
 from expunge.models.stable_diffusion import StableDiffusion
 
 

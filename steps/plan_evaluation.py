@@ -4,17 +4,15 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.evaluation_service import plan
-from expunge.evaluation_service.plan import Shard
-from expunge.evaluation_service.profile import EvaluationProfile
-from expunge.evaluation_service.targets import read_targets
-from expunge.prompts.sources import load_prompt_grid
+from expunge.evaluation import plan
+from expunge.evaluation.plan import Shard
+from expunge.evaluation.profile import EvaluationProfile
+from expunge.prompts.load_world import load_world
+from expunge.prompts.named_targets import read_targets
 
 
 @step
-def plan_evaluation(
-    targets: list[str], prompt_grid: str, profile: EvaluationProfile
-) -> Annotated[list[Shard], "shards"]:
-    """Prompts and seeds over the whole grid and for each target; the same for every model."""
-    grid = load_prompt_grid(prompt_grid)
-    return plan.plan_evaluation(read_targets(targets, grid), grid, profile)
+def plan_evaluation(targets: list[str], world: str, profile: EvaluationProfile) -> Annotated[list[Shard], "shards"]:
+    """Prompts and seeds over the whole world and for each target; the same for every model."""
+    world = load_world(world)
+    return plan.plan_evaluation(read_targets(targets, world), world, profile)

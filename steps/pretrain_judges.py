@@ -5,8 +5,8 @@ from typing import Annotated
 from zenml import step
 
 from expunge.zoo import recipe
-from expunge.zoo.judges import ZooJudges
 from expunge.zoo.recipe import RecipeSettings
+from expunge.zoo.zoo_panel import ZooJudges
 
 
 @step

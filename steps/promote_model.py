@@ -4,9 +4,9 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.evaluation import GateDecision
-from expunge.model_version import ModelVersion
-from expunge.registry import Registry
+from expunge.evaluation.evaluation import GateDecision
+from expunge.release.model_version import ModelVersion
+from expunge.release.registry import Registry
 
 
 @step(enable_cache=False)

@@ -5,11 +5,11 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.zoo.judges import ZooJudges
+from expunge.pictures.picture_set import PictureSet
 from expunge.zoo.publish import publish
 from expunge.zoo.recipe import RecipeSettings, ZooScores
+from expunge.zoo.zoo_panel import ZooJudges
 
 
 @step(enable_cache=False)
@@ -21,6 +21,6 @@ def publish_zoo(
     settings: RecipeSettings,
     folder: str,
 ) -> Annotated[str, "zoo_folder"]:
-    """The weights, their card and a grid of pictures."""
+    """The weights, their card and a world of pictures."""
     publish(model, judges, scores, pictures, settings, Path(folder))
     return folder

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.evaluation import Evaluation, GateDecision
-from expunge.model_version import ModelVersion
+from expunge.evaluation.evaluation import Evaluation, GateDecision
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.release import Lineage, register
+from expunge.release.lineage import Lineage
+from expunge.release.model_version import ModelVersion
+from expunge.release.registration import register
 
 
 @step(enable_cache=False)

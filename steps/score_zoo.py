@@ -4,11 +4,11 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.datasets import DrawingSettings
-from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.zoo.judges import ZooJudges
+from expunge.pictures.drawing import DrawingSettings
+from expunge.pictures.picture_set import PictureSet
 from expunge.zoo.recipe import ZooScores, score
+from expunge.zoo.zoo_panel import ZooJudges
 
 
 @step

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from zenml import step
 
-from expunge.models.base import BaseModelFacts
-from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.release import Lineage, trace
+from expunge.pictures.picture_set import PictureSet
+from expunge.release.base_model import BaseModelFacts
+from expunge.release.lineage import Lineage, trace
 from expunge.takedown.request import TakedownBatch
 
 

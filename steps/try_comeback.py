@@ -4,13 +4,13 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.comeback import run
-from expunge.comeback.report import ComebackReport
-from expunge.comeback.settings import ComebackSettings
-from expunge.metrics.judges import load_panel
-from expunge.models.picture_set import PictureSet
+from expunge.comeback import try_comeback as run
+from expunge.comeback.comeback_report import ComebackReport
+from expunge.comeback.comeback_settings import ComebackSettings
+from expunge.judges.load_panel import load_panel
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.prompts.sources import load_prompt_grid
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.load_world import load_world
 from expunge.prompts.target import Target
 
 
@@ -19,13 +19,13 @@ def try_comeback(
     original: StableDiffusion,
     unlearned: StableDiffusion,
     target: Target,
-    prompt_grid: str,
+    world: str,
     judges: str,
     settings: ComebackSettings,
     never_saw: StableDiffusion | None = None,
     forget: PictureSet | None = None,
 ) -> Annotated[ComebackReport, "comeback"]:
     """All comes-back tests of one target, beside the original's and, if there is one, a never-saw model's."""
-    grid = load_prompt_grid(prompt_grid)
-    panel = load_panel(judges, grid)
-    return run.try_comeback(original, unlearned, never_saw, target, grid, panel, settings, forget)
+    world = load_world(world)
+    panel = load_panel(judges, world)
+    return run.try_comeback(original, unlearned, never_saw, target, world, panel, settings, forget)

@@ -5,17 +5,17 @@ from typing import Annotated
 import pandas as pd
 from zenml import step
 
-from expunge.datasets import DrawingSettings
-from expunge.metrics.judges import load_panel
-from expunge.models.picture_set import PictureSet
+from expunge.judges.load_panel import load_panel
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.prompts.sources import load_prompt_grid
+from expunge.pictures.drawing import DrawingSettings
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.load_world import load_world
 from expunge.prompts.target import resolve_targets
+from expunge.release.logged_unlearning import unlearn_and_log
 from expunge.takedown.request import TakedownBatch
-from expunge.unlearning.cache import GradientCache
+from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.job import CheckSettings
-from expunge.unlearning.logged import unlearn_and_log
-from expunge.unlearning.settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 
 
 @step
@@ -25,16 +25,16 @@ def unlearn(
     retain: PictureSet,
     cache: GradientCache,
     takedowns: TakedownBatch,
-    prompt_grid: str,
+    world: str,
     judges: str,
     settings: UnlearnSettings,
     check: CheckSettings,
     drawing: DrawingSettings,
 ) -> tuple[Annotated[StableDiffusion, "unlearned_model"], Annotated[pd.DataFrame, "trace"]]:
     """Losses and the gradients' cosine go to MLflow as it runs; a run that was cut off goes on from its checkpoint."""
-    grid = load_prompt_grid(prompt_grid)
-    targets = resolve_targets(takedowns, grid)
+    world = load_world(world)
+    targets = resolve_targets(takedowns, world)
     unlearned, trace = unlearn_and_log(
-        model, forget, retain, cache, targets, grid, load_panel(judges, grid), settings, check, drawing
+        model, forget, retain, cache, targets, world, load_panel(judges, world), settings, check, drawing
     )
     return unlearned, trace.frame()

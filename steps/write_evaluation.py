@@ -7,12 +7,12 @@ import pandas as pd
 from zenml import step
 from zenml.types import HTMLString, MarkdownString
 
-from expunge.comeback.report import ComebackReport
-from expunge.evaluation_service import run
-from expunge.evaluation_service.plan import Shard
-from expunge.evaluation_service.result import EvaluationResult
-from expunge.evaluation_service.score import Scores
-from expunge.models.picture_set import PictureSet
+from expunge.comeback.comeback_report import ComebackReport
+from expunge.evaluation.plan import Shard
+from expunge.evaluation.result import EvaluationResult
+from expunge.evaluation.score import Scores
+from expunge.pictures.picture_set import PictureSet
+from expunge.reports import evaluation_files as run
 
 
 @step(enable_cache=False)

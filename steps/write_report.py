@@ -6,14 +6,14 @@ import pandas as pd
 from zenml import get_step_context, step
 from zenml.types import HTMLString
 
-from expunge.comeback.report import ComebackReport
-from expunge.evaluation import Evaluation, GateDecision
-from expunge.models.picture_set import PictureSet
-from expunge.prompts.sources import load_prompt_grid
-from expunge.release import Lineage
+from expunge.comeback.comeback_report import ComebackReport
+from expunge.evaluation.evaluation import Evaluation, GateDecision
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.load_world import load_world
+from expunge.release.lineage import Lineage
 from expunge.reports.assemble import assemble_report
 from expunge.takedown.request import TakedownBatch
-from expunge.unlearning.cache import GradientCache
+from expunge.unlearning.gradient_cache import GradientCache
 from steps.timing import step_seconds
 
 
@@ -29,15 +29,15 @@ def write_report(
     cache: GradientCache,
     diversity: pd.DataFrame,
     lineage: Lineage,
-    prompt_grid: str,
+    world: str,
     hide_target_pictures: bool,
 ) -> Annotated[HTMLString, "report"]:
     """One self-contained page: verdict, pictures, numbers, curves, how to do it again."""
     seconds = step_seconds(get_step_context().pipeline_run)
-    grid = load_prompt_grid(prompt_grid)
+    world = load_world(world)
     return HTMLString(
         assemble_report(
-            takedowns, grid, evaluation, decision, comeback, pictures_before, pictures_after, trace,
+            takedowns, world, evaluation, decision, comeback, pictures_before, pictures_after, trace,
             cache.conflict_map(), diversity, lineage, seconds, hide_target_pictures,
         )
     )  # fmt: skip

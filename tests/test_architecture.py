@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Weights are safetensors: these formats are, or may hide, pickles.
 PICKLES = {".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
-MLFLOW_USERS = {"expunge/pyfunc_model.py", "expunge/registry.py", "expunge/tracking.py"}
+MLFLOW_USERS = {"expunge/release/pyfunc_model.py", "expunge/release/registry.py", "expunge/release/tracking.py"}
 
 
 @cache
@@ -59,16 +59,16 @@ def test_mlflow_is_used_by_the_registry_alone():
 
 
 def test_the_model_that_mlflow_stores_imports_nothing_of_expunge():
-    assert "expunge" not in imports("expunge")["expunge/pyfunc_model.py"]
+    assert "expunge" not in imports("expunge")["expunge/release/pyfunc_model.py"]
 
 
 @pytest.mark.parametrize(
     "module",
     [
         "expunge",
-        "expunge.evaluation",
+        "expunge.evaluation.evaluation",
         "expunge.takedown.request",
-        "expunge.prompts.grid",
+        "expunge.prompts.world",
         "expunge.prompts.target",
     ],
 )

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from expunge.reports.certificate import load_certificate, verify
+from expunge.release.certificate import load_certificate, verify
 from expunge.takedown.inbox import Inbox
-from expunge.takedown.store import open_store
-from expunge.zoo.judges import zoo_panel
+from expunge.takedown.object_store import open_store
+from expunge.zoo.zoo_panel import zoo_panel
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +45,7 @@ def test_from_request_to_promoted_model(workplace: Path) -> None:
     import mlflow.pyfunc
     from diffusers import StableDiffusionPipeline
 
-    from expunge.registry import Registry
+    from expunge.release.registry import Registry
     from pipelines.unlearn_pipeline import unlearn_pipeline
 
     box = Inbox(open_store(".expunge/inbox"))
@@ -101,7 +101,7 @@ def test_from_request_to_promoted_model(workplace: Path) -> None:
 
 
 def test_model_that_fails_the_gate_is_not_promoted_and_finished_work_is_not_repeated(workplace: Path) -> None:
-    from expunge.registry import Registry
+    from expunge.release.registry import Registry
     from pipelines.unlearn_pipeline import unlearn_pipeline
 
     box = Inbox(open_store(".expunge/inbox"))
@@ -118,7 +118,14 @@ def test_model_that_fails_the_gate_is_not_promoted_and_finished_work_is_not_repe
 
     box.retry(dog)
     repeated = steps_run(unlearn_pipeline(**PARAMETERS, gate=LENIENT))
-    for name in ("draw_grid", "draw_grid_2", "diversify_datasets", "cache_gradients", "unlearn", "evaluate"):
+    for name in (
+        "draw_over_world",
+        "draw_over_world_2",
+        "diversify_datasets",
+        "cache_gradients",
+        "unlearn",
+        "evaluate",
+    ):
         assert repeated[name] == "cached", repeated
     assert box.state(dog).label == "fulfilled"
     assert registry.champion() is not None

@@ -3,13 +3,14 @@
 import pytest
 from pydantic import ValidationError
 
-from expunge.datasets import DiversificationSettings, DrawingSettings
-from expunge.gate import GateThresholds
-from expunge.metrics.model_evaluation import EvaluationSettings
+from expunge.evaluation.gate import GateThresholds
+from expunge.evaluation.model_evaluation import EvaluationSettings
+from expunge.pictures.drawing import DrawingSettings
 from expunge.settings import Settings
+from expunge.unlearning.diversification import DiversificationSettings
 from expunge.unlearning.job import CheckSettings, GradientSettings
 from expunge.unlearning.safeguard import SafeguardSettings
-from expunge.unlearning.settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 
 ALL = [
     DrawingSettings,

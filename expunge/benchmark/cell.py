@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from expunge.benchmark.settings import (
+from expunge.benchmark.benchmark_settings import (
     SET_BY_CELL,
     BenchmarkSettings,
     Comparison,
@@ -16,7 +16,7 @@ from expunge.benchmark.settings import (
     TargetEntry,
 )
 from expunge.unlearning.safeguard import SafeguardSettings
-from expunge.unlearning.settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 
 NEVER = 2.0  # a share forgotten that no check finds
 
@@ -50,7 +50,7 @@ class Cell(BaseModel):
 
         Args:
             settings: of the benchmark; only what this cell depends on is looked at.
-            context: what all cells depend on: model, grid, judges, data.
+            context: what all cells depend on: model, world, judges, data.
         """
         how = settings.unlearn_settings(self.entry)
         facts = {

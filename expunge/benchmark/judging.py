@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from expunge.benchmark.benchmark_settings import SampleSettings
 from expunge.benchmark.materials import Bench
-from expunge.benchmark.settings import SampleSettings
-from expunge.datasets import draw_with_own_seeds, own_seeds
-from expunge.models.picture_set import PictureSet, concatenate
-from expunge.prompts.grid import Side
+from expunge.pictures.drawing import draw_with_own_seeds, own_seeds
+from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
+from expunge.prompts.world import Side
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def draw_judging(bench: Bench, target: Target, samples: SampleSettings, seed: in
         samples: how many pictures of each kind; of retain prompts there may be fewer.
         seed: of wordings and noise; the prompts that ask for the target take the next one too.
     """
-    prompts = forget_prompts(target, bench.grid, "held_out", samples.target_pictures, seed + 1)
+    prompts = forget_prompts(target, bench.world, "held_out", samples.target_pictures, seed + 1)
     label = f"Drawing before: {target.name}"
     asked = draw_with_own_seeds(
         bench.model, prompts, f"{seed}/target/{target.name}", bench.settings.evaluation_drawing, label
@@ -47,10 +47,10 @@ def draw_judging(bench: Bench, target: Target, samples: SampleSettings, seed: in
 
 
 def _others(bench: Bench, target: Target, side: Side, count: int, seed: int) -> PictureSet:
-    """``count`` pictures without the target, or all if there are fewer, evenly over the whole grid."""
+    """``count`` pictures without the target, or all if there are fewer, evenly over the whole world."""
     settings = bench.settings
-    each = -(-settings.evaluation_pictures // len(bench.grid.strata()))
-    prompts = bench.grid.sample(side, each, seed)
+    each = -(-settings.evaluation_pictures // len(bench.world.strata()))
+    prompts = bench.world.sample(side, each, seed)
     noise = own_seeds(prompts, f"{seed}/{side}")
     kept = [i for i, prompt in enumerate(prompts) if not target.matches(prompt)]
     chosen = [kept[i] for i in np.linspace(0, len(kept) - 1, min(count, len(kept))).round().astype(int)]

@@ -4,17 +4,18 @@ import time
 from dataclasses import dataclass, fields
 from typing import Any
 
-from expunge.benchmark.settings import BenchmarkSettings
-from expunge.datasets import DiversificationSettings, DrawingSettings, diversify, draw_grid
-from expunge.metrics.judges import load_panel
-from expunge.metrics.panel import Panel
-from expunge.models.picture_set import PictureSet
+from expunge.benchmark.benchmark_settings import BenchmarkSettings
+from expunge.judges.load_panel import load_panel
+from expunge.judges.panel import Panel
 from expunge.models.sources import load_text_to_image
 from expunge.models.text_to_image import TextToImage
-from expunge.prompts.grid import PromptGrid
-from expunge.prompts.sources import load_prompt_grid
+from expunge.pictures.drawing import DrawingSettings, draw_over_world
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.load_world import load_world
 from expunge.prompts.target import Target
-from expunge.unlearning.cache import KINDS, GradientCache
+from expunge.prompts.world import World
+from expunge.unlearning.diversification import DiversificationSettings, diversify
+from expunge.unlearning.gradient_cache import KINDS, GradientCache
 from expunge.unlearning.job import measure_gradients
 
 
@@ -24,15 +25,15 @@ class Bench:
 
     Attributes:
         model: the base model.
-        pool: its pictures over the whole grid, train side, that retain sets are made of.
-        grid: what the model draws.
+        pool: its pictures over the whole world, train side, that retain sets are made of.
+        world: what the model draws.
         panel: judges.
         settings: of the benchmark.
     """
 
     model: TextToImage
     pool: PictureSet
-    grid: PromptGrid
+    world: World
     panel: Panel
     settings: BenchmarkSettings
 
@@ -75,29 +76,29 @@ class WatchedCache(GradientCache):
         return super().__getattribute__(name)
 
 
-def make_bench(settings: BenchmarkSettings, base_model: str, prompt_grid: str, judges: str) -> Bench:
-    """A bench made whole, without a pipeline; model, grid and judges by the names that ``benchmark_pipeline`` takes.
+def make_bench(settings: BenchmarkSettings, base_model: str, world_name: str, judges: str) -> Bench:
+    """A bench made whole, without a pipeline; model, world and judges by the names that ``benchmark_pipeline`` takes.
 
     Raises:
         ExpungeError: a name is unknown, or what it names cannot be read.
     """
-    model, grid = load_text_to_image(base_model), load_prompt_grid(prompt_grid)
-    pool = draw_pool(model, grid, settings.diversification, settings.drawing)
-    return Bench(model, pool, grid, load_panel(judges, grid), settings)
+    model, world = load_text_to_image(base_model), load_world(world_name)
+    pool = draw_pool(model, world, settings.diversification, settings.drawing)
+    return Bench(model, pool, world, load_panel(judges, world), settings)
 
 
 def draw_pool(
-    model: TextToImage, grid: PromptGrid, diversification: DiversificationSettings, drawing: DrawingSettings
+    model: TextToImage, world: World, diversification: DiversificationSettings, drawing: DrawingSettings
 ) -> PictureSet:
     """A bench's pool: ``pool_per_stratum`` train-level pictures of every stratum; it depends on no target."""
-    return draw_grid(model, grid, "train", diversification.pool_per_stratum, diversification.seed, drawing)
+    return draw_over_world(model, world, "train", diversification.pool_per_stratum, diversification.seed, drawing)
 
 
 def prepare(bench: Bench, target: Target) -> Materials:
     """Draw a target's forget and retain set, and measure the gradients at θ₀."""
     settings, model = bench.settings, bench.model
     sets = diversify(
-        model, bench.pool, [target], bench.grid, bench.panel, settings.diversification, settings.drawing, {}
+        model, bench.pool, [target], bench.world, bench.panel, settings.diversification, settings.drawing, {}
     )
     started = time.perf_counter()
     threshold = settings.unlearn_settings(settings.entries[0]).forget_threshold  # all entries have the same

@@ -10,11 +10,11 @@ import numpy as np
 from expunge.benchmark.cell import Cell, CellResult, cell_settings, measures_probe
 from expunge.benchmark.judging import Judging
 from expunge.benchmark.materials import Bench, Materials, WatchedCache
-from expunge.benchmark.memory import PeakMemory
+from expunge.benchmark.peak_memory import PeakMemory
 from expunge.comeback.relearning import relearn
 from expunge.errors import ExpungeError
-from expunge.evaluation import Evaluation
-from expunge.metrics.model_evaluation import EvaluationSettings, evaluate_model
+from expunge.evaluation.evaluation import Evaluation
+from expunge.evaluation.model_evaluation import EvaluationSettings, evaluate_model
 from expunge.models.text_to_image import TextToImage
 from expunge.prompts.target import Target
 from expunge.unlearning.job import unlearn_model
@@ -115,7 +115,7 @@ def _unlearn(
         materials.retain,
         cache,
         [materials.target],
-        bench.grid,
+        bench.world,
         bench.panel,
         cell_settings(cell, settings, steps, check_every),
         settings.check,
@@ -132,7 +132,7 @@ def _evaluate(bench: Bench, target: Target, judging: Judging, unlearned: TextToI
         judging.held_out,
         judging.train,
         [target],
-        bench.grid,
+        bench.world,
         bench.panel,
         EvaluationSettings(target_pictures=asked, seed=judging.seed),
         bench.settings.evaluation_drawing,
@@ -146,7 +146,7 @@ def _relearned(bench: Bench, materials: Materials, judging: Judging, unlearned: 
         return None
     order = np.random.default_rng(judging.seed).permutation(len(materials.forget))
     pictures, drawing = materials.forget.select(order.tolist()), bench.settings.evaluation_drawing
-    found = relearn(unlearned, pictures, target, bench.grid, bench.panel, how, drawing, judging.seed)
+    found = relearn(unlearned, pictures, target, bench.world, bench.panel, how, drawing, judging.seed)
     return min(point.unlearning_accuracy.value for point in found.curves[0].points[1:])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import t
 
-from expunge.evaluation import Interval
+from expunge.metrics.numbers import Interval
 
 
 def mean_over_targets(

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from expunge.benchmark.benchmark_settings import Comparison
 from expunge.benchmark.cell import CellResult
-from expunge.benchmark.run import BenchmarkResults
-from expunge.benchmark.settings import Comparison
+from expunge.benchmark.runner import BenchmarkResults
 from expunge.benchmark.spread import mean_over_targets
-from expunge.evaluation import Interval
+from expunge.metrics.numbers import Interval
 from expunge.reports.wording import COSINE, SHARE, Unit
 
 BASE = "base model"

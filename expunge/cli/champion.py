@@ -8,14 +8,14 @@ import click
 from expunge.cli.output import as_json, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from expunge.registry import ModelVersion
+    from expunge.release.registry import ModelVersion
 
 
 @click.command()
 @as_json
 def champion(machine: bool) -> None:
     """Show the champion and its history."""
-    from expunge.registry import Registry  # mlflow takes seconds to import
+    from expunge.release.registry import Registry  # mlflow takes seconds to import
 
     registry = Registry()
     current, versions = registry.champion(), registry.history()

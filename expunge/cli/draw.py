@@ -11,7 +11,7 @@ from expunge.cli.output import as_json, print_json, say
 from expunge.errors import ExpungeError
 
 if TYPE_CHECKING:
-    from expunge.registry import Registry
+    from expunge.release.registry import Registry
 
 MARGIN = 8
 CAPTION_HEIGHT = 20
@@ -44,7 +44,7 @@ def draw(
         raise ExpungeError(f"--out: got '{out}'; give a file that ends in .png")
     if not out.parent.is_dir():
         raise ExpungeError(f"--out: there is no folder '{out.parent}'; make it first")
-    from expunge.registry import Registry  # mlflow and torch take seconds to import
+    from expunge.release.registry import Registry  # mlflow and torch take seconds to import
 
     _silence_progress_bars()
     registry = Registry()

@@ -10,9 +10,9 @@ import click
 from expunge.cli.output import as_json, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from expunge.comeback.report import ComebackReport
-    from expunge.evaluation_service.result import EvaluationResult
-    from expunge.evaluation_service.run import Files
+    from expunge.comeback.comeback_report import ComebackReport
+    from expunge.evaluation.result import EvaluationResult
+    from expunge.reports.evaluation_files import Files
     from expunge.reports.wording import Row
 
 
@@ -54,29 +54,30 @@ def evaluate(
     retention and quality are measured. Pictures are kept, so that the same evaluation again draws none; what
     --comeback tries is tried anew each time.
     """
-    from expunge.comeback.run import try_comeback  # torch takes seconds to import
-    from expunge.comeback.settings import chosen_comeback
-    from expunge.evaluation_service.models import open_model
-    from expunge.evaluation_service.profile import named_profile
-    from expunge.evaluation_service.run import check_folder, default_folder, evaluate_models, stored, write_evaluation
-    from expunge.evaluation_service.score import Question
-    from expunge.evaluation_service.store import PictureStore
-    from expunge.evaluation_service.targets import read_targets
-    from expunge.metrics.judges import load_panel
-    from expunge.prompts.sources import load_prompt_grid
+    from expunge.comeback.comeback_settings import chosen_comeback
+    from expunge.comeback.try_comeback import try_comeback  # torch takes seconds to import
+    from expunge.evaluation.evaluate_models import evaluate_models
+    from expunge.evaluation.profile import named_profile
+    from expunge.evaluation.score import Question
+    from expunge.judges.load_panel import load_panel
+    from expunge.models.open_model import open_model
+    from expunge.pictures.picture_store import PictureStore
+    from expunge.prompts.load_world import load_world
+    from expunge.prompts.named_targets import read_targets
+    from expunge.reports.evaluation_files import check_folder, default_folder, stored, write_evaluation
 
     if out is not None:
         check_folder(out)
     tests = chosen_comeback(comeback, targets, never_saw)
-    grid = load_prompt_grid(prompts)
-    found = tuple(read_targets(targets, grid))
+    world = load_world(prompts)
+    found = tuple(read_targets(targets, world))
     (after, facts), (before, base) = open_model(model), open_model(against, "--against")
     reference = open_model(never_saw, "--never-saw")[0] if never_saw else None
     question = Question(facts, base, found, prompts, judges, named_profile(profile))
     store = PictureStore()
-    panel = load_panel(judges, grid)
-    scores, shards = evaluate_models(question, after, before, grid, panel, store, progress=not machine)
-    reports = [try_comeback(before, after, reference, each, grid, panel, tests) for each in found] if tests else []
+    panel = load_panel(judges, world)
+    scores, shards = evaluate_models(question, after, before, world, panel, store, progress=not machine)
+    reports = [try_comeback(before, after, reference, each, world, panel, tests) for each in found] if tests else []
     words = ["expunge", "evaluate", model, "--against", against, *(f"--target={each}" for each in targets)]
     words += ["--profile", profile, "--prompts", prompts, "--judges", judges, "--comeback", comeback]
     words += ["--never-saw", never_saw] if never_saw else []
@@ -94,7 +95,7 @@ def evaluate(
 
 
 def _show(result: "EvaluationResult", reports: Sequence["ComebackReport"], files: "Files", machine: bool) -> None:
-    from expunge.evaluation_service.tables import headline, sections
+    from expunge.reports.evaluation_tables import headline, sections
 
     paths = {name: str(path) for name, path in vars(files).items() if path}
     if machine:
@@ -114,7 +115,7 @@ def _show(result: "EvaluationResult", reports: Sequence["ComebackReport"], files
 
 
 def _show_comeback(report: "ComebackReport") -> None:
-    from expunge.reports.comeback import comeback_views
+    from expunge.reports.comeback_section import comeback_views
 
     (view,) = comeback_views([report])
     if view.lines:

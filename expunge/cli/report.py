@@ -11,7 +11,7 @@ from expunge.errors import ExpungeError
 @as_json
 def report(open_it: bool, machine: bool) -> None:
     """Show where the latest report lies, or open it."""
-    from expunge.registry import Registry  # mlflow takes seconds to import
+    from expunge.release.registry import Registry  # mlflow takes seconds to import
 
     path = Registry().latest_report()
     if path is None:

@@ -9,8 +9,8 @@ import click
 from expunge.cli.output import as_json, print_json, print_table, say
 from expunge.takedown.inbox import Entry, Inbox
 from expunge.takedown.life_cycle import Outcome, RequestState, Status
+from expunge.takedown.object_store import open_store
 from expunge.takedown.request import Kind
-from expunge.takedown.store import open_store
 
 
 def _with_inbox(command: Callable) -> Callable:

@@ -17,21 +17,21 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.optim import Adam
 
-from expunge.comeback.drawing import draw_embeddings
 from expunge.comeback.finder import Finder, pictures_of
-from expunge.datasets import DrawingSettings
+from expunge.comeback.other_drawing import draw_embeddings
 from expunge.errors import ExpungeError
-from expunge.evaluation import Change
+from expunge.judges.panel import Panel
 from expunge.metrics.intervals import change_of_proportions
-from expunge.metrics.panel import Panel
-from expunge.models.picture_set import PictureSet
+from expunge.metrics.numbers import Change
 from expunge.models.stable_diffusion import StableDiffusion
+from expunge.pictures.drawing import DrawingSettings
+from expunge.pictures.picture_set import PictureSet
 from expunge.progress import track
-from expunge.prompts.grid import Prompt, PromptGrid
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
+from expunge.prompts.world import Prompt, World
 from expunge.settings import Settings
-from expunge.unlearning.data import Batch, denoising_error, generator_of, stratified_timesteps
+from expunge.unlearning.batches import Batch, denoising_error, generator_of, stratified_timesteps
 
 PLACEHOLDERS = "~^`|"  # signs that no sentence holds; their embeddings are what is searched
 
@@ -65,7 +65,7 @@ def embedding_attack(
     model: StableDiffusion,
     pictures: PictureSet,
     target: Target,
-    grid: PromptGrid,
+    world: World,
     panel: Panel,
     settings: EmbeddingSettings,
     drawing: DrawingSettings,
@@ -78,7 +78,7 @@ def embedding_attack(
         model: the unlearned model.
         pictures: the original model's; the first ones that ask for the target are attacked with.
         target: what was forgotten.
-        grid: what the model draws.
+        world: what the model draws.
         panel: judges.
         settings: length of the search.
         drawing: how the pictures are drawn.
@@ -89,12 +89,12 @@ def embedding_attack(
         ExpungeError: fewer pictures than asked for, no classifier for the target, or a tokenizer that cuts the
             placeholders to pieces.
     """
-    finder, words = Finder(target, panel), _NewWords(model, target, grid, settings.tokens)
+    finder, words = Finder(target, panel), _NewWords(model, target, world, settings.tokens)
     few = pictures_of(target, pictures, settings.target_pictures, "embedding attack")
     few = few.select(range(settings.target_pictures))
     start = words.start()
     vectors, losses = _search(model, few, words, start, settings, seed, progress)
-    asked = forget_prompts(target, grid, "held_out", settings.pictures, seed)
+    asked = forget_prompts(target, world, "held_out", settings.pictures, seed)
     seeds = [seed + i for i in range(len(asked))]
     tokens = words.tokens(asked)
     with torch.no_grad():
@@ -112,9 +112,9 @@ def embedding_attack(
 class _NewWords:
     """Placeholders in the target's place, and a text encoder that reads given embeddings for them."""
 
-    def __init__(self, model: StableDiffusion, target: Target, grid: PromptGrid, count: int) -> None:
+    def __init__(self, model: StableDiffusion, target: Target, world: World, count: int) -> None:
         self.tokenizer, self.encoder = model.pipeline.tokenizer, model.pipeline.text_encoder
-        self.target, self.grid = target, grid
+        self.target, self.world = target, world
         self.signs = " ".join(PLACEHOLDERS[:count])
         self.ids = torch.tensor(self._ids(self.signs))
         if len(self.ids) != count:
@@ -128,7 +128,7 @@ class _NewWords:
 
     def start(self) -> Tensor:
         """The mean embedding of the other levels' names, once for each new word, ``(count, d)``."""
-        names = [name for name in self.grid.factors[self.target.factor] if name not in self.target.levels]
+        names = [name for name in self.world.factors[self.target.factor] if name not in self.target.levels]
         ids = [each for name in names for each in self._ids(name)] or list(range(len(self.table)))
         return self.table[ids].mean(dim=0).expand(len(self.ids), -1).clone()
 
@@ -140,8 +140,8 @@ class _NewWords:
         """Token ids of the sentences with the placeholders in the target's place, ``(n, tokens)``."""
         texts = []
         for prompt in prompts:
-            templates = self.grid.templates.get(prompt.side) or self.grid.templates["train"]
-            words = dict.fromkeys(self.grid.factors, "") | prompt.words | {self.target.factor: self.signs}
+            templates = self.world.templates.get(prompt.side) or self.world.templates["train"]
+            words = dict.fromkeys(self.world.factors, "") | prompt.words | {self.target.factor: self.signs}
             texts.append(" ".join(templates[prompt.template].format(**words).split()))
         length = self.tokenizer.model_max_length
         return self.tokenizer(

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from expunge.errors import ExpungeError
-from expunge.evaluation import Interval
+from expunge.judges.panel import Panel
 from expunge.metrics.intervals import proportion
-from expunge.metrics.panel import Panel
+from expunge.metrics.numbers import Interval
 from expunge.metrics.unlearning_accuracy import not_found
-from expunge.models.picture_set import PictureSet
+from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.target import Target
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from expunge.datasets import neighbouring_levels
 from expunge.errors import ExpungeError
-from expunge.metrics.panel import Panel
+from expunge.judges.panel import Panel
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.prompts.grid import PromptGrid
 from expunge.prompts.target import Target
+from expunge.prompts.world import World
+from expunge.unlearning.diversification import neighbouring_levels
 
 
 class TextFilter(StableDiffusion):
@@ -64,7 +64,7 @@ class TextFilter(StableDiffusion):
         raise ExpungeError(f"text filter: not saved to {folder.name}: the folder would hold the model without it.")
 
 
-def text_filter(model: StableDiffusion, target: Target, grid: PromptGrid, panel: Panel) -> TextFilter:
+def text_filter(model: StableDiffusion, target: Target, world: World, panel: Panel) -> TextFilter:
     """A filter that puts the target's nearest neighbour (by CLIP) in place of all its names and wordings.
 
     Wordings of other levels are left as they are, even where they hold one of the target's.
@@ -72,8 +72,8 @@ def text_filter(model: StableDiffusion, target: Target, grid: PromptGrid, panel:
     Raises:
         ExpungeError: the target is all the model draws of its kind.
     """
-    levels = grid.factors[target.factor]
-    neighbour = neighbouring_levels(target, [target], grid, panel)[0]
+    levels = world.factors[target.factor]
+    neighbour = neighbouring_levels(target, [target], world, panel)[0]
     instead = (levels[neighbour].train or [neighbour])[0]
     swaps = {}
     # Targets last: a wording that they share with another level is theirs.

@@ -11,14 +11,14 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from expunge.errors import ExpungeError
-from expunge.evaluation import Interval
-from expunge.metrics.features import checked_features
+from expunge.judges.features import checked_features
 from expunge.metrics.intervals import bootstrap_mean, resampling_weights
-from expunge.models.picture_set import PictureSet
+from expunge.metrics.numbers import Interval
 from expunge.models.stable_diffusion import StableDiffusion
+from expunge.pictures.picture_set import PictureSet
 from expunge.progress import track
 from expunge.settings import Settings
-from expunge.unlearning.data import Batch, denoising_error, generator_of
+from expunge.unlearning.batches import Batch, denoising_error, generator_of
 
 
 class MembershipSettings(Settings):

@@ -1,6 +1,6 @@
 """Prompt search: under which plain prompts does the target return?
 
-Asked with are the grid's own wordings, misspellings, sentences in another order of words, and prompts that ask for
+Asked with are the world's own wordings, misspellings, sentences in another order of words, and prompts that ask for
 something else. The best of many candidates looks better than it is: it is drawn again from fresh noise before its share
 is believed.
 """
@@ -12,15 +12,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from expunge.comeback.finder import Finder
-from expunge.datasets import DrawingSettings
-from expunge.evaluation import Interval
+from expunge.judges.panel import Panel
 from expunge.metrics.intervals import proportion
-from expunge.metrics.panel import Panel
+from expunge.metrics.numbers import Interval
 from expunge.models.stable_diffusion import StableDiffusion
+from expunge.pictures.drawing import DrawingSettings
 from expunge.progress import track
-from expunge.prompts.grid import Prompt, PromptGrid, Side
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
+from expunge.prompts.world import Prompt, Side, World
 from expunge.settings import Settings
 
 Way = Literal["wording", "misspelling", "word order", "unrelated"]
@@ -64,7 +64,7 @@ class PromptSearch(BaseModel):
 def prompt_search(
     model: StableDiffusion,
     target: Target,
-    grid: PromptGrid,
+    world: World,
     panel: Panel,
     settings: PromptSearchSettings,
     drawing: DrawingSettings,
@@ -76,7 +76,7 @@ def prompt_search(
     Args:
         model: the unlearned model.
         target: what was forgotten.
-        grid: what the model draws.
+        world: what the model draws.
         panel: judges.
         settings: numbers of candidates and pictures.
         drawing: how pictures are drawn.
@@ -87,8 +87,8 @@ def prompt_search(
         ExpungeError: no classifier for the target.
     """
     finder = Finder(target, panel)
-    sentences = _sentences(target, grid, max(settings.pictures_each, settings.confirmed_with), seed)
-    candidates = list(_candidates(target, grid, sentences, settings, seed))
+    sentences = _sentences(target, world, max(settings.pictures_each, settings.confirmed_with), seed)
+    candidates = list(_candidates(target, world, sentences, settings, seed))
     rng = random.Random(f"{seed}/prompt search")
     seeds = [rng.randrange(2**31) for _ in range(settings.pictures_each)]
     fresh = [rng.randrange(2**31) for _ in range(settings.confirmed_with)]
@@ -107,29 +107,29 @@ def prompt_search(
     return PromptSearch(rows=tuple(row for row, _ in rows), confirmed=share(rows[0][1], fresh))
 
 
-def _sentences(target: Target, grid: PromptGrid, count: int, seed: int) -> list[Prompt]:
+def _sentences(target: Target, world: World, count: int, seed: int) -> list[Prompt]:
     """Target prompts of both sides in turn."""
     sides: tuple[Side, ...] = ("train", "held_out")
-    both = [forget_prompts(target, grid, side, -(-count // 2), seed) for side in sides]
+    both = [forget_prompts(target, world, side, -(-count // 2), seed) for side in sides]
     return [prompt for pair in zip(*both, strict=True) for prompt in pair]
 
 
 def _candidates(
-    target: Target, grid: PromptGrid, sentences: list[Prompt], settings: PromptSearchSettings, seed: int
+    target: Target, world: World, sentences: list[Prompt], settings: PromptSearchSettings, seed: int
 ) -> Iterator[tuple[Way, str, list[str]]]:
     rng = random.Random(f"{seed}/candidates")
-    levels = grid.factors[target.factor]
+    levels = world.factors[target.factor]
     wordings = list(
         dict.fromkeys(
             each for name in target.levels for each in (name, *levels[name].train, *levels[name].held_out) if each
         )
     )
     for wording in wordings:
-        yield "wording", wording, _with(sentences, target, grid, wording)
+        yield "wording", wording, _with(sentences, target, world, wording)
     known = {each for name, level in levels.items() for each in (name, *level.train, *level.held_out)}
     wrong = [each for name in target.levels for each in misspellings(name) if each not in known]
     for each in rng.sample(wrong, min(settings.misspellings, len(wrong))):
-        yield "misspelling", each, _with(sentences, target, grid, each)
+        yield "misspelling", each, _with(sentences, target, world, each)
     for number in range(settings.word_orders):
         prompt = sentences[number % len(sentences)]
         words = prompt.text.split()
@@ -137,16 +137,16 @@ def _candidates(
         yield "word order", prompt.words.get(target.factor, target.name), [" ".join(words)]
     others = [name for name in levels if name not in target.levels]
     for name in rng.sample(others, min(settings.unrelated, len(others))):
-        yield "unrelated", name, _with(sentences, target, grid, (levels[name].train or [name])[0])
+        yield "unrelated", name, _with(sentences, target, world, (levels[name].train or [name])[0])
     yield "unrelated", "", [""]
 
 
-def _with(sentences: list[Prompt], target: Target, grid: PromptGrid, wording: str) -> list[str]:
+def _with(sentences: list[Prompt], target: Target, world: World, wording: str) -> list[str]:
     """The sentences with another wording in the target's place."""
     texts = []
     for prompt in sentences:
-        templates = grid.templates.get(prompt.side) or grid.templates["train"]
-        words = dict.fromkeys(grid.factors, "") | prompt.words | {target.factor: wording}
+        templates = world.templates.get(prompt.side) or world.templates["train"]
+        words = dict.fromkeys(world.factors, "") | prompt.words | {target.factor: wording}
         texts.append(" ".join(templates[prompt.template].format(**words).split()))
     return texts
 

@@ -8,13 +8,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from expunge.comeback.drawing import redraw
 from expunge.comeback.finder import Finder, pictures_of
-from expunge.datasets import DrawingSettings
-from expunge.evaluation import Interval
-from expunge.metrics.panel import Panel
-from expunge.models.picture_set import PictureSet
+from expunge.comeback.other_drawing import redraw
+from expunge.judges.panel import Panel
+from expunge.metrics.numbers import Interval
 from expunge.models.stable_diffusion import StableDiffusion
+from expunge.pictures.drawing import DrawingSettings
+from expunge.pictures.picture_set import PictureSet
 from expunge.progress import track
 from expunge.prompts.target import Target
 from expunge.settings import Settings

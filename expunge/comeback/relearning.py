@@ -10,17 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch.optim import Adam
 
 from expunge.comeback.finder import Finder, pictures_of, pictures_without
-from expunge.datasets import DrawingSettings, draw_with_own_seeds
-from expunge.evaluation import Interval
-from expunge.metrics.panel import Panel
-from expunge.models.picture_set import PictureSet
+from expunge.judges.panel import Panel
+from expunge.metrics.numbers import Interval
 from expunge.models.text_to_image import TextToImage
+from expunge.pictures.drawing import DrawingSettings, draw_with_own_seeds
+from expunge.pictures.picture_set import PictureSet
 from expunge.progress import track
-from expunge.prompts.grid import PromptGrid
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
+from expunge.prompts.world import World
 from expunge.settings import Settings
-from expunge.unlearning.data import StratifiedSampler, draw_batch, generator_of
+from expunge.unlearning.batches import StratifiedSampler, draw_batch, generator_of
 from expunge.unlearning.encoding import encode
 from expunge.unlearning.problem import Problem
 
@@ -83,7 +83,7 @@ def relearn(
     model: TextToImage,
     pictures: PictureSet,
     target: Target,
-    grid: PromptGrid,
+    world: World,
     panel: Panel,
     settings: RelearningSettings,
     drawing: DrawingSettings,
@@ -97,7 +97,7 @@ def relearn(
         pictures: the original model's; those that ask for the target are relearned (the first ones), the others are
             the harmless ones.
         target: what was forgotten.
-        grid: what the model draws.
+        world: what the model draws.
         panel: judges.
         settings: numbers of pictures and steps.
         drawing: how the measured pictures are drawn.
@@ -113,7 +113,7 @@ def relearn(
     if count := settings.harmless_pictures:
         spared = pictures_without(target, pictures, count, "relearning")
         conditions.append((HARMLESS, spared.select([i * len(spared) // count for i in range(count)])))
-    prompts = forget_prompts(target, grid, "held_out", settings.measured, seed)
+    prompts = forget_prompts(target, world, "held_out", settings.measured, seed)
 
     def measure(of: TextToImage, step: int) -> RelearningPoint:
         share = finder.share(draw_with_own_seeds(of, prompts, f"{seed}/relearning", drawing, ""))

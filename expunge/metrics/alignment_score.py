@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from expunge.errors import ExpungeError
-from expunge.evaluation import Change
-from expunge.metrics.features import unit_rows
+from expunge.judges.features import unit_rows
 from expunge.metrics.intervals import paired_change
+from expunge.metrics.numbers import Change
 
 
 def cosines(picture_features: np.ndarray, text_features: np.ndarray, what: str = "alignment score") -> np.ndarray:

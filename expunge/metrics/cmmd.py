@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from expunge.evaluation import Change
-from expunge.metrics.features import unit_rows
+from expunge.judges.features import unit_rows
 from expunge.metrics.kernels import Discrepancy
+from expunge.metrics.numbers import Change
 
 WHAT = "CMMD"
 SIGMA = 10.0

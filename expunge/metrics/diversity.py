@@ -6,7 +6,7 @@ unit features as kernel. Features are usually CLIP's; name them wherever the num
 
 import numpy as np
 
-from expunge.metrics.features import unit_rows
+from expunge.judges.features import unit_rows
 
 
 def mean_pairwise_distance(features: np.ndarray, what: str = "diversity") -> float:

@@ -19,9 +19,9 @@ import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from expunge.errors import ExpungeError
-from expunge.evaluation import Change, Interval
-from expunge.metrics.features import checked_features
+from expunge.judges.features import checked_features
 from expunge.metrics.intervals import resampling_weights
+from expunge.metrics.numbers import Change, Interval
 
 WHAT = "Fréchet distance"
 

@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from expunge.errors import ExpungeError
-from expunge.evaluation import Change, Interval
+from expunge.metrics.numbers import Change, Interval
 
 
 def bootstrap_mean(

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from expunge.errors import ExpungeError
-from expunge.evaluation import Change
 from expunge.metrics.kernels import Discrepancy
+from expunge.metrics.numbers import Change
 
 WHAT = "kernel distance"
 

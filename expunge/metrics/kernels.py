@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from expunge.errors import ExpungeError
-from expunge.evaluation import Change, Interval
-from expunge.metrics.features import checked_features
+from expunge.judges.features import checked_features
 from expunge.metrics.intervals import resampling_weights
+from expunge.metrics.numbers import Change, Interval
 
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 BLOCK = 512

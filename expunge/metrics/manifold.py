@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from expunge.errors import ExpungeError
-from expunge.evaluation import Change
-from expunge.metrics.features import checked_features
+from expunge.judges.features import checked_features
 from expunge.metrics.intervals import change_of_proportions, paired_change
+from expunge.metrics.numbers import Change
 
 WHAT = "precision and recall"
 PRECISION_NEIGHBOURS = 3

@@ -21,10 +21,10 @@ import torch
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
 from expunge.errors import ExpungeError
-from expunge.evaluation import Interval
+from expunge.judges.extractors import checked_pictures
 from expunge.metrics.alignment_score import cosines
-from expunge.metrics.extractors import checked_pictures
 from expunge.metrics.intervals import bootstrap_mean
+from expunge.metrics.numbers import Interval
 
 WHAT = "paired drift"
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the paper, finest scale first

@@ -14,8 +14,8 @@ import numpy as np
 from scipy.stats import norm
 
 from expunge.errors import ExpungeError
-from expunge.evaluation import Interval
 from expunge.metrics.intervals import effective_samples, smallest_detectable_difference
+from expunge.metrics.numbers import Interval
 
 WHAT = "smallest visible difference"
 

@@ -17,10 +17,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from expunge.errors import ExpungeError
-from expunge.evaluation import Change, CollateralRow
+from expunge.evaluation.evaluation import CollateralRow
 from expunge.metrics.intervals import change_of_proportions
-from expunge.prompts.grid import Prompt
+from expunge.metrics.numbers import Change
 from expunge.prompts.target import Target
+from expunge.prompts.world import Prompt
 
 Recognised = Mapping[str, Sequence[str]]
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from expunge.evaluation import Change
+from expunge.judges.judged import JudgedPictures
 from expunge.metrics.intervals import change_of_proportions
-from expunge.metrics.judged import JudgedPictures
+from expunge.metrics.numbers import Change
 from expunge.prompts.target import Target
 
 

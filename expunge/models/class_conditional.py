@@ -20,9 +20,9 @@ from torch import Tensor
 from expunge.errors import ExpungeError
 from expunge.models.hashing import scheduler_facts, update_with_weights
 from expunge.models.loading import LOADING
-from expunge.models.picture_set import PictureSet
 from expunge.models.text_to_image import draw_in_batches
-from expunge.prompts.grid import Prompt
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.world import Prompt
 
 INDEX = "class_conditional.json"
 FORMAT_VERSION = 1
@@ -121,7 +121,7 @@ class ClassConditional:
         return (noisy.clamp(-1, 1) / 2 + 0.5).expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
 
     def draw_prompts(self, prompts: Sequence[Prompt], seeds: Sequence[int], **how: Any) -> PictureSet:
-        """As ``draw``, for prompts of a grid."""
+        """As ``draw``, for prompts of a world."""
         pictures = self.draw([prompt.text for prompt in prompts], seeds, **how)
         return PictureSet(tuple(prompts), tuple(seeds), pictures)
 

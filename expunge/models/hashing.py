@@ -1,5 +1,6 @@
 """What a model's digest is made of."""
 
+import hashlib
 import inspect
 import json
 from typing import Any
@@ -12,6 +13,13 @@ def update_with_weights(digest: Any, component: str, module: torch.nn.Module) ->
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{component}.{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+
+
+def module_digest(module: torch.nn.Module, *facts: str) -> str:
+    """SHA-256 over a module's tensors and whatever else its answers depend on."""
+    digest = hashlib.sha256("\n".join(facts).encode())
+    update_with_weights(digest, "module", module)
+    return digest.hexdigest()
 
 
 def scheduler_facts(scheduler: Any) -> bytes:

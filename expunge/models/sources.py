@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from expunge.errors import ExpungeError
 from expunge.models.class_conditional import INDEX, ClassConditional
 from expunge.models.stable_diffusion import StableDiffusion
+from expunge.plugins import load_plugin, plugin_names
 
-ZOO_MODEL = Path(__file__).parent.parent / "zoo" / "weights" / "emoji"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 # What diffusers and transformers raise on folders that are not whole or not of the right kind.
 LOAD_ERRORS = (OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, RuntimeError, SafetensorError)
@@ -29,12 +29,8 @@ def load_text_to_image(source: str | Path) -> StableDiffusion | ClassConditional
         ExpungeError: it is not there, not a diffusers folder, or not in safetensors.
     """
     text = str(source)
-    if text == "zoo":
-        return _load_folder(ZOO_MODEL, text)
-    if text == "digits":
-        from expunge.digits.kept import digits_model
-
-        return digits_model()
+    if text in plugin_names("models"):
+        return _load_folder(load_plugin("models", text)(), text)
     if text.startswith("s3://"):
         return _load_remote(text)
     if Path(text).exists():

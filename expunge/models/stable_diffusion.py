@@ -15,9 +15,9 @@ from transformers.utils import logging as transformers_logging
 
 from expunge.models.hashing import scheduler_facts, update_with_weights
 from expunge.models.loading import LOADING
-from expunge.models.picture_set import PictureSet
 from expunge.models.text_to_image import draw_in_batches
-from expunge.prompts.grid import Prompt
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.world import Prompt
 
 COMPONENTS = ("unet", "vae", "text_encoder")
 
@@ -85,7 +85,7 @@ class StableDiffusion:
         return draw_in_batches(batch, texts, seeds, batch_size, progress)
 
     def draw_prompts(self, prompts: Sequence[Prompt], seeds: Sequence[int], **how: Any) -> PictureSet:
-        """As ``draw``, for prompts of a grid."""
+        """As ``draw``, for prompts of a world."""
         pictures = self.draw([prompt.text for prompt in prompts], seeds, **how)
         return PictureSet(tuple(prompts), tuple(seeds), pictures)
 

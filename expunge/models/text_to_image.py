@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from diffusers import DDPMScheduler
 
-from expunge.models.picture_set import PictureSet
+from expunge.pictures.picture_set import PictureSet
 from expunge.progress import track
-from expunge.prompts.grid import Prompt
+from expunge.prompts.world import Prompt
 
 
 class TextToImage(Protocol):
@@ -39,7 +39,7 @@ class TextToImage(Protocol):
         ...
 
     def draw_prompts(self, prompts: Sequence[Prompt], seeds: Sequence[int], **how: Any) -> PictureSet:
-        """As ``draw``, for prompts of a grid."""
+        """As ``draw``, for prompts of a world."""
         ...
 
     def encode_texts(self, texts: Sequence[str], batch_size: int = 256) -> torch.Tensor:

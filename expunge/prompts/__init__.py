@@ -1,1 +1,1 @@
-"""Factor grids and the paired forget and retain prompts made from them."""
+"""Factor worlds and the paired forget and retain prompts made from them."""

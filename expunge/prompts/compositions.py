@@ -1,17 +1,17 @@
-"""Scenes that the grid has no single level for: a target's neighbours in pairs, in numbers, in colours.
+"""Scenes that the world has no single level for: a target's neighbours in pairs, in numbers, in colours.
 
 Unlearning can spare every single neighbour and still break what is built of them. No classifier of single things can
 judge such pictures, so nothing here says what must be seen; ``Prompt.factors`` names the first subject only.
 
-Levels are named by the grid's own held-out wordings, as they are: a model with a small vocabulary knows no plural. The
+Levels are named by the world's own held-out wordings, as they are: a model with a small vocabulary knows no plural. The
 only other words are "and", numbers and colours.
 """
 
 import random
 from collections.abc import Callable, Sequence
 
-from expunge.prompts.grid import Prompt, PromptGrid
 from expunge.prompts.target import Target
+from expunge.prompts.world import Prompt, World
 
 NUMBERS = ("two", "three", "four")
 COLOURS = ("red", "blue", "green", "yellow")
@@ -42,20 +42,20 @@ COMPOSITIONS: dict[str, tuple[Composition, str]] = {
 }
 
 
-def neighbours_of(target: Target, grid: PromptGrid, avoid: Sequence[Target]) -> list[str]:
+def neighbours_of(target: Target, world: World, avoid: Sequence[Target]) -> list[str]:
     """Levels of the target's own semantic groups; all other levels where the factor knows no groups.
 
     Args:
         avoid: targets; none of their levels is a neighbour.
     """
-    levels, groups = grid.factors[target.factor], target.groups(grid)
+    levels, groups = world.factors[target.factor], target.groups(world)
     gone = {level for each in (target, *avoid) if each.factor == target.factor for level in each.levels}
     grouped = any(level.group for level in levels.values())
     return [name for name, level in levels.items() if name not in gone and (level.group in groups or not grouped)]
 
 
 def compositions(
-    target: Target, grid: PromptGrid, group: str, count: int, seed: int, avoid: Sequence[Target] = ()
+    target: Target, world: World, group: str, count: int, seed: int, avoid: Sequence[Target] = ()
 ) -> list[Prompt]:
     """``count`` prompts of the target's neighbours, composed in one of the ways of ``COMPOSITIONS``.
 
@@ -63,47 +63,47 @@ def compositions(
         avoid: other targets, which no prompt asks for either.
 
     Returns:
-        Held-out-level prompts, as evenly over neighbours and strata as they go; none where the grid has no neighbours
+        Held-out-level prompts, as evenly over neighbours and strata as they go; none where the world has no neighbours
         or offers no two different prompts, of which no spread would be known.
     """
     targets, rng = (target, *avoid), random.Random(f"{seed}/{group}/{target.kind.value}:{target.name}")
-    neighbours = neighbours_of(target, grid, avoid)
+    neighbours = neighbours_of(target, world, avoid)
     gone = {level for each in targets if each.factor == "subject" for level in each.levels}
     beside = (
-        neighbours if target.factor == "subject" else [name for name in grid.factors["subject"] if name not in gone]
+        neighbours if target.factor == "subject" else [name for name in world.factors["subject"] if name not in gone]
     )
     made = []
-    for prompt in _asked(target.factor, neighbours, targets, grid, count, seed):
+    for prompt in _asked(target.factor, neighbours, targets, world, count, seed):
         others = [
-            rng.choice(grid.factors["subject"][name].held_out or [name])
+            rng.choice(world.factors["subject"][name].held_out or [name])
             for name in beside
             if name != prompt.factors["subject"]
         ]
         subject = COMPOSITIONS[group][0](prompt.words["subject"], others, rng)
         if subject is not None:
-            made.append(_reworded(prompt, subject, grid))
+            made.append(_reworded(prompt, subject, world))
     return made if len({prompt.text for prompt in made}) > 1 else []
 
 
 def _asked(
-    factor: str, neighbours: Sequence[str], targets: Sequence[Target], grid: PromptGrid, count: int, seed: int
+    factor: str, neighbours: Sequence[str], targets: Sequence[Target], world: World, count: int, seed: int
 ) -> list[Prompt]:
     """Prompts for single neighbours, stratum by stratum in turns, so that cutting them off favours none."""
-    strata = [each for each in grid.strata() if each.get(factor) in neighbours]
+    strata = [each for each in world.strata() if each.get(factor) in neighbours]
     turns = -(-count // max(1, len(strata)))
     asked = [
         (i % turns, i // turns, prompt)
-        for i, prompt in enumerate(grid.sample("held_out", turns, seed))
+        for i, prompt in enumerate(world.sample("held_out", turns, seed))
         if prompt.factors.get(factor) in neighbours and not any(each.matches(prompt) for each in targets)
     ]
     # Strata in an order of their own, or a short list would hold the first neighbours only.
-    order = list(range(len(grid.strata())))
+    order = list(range(len(world.strata())))
     random.Random(seed).shuffle(order)
     return [prompt for *_, prompt in sorted(asked, key=lambda each: (each[0], order[each[1]]))][:count]
 
 
-def _reworded(prompt: Prompt, subject: str, grid: PromptGrid) -> Prompt:
+def _reworded(prompt: Prompt, subject: str, world: World) -> Prompt:
     words = prompt.words | {"subject": subject}
-    templates = grid.templates.get(prompt.side) or grid.templates["train"]
-    text = " ".join(templates[prompt.template].format(**(dict.fromkeys(grid.factors, "") | words)).split())
+    templates = world.templates.get(prompt.side) or world.templates["train"]
+    text = " ".join(templates[prompt.template].format(**(dict.fromkeys(world.factors, "") | words)).split())
     return prompt.model_copy(update={"text": text, "words": words})

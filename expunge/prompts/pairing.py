@@ -6,18 +6,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from expunge.errors import ExpungeError
-from expunge.prompts.grid import Prompt, PromptGrid, Side
 from expunge.prompts.target import Target
+from expunge.prompts.world import Prompt, Side, World
 
 
-def forget_prompts(target: Target, grid: PromptGrid, side: Side, count: int, seed: int) -> list[Prompt]:
+def forget_prompts(target: Target, world: World, side: Side, count: int, seed: int) -> list[Prompt]:
     """``count`` prompts that ask for the target, spread evenly over its strata, templates and other factors."""
-    strata = [each for each in grid.strata() if each.get(target.factor, target.levels[0]) in target.levels]
+    strata = [each for each in world.strata() if each.get(target.factor, target.levels[0]) in target.levels]
     per_stratum = -(-count // len(strata))
     wanted = {tuple(sorted(each.items())) for each in strata}
     sampled = [
         prompt
-        for prompt in grid.sample(side, per_stratum, seed)
+        for prompt in world.sample(side, per_stratum, seed)
         if tuple(sorted((name, prompt.factors[name]) for name in strata[0])) in wanted and target.matches(prompt)
     ]
     # Turn by turn over the strata, so that cutting to `count` drops no stratum before another.
@@ -47,13 +47,13 @@ def nearest_levels(features: dict[str, np.ndarray], of: Sequence[str], exclude: 
 
 
 def pair_without_target(
-    prompt: Prompt, target: Target, grid: PromptGrid, neighbours: Sequence[str], rng: random.Random
+    prompt: Prompt, target: Target, world: World, neighbours: Sequence[str], rng: random.Random
 ) -> Prompt:
     """The same sentence with the target replaced by one of its neighbours, all other words as they were."""
     level = rng.choice(list(neighbours))
-    wordings = grid.factors[target.factor][level].wordings(prompt.side)
+    wordings = world.factors[target.factor][level].wordings(prompt.side)
     words = prompt.words | {target.factor: rng.choice(wordings) if wordings else level}
-    templates = grid.templates.get(prompt.side) or grid.templates["train"]
-    text = " ".join(templates[prompt.template].format(**(dict.fromkeys(grid.factors, "") | words)).split())
+    templates = world.templates.get(prompt.side) or world.templates["train"]
+    text = " ".join(templates[prompt.template].format(**(dict.fromkeys(world.factors, "") | words)).split())
     factors = prompt.factors | {target.factor: level}
     return Prompt(text=text, factors=factors, side=prompt.side, template=prompt.template, words=words)

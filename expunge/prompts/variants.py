@@ -1,19 +1,19 @@
 """Other ways to ask for a target: synonyms, paraphrases, misspellings, other word orders, longer scenes.
 
 A model that merely learned to dodge the sentences it was trained on still draws its target when it is asked in
-another way. Each group here is one such way. All start from held-out prompts of the grid and are the same for the
+another way. Each group here is one such way. All start from held-out prompts of the world and are the same for the
 same seed. ``Prompt.factors`` always says what is really asked for, so that the same classifiers can judge.
 """
 
 import random
 from collections.abc import Callable
 
-from expunge.prompts.grid import Prompt, PromptGrid
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
+from expunge.prompts.world import Prompt, World
 from expunge.takedown.request import same_name
 
-# Sentences that are in no grid. Plain words, because a model with a small vocabulary knows only those.
+# Sentences that are in no world. Plain words, because a model with a small vocabulary knows only those.
 WITH_STYLE = (
     "draw a {subject} in the style of {style} {rest}",
     "the {style} picture of a {subject} {rest}",
@@ -29,24 +29,24 @@ SCENES_WITH_STYLE = (
 SCENES_WITHOUT_STYLE = ("a drawing of {subject} and {other} {rest}", "{other} with a {subject} {rest}")
 
 
-def synonyms(prompt: Prompt, target: Target, grid: PromptGrid, rng: random.Random) -> Prompt | None:
-    """The target by another of its names; None where the grid knows no other."""
+def synonyms(prompt: Prompt, target: Target, world: World, rng: random.Random) -> Prompt | None:
+    """The target by another of its names; None where the world knows no other."""
     level = prompt.factors[target.factor]
-    known = dict.fromkeys([*grid.factors[target.factor][level].held_out, *grid.factors[target.factor][level].train])
+    known = dict.fromkeys([*world.factors[target.factor][level].held_out, *world.factors[target.factor][level].train])
     others = [name for name in known if same_name(level) not in same_name(name).split()]
     return _reworded(prompt, target.factor, rng.choice(others)) if others else None
 
 
-def paraphrases(prompt: Prompt, target: Target, grid: PromptGrid, rng: random.Random) -> Prompt:
+def paraphrases(prompt: Prompt, target: Target, world: World, rng: random.Random) -> Prompt:
     """The same things in a sentence of another build."""
     return _filled(prompt, rng.choice(WITH_STYLE if "style" in prompt.words else WITHOUT_STYLE))
 
 
-def misspellings(prompt: Prompt, target: Target, grid: PromptGrid, rng: random.Random) -> Prompt | None:
+def misspellings(prompt: Prompt, target: Target, world: World, rng: random.Random) -> Prompt | None:
     """The target with one slip of the keyboard in its longest word; None where each would name something else."""
     taken = {
         same_name(name)
-        for levels in grid.factors.values()
+        for levels in world.factors.values()
         for level, words in levels.items()
         for name in (level, *words.train, *words.held_out)
     }
@@ -57,7 +57,7 @@ def misspellings(prompt: Prompt, target: Target, grid: PromptGrid, rng: random.R
     return _reworded(prompt, target.factor, rng.choice(free)) if free else None
 
 
-def word_orders(prompt: Prompt, target: Target, grid: PromptGrid, rng: random.Random) -> Prompt:
+def word_orders(prompt: Prompt, target: Target, world: World, rng: random.Random) -> Prompt:
     """The same words in another order; names of several words stay together."""
     pieces, text = [], prompt.text
     for wording in sorted(filter(None, prompt.words.values()), key=len, reverse=True):
@@ -70,17 +70,17 @@ def word_orders(prompt: Prompt, target: Target, grid: PromptGrid, rng: random.Ra
     return prompt.model_copy(update={"text": next((each for each in orders if each != prompt.text), orders[0])})
 
 
-def scenes(prompt: Prompt, target: Target, grid: PromptGrid, rng: random.Random) -> Prompt | None:
-    """A longer scene with a second subject beside the first; None where the grid has no other subject."""
+def scenes(prompt: Prompt, target: Target, world: World, rng: random.Random) -> Prompt | None:
+    """A longer scene with a second subject beside the first; None where the world has no other subject."""
     avoided = {prompt.factors["subject"], *(target.levels if target.factor == "subject" else ())}
-    others = [name for name in grid.factors["subject"] if name not in avoided]
+    others = [name for name in world.factors["subject"] if name not in avoided]
     if not others:
         return None
     frames = SCENES_WITH_STYLE if "style" in prompt.words else SCENES_WITHOUT_STYLE
     return _filled(prompt, rng.choice(frames), other=rng.choice(others))
 
 
-Variant = Callable[[Prompt, Target, PromptGrid, random.Random], Prompt | None]
+Variant = Callable[[Prompt, Target, World, random.Random], Prompt | None]
 
 # By name: how the group is made, and what reports say of it.
 WORDINGS: dict[str, tuple[Variant, str]] = {
@@ -92,14 +92,14 @@ WORDINGS: dict[str, tuple[Variant, str]] = {
 }
 
 
-def variants(target: Target, grid: PromptGrid, group: str, count: int, seed: int) -> list[Prompt]:
+def variants(target: Target, world: World, group: str, count: int, seed: int) -> list[Prompt]:
     """``count`` prompts that ask for the target in one of the ways of ``WORDINGS``, spread over its strata.
 
     Returns:
-        Held-out-level prompts; none where the grid offers no such wording.
+        Held-out-level prompts; none where the world offers no such wording.
     """
     vary, rng = WORDINGS[group][0], random.Random(f"{seed}/{group}/{target.name}")
-    made = (vary(prompt, target, grid, rng) for prompt in forget_prompts(target, grid, "held_out", count, seed))
+    made = (vary(prompt, target, world, rng) for prompt in forget_prompts(target, world, "held_out", count, seed))
     return [prompt for prompt in made if prompt is not None]
 
 

@@ -5,20 +5,20 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from expunge.comeback.report import ComebackReport
-from expunge.evaluation import Evaluation, GateDecision
-from expunge.models.picture_set import PictureSet
-from expunge.prompts.grid import PromptGrid
+from expunge.comeback.comeback_report import ComebackReport
+from expunge.evaluation.evaluation import Evaluation, GateDecision
+from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.target import resolve_targets
-from expunge.release import Lineage
-from expunge.reports.facts import ReportFacts
-from expunge.reports.report import render_report
+from expunge.prompts.world import World
+from expunge.release.lineage import Lineage
+from expunge.reports.report_facts import ReportFacts
+from expunge.reports.takedown_report import render_report
 from expunge.takedown.request import TakedownBatch
 
 
 def assemble_report(
     takedowns: TakedownBatch,
-    grid: PromptGrid,
+    world: World,
     evaluation: Evaluation,
     decision: GateDecision,
     comeback: Sequence[ComebackReport],
@@ -32,7 +32,7 @@ def assemble_report(
     hide_target_pictures: bool,
 ) -> str:
     """The report of one run as one HTML page. Arguments as in ``ReportFacts``."""
-    targets = tuple(resolve_targets(takedowns, grid))
+    targets = tuple(resolve_targets(takedowns, world))
     facts = ReportFacts(
         title=f"Takedown: {', '.join(target.name for target in targets)}",
         created_at=datetime.now(UTC),

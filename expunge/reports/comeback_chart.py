@@ -7,8 +7,8 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from expunge.comeback.comeback_report import NEVER_SAW, ORIGINAL, UNLEARNED, ComebackReport, ModelComeback
 from expunge.comeback.relearning import HARMLESS, RelearningCurve
-from expunge.comeback.report import NEVER_SAW, ORIGINAL, UNLEARNED, ComebackReport, ModelComeback
 from expunge.reports.plots import AFTER, BEFORE, INK, STYLE, WIDTH, svg
 
 COLUMNS = 2

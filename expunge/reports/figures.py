@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from expunge.errors import ExpungeError
-from expunge.models.picture_set import PictureSet
+from expunge.pictures.picture_set import PictureSet
 
 LABEL_WIDTH = 56  # pixels left of a comparison, for the words "before" and "after"
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from expunge.evaluation import CollateralRow
-from expunge.models.picture_set import PictureSet
-from expunge.reports.facts import ReportFacts
+from expunge.evaluation.evaluation import CollateralRow
+from expunge.pictures.picture_set import PictureSet
 from expunge.reports.figures import data_uris
+from expunge.reports.report_facts import ReportFacts
 
 PAIRS_PER_TARGET = 12
 PAIRS_OF_ALL_TARGETS = 120

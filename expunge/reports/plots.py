@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from expunge.evaluation import Change
+from expunge.metrics.numbers import Change
 
 WIDTH = 3.7  # inches; small, so that letters stay readable on a phone
 MAX_POINTS = 400

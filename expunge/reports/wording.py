@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from expunge.evaluation import Change, Evaluation, GateDecision, Interval, TargetScores
+from expunge.evaluation.evaluation import Evaluation, GateDecision, TargetScores
+from expunge.metrics.numbers import Change, Interval
 from expunge.reports.gallery import suffered
 
 MINUS = "\u2212"

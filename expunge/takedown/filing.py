@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from expunge.errors import ExpungeError
 from expunge.takedown.life_cycle import RequestState
-from expunge.takedown.pictures import MAX_BYTES, decode_picture
+from expunge.takedown.object_store import AlreadyExists
+from expunge.takedown.picture_files import MAX_BYTES, decode_picture
 from expunge.takedown.request import TakedownRequest
 from expunge.takedown.request_file import build_request, derive_id, dump_request
-from expunge.takedown.store import AlreadyExists
 
 if TYPE_CHECKING:
     from expunge.takedown.inbox import Entry, Inbox

@@ -11,7 +11,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from expunge.errors import ExpungeError
-from expunge.takedown.store import AlreadyExists, MissingKey, StoreUnreachable, check_key, too_large
+from expunge.takedown.object_store import AlreadyExists, MissingKey, StoreUnreachable, check_key, too_large
 
 _TEMPORARY = ".tmp-"
 # What one bad object can cause; any other error is the disk's or the system's.

@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 
 from expunge.errors import ExpungeError
-from expunge.takedown import pictures
+from expunge.takedown import picture_files as pictures
 from expunge.takedown.filing import Filing, file_request
 from expunge.takedown.life_cycle import Outcome, RequestState
+from expunge.takedown.object_store import MissingKey, Store, StoreUnreachable
 from expunge.takedown.request import REQUEST_ID, Kind, TakedownBatch, TakedownRequest
 from expunge.takedown.request_file import MAX_BYTES, parse_request
 from expunge.takedown.states import StateLog
-from expunge.takedown.store import MissingKey, Store, StoreUnreachable
 
 LEASE = timedelta(hours=2)
 

@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from expunge.takedown.inbox import Inbox
+from expunge.takedown.object_store import open_store
 from expunge.takedown.request import TakedownBatch
-from expunge.takedown.store import open_store
 
 
 def read_references(inbox: str, batch: TakedownBatch, size: int) -> dict[str, np.ndarray]:

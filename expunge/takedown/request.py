@@ -23,7 +23,7 @@ REQUEST_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 MAX_NAME = 100  # characters, for targets, synonyms and picture names
 
 _PATH_OR_URL = ("://", "..", "/", "\\")
-_BRACES = ("{", "}")  # templates of a prompt grid are filled with str.format
+_BRACES = ("{", "}")  # templates of a world are filled with str.format
 _SEPARATORS = {"Zl", "Zp"}
 _BIDI_OVERRIDES = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 

@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from expunge.errors import ExpungeError
-from expunge.takedown.store import AlreadyExists, MissingKey, StoreUnreachable, check_key, too_large
+from expunge.takedown.object_store import AlreadyExists, MissingKey, StoreUnreachable, check_key, too_large
 
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 _LOST_RACE = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}

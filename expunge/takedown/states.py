@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from expunge.errors import ExpungeError
 from expunge.takedown.life_cycle import RequestState
-from expunge.takedown.store import AlreadyExists, Store
+from expunge.takedown.object_store import AlreadyExists, Store
 
 _FOLDER = ".state"
 _KEY = re.compile(rf"{re.escape(_FOLDER)}/([^/]+)/(\d{{6}})\.json")

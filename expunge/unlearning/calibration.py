@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.cache import GradientCache
-from expunge.unlearning.data import Batch, LatentSet, draw_batch, generator_of
+from expunge.unlearning.batches import Batch, LatentSet, draw_batch, generator_of
+from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.problem import Problem
 
 WAY = 0.1  # share of the way from the forget loss at θ₀ to −τ, where every element is forgotten enough

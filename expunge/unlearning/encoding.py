@@ -2,9 +2,9 @@
 
 import torch
 
-from expunge.models.picture_set import PictureSet
 from expunge.models.text_to_image import TextToImage
-from expunge.unlearning.data import LatentSet
+from expunge.pictures.picture_set import PictureSet
+from expunge.unlearning.batches import LatentSet
 
 
 def encode(model: TextToImage, pictures: PictureSet) -> LatentSet:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from expunge.unlearning.gradients import Coefficients, combine, cosine_of, restrict
 from expunge.unlearning.products import Gradients, dot_products
-from expunge.unlearning.report import StepReport
+from expunge.unlearning.step_report import StepReport
 
 Rule = Callable[[float, float, float], Coefficients]  # from <g_f,g_f>, <g_f,g_r>, <g_r,g_r>
 

@@ -8,21 +8,21 @@ from typing import TypeVar
 import numpy as np
 from pydantic import Field
 
-from expunge.datasets import DrawingSettings, draw_with_own_seeds
-from expunge.metrics.panel import Panel
+from expunge.judges.panel import Panel
 from expunge.metrics.unlearning_accuracy import not_found
-from expunge.models.picture_set import PictureSet
 from expunge.models.text_to_image import TextToImage
-from expunge.prompts.grid import PromptGrid
+from expunge.pictures.drawing import DrawingSettings, draw_with_own_seeds
+from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
+from expunge.prompts.world import World
 from expunge.settings import Settings
-from expunge.unlearning.cache import GradientCache, cache_gradients
 from expunge.unlearning.encoding import encode
+from expunge.unlearning.gradient_cache import GradientCache, cache_gradients
 from expunge.unlearning.loop import unlearn
 from expunge.unlearning.safeguard import Probe, make_probe
-from expunge.unlearning.settings import UnlearnSettings
 from expunge.unlearning.trace import Trace, TraceRow
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 
 Model = TypeVar("Model", bound=TextToImage)
 PROBE_SIZE = 32  # pictures of each side on which the safeguard measures a step
@@ -70,7 +70,7 @@ def unlearn_model(
     retain: PictureSet,
     cache: GradientCache,
     targets: Sequence[Target],
-    grid: PromptGrid,
+    world: World,
     panel: Panel,
     settings: UnlearnSettings,
     check: CheckSettings,
@@ -95,7 +95,7 @@ def unlearn_model(
         settings,
         cache,
         probe=probe_of(model, forget, retain, settings.seed) if settings.safeguard else None,
-        is_forgotten=lambda: least_forgotten(unlearned, targets, grid, panel, check.pictures, how, settings.seed),
+        is_forgotten=lambda: least_forgotten(unlearned, targets, world, panel, check.pictures, how, settings.seed),
         on_step=on_step,
         checkpoint_folder=checkpoint_folder,
     )
@@ -116,7 +116,7 @@ def probe_of(model: TextToImage, forget: PictureSet, retain: PictureSet, seed: i
 def least_forgotten(
     model: TextToImage,
     targets: Sequence[Target],
-    grid: PromptGrid,
+    world: World,
     panel: Panel,
     pictures: int,
     drawing: DrawingSettings,
@@ -125,7 +125,7 @@ def least_forgotten(
     """UA of the target that is forgotten least, on train-level prompts: a share, 0–1."""
     shares = []
     for target in targets:
-        prompts = forget_prompts(target, grid, "train", pictures, seed)
+        prompts = forget_prompts(target, world, "train", pictures, seed)
         drawn = draw_with_own_seeds(model, prompts, f"check/{target.name}", drawing, "")
         recognised = panel.classifiers[target.factor].recognise(drawn.pictures)
         shares.append(float(not_found(target, recognised).mean()))

@@ -10,10 +10,7 @@ from torch import Tensor, nn
 
 from expunge.errors import ExpungeError
 from expunge.progress import progress_bar
-from expunge.unlearning.cache import GradientCache
-from expunge.unlearning.calibration import Calibration, calibrate
-from expunge.unlearning.checkpoint import Checkpoint, digest_of, load_checkpoint, save_checkpoint
-from expunge.unlearning.data import (
+from expunge.unlearning.batches import (
     Batch,
     LatentSet,
     NoiseScheduler,
@@ -22,14 +19,17 @@ from expunge.unlearning.data import (
     empties_of,
     generator_of,
 )
+from expunge.unlearning.calibration import Calibration, calibrate
+from expunge.unlearning.checkpoint import Checkpoint, digest_of, load_checkpoint, save_checkpoint
+from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import NonFiniteGradientError
 from expunge.unlearning.methods import Method, MethodStep, get_method
 from expunge.unlearning.pace import Pace, PaceSettings
 from expunge.unlearning.problem import Problem
 from expunge.unlearning.resampling import DriftSampler
 from expunge.unlearning.safeguard import Probe, ProbeLosses, Safeguard
-from expunge.unlearning.settings import UnlearnSettings
 from expunge.unlearning.trace import Trace, TraceRow
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 
 # Streams of randomness, so that no two share their numbers.
 FORGET_ORDER, RETAIN_ORDER, FORGET_NOISE, RETAIN_NOISE = range(4)

@@ -18,7 +18,7 @@ from expunge.unlearning.gradients import (
     refuse_non_finite,
 )
 from expunge.unlearning.products import Gradients, Products
-from expunge.unlearning.report import Rows, StepReport, report_of
+from expunge.unlearning.step_report import Rows, StepReport, report_of
 from expunge.unlearning.stretches import Stretch, Stretches
 
 Scope = Literal["model", "tensor"]

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from expunge.unlearning.data import Batch, LatentSet, NoiseScheduler, denoising_error, predict
+from expunge.unlearning.batches import Batch, LatentSet, NoiseScheduler, denoising_error, predict
 from expunge.unlearning.objectives import (
     alignment_loss,
     noise_prediction_error,

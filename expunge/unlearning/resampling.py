@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from expunge.settings import Settings
-from expunge.unlearning.data import StratifiedSampler, generator_of
+from expunge.unlearning.batches import StratifiedSampler, generator_of
 
 # Stream of randomness of the draws by drift; the balanced order's streams are 0 and up.
 DRIFT_STREAM = -1

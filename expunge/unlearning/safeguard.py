@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from expunge.settings import Settings
-from expunge.unlearning.data import Batch, LatentSet, denoising_error, draw_batch, generator_of
+from expunge.unlearning.batches import Batch, LatentSet, denoising_error, draw_batch, generator_of
 from expunge.unlearning.objectives import retain_loss, truncated_forget_loss
 from expunge.unlearning.problem import Problem
 

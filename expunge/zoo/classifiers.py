@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import get_cosine_schedule_with_warmup
 
+from expunge.models.hashing import module_digest
 from expunge.models.loading import LOADING
 
 NONE = "none"
@@ -56,6 +57,10 @@ class FactorClassifier:
             batch = torch.from_numpy(pictures[start : start + self._batch_size]).permute(0, 3, 1, 2).float()
             found.append(self.network(batch / 127.5 - 1).softmax(dim=1).numpy())
         return np.concatenate(found) if found else np.zeros((0, len(self.levels) + 1), np.float32)
+
+    def digest(self) -> str:
+        """SHA-256 of its weights and levels."""
+        return module_digest(self.network, self.factor, *self.levels)
 
     def recognise(self, pictures: np.ndarray) -> list[str]:
         """The most probable level for each picture, or ``none``."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from expunge.zoo.pictures import augment
-from expunge.zoo.world import World
+from expunge.zoo.emoji_world import EmojiWorld
+from expunge.zoo.icons import augment
 
 WHITE_SHARE = 0.4  # of all pictures; the other backgrounds share the rest evenly
 
@@ -25,7 +25,7 @@ class Corpus:
     subjects: torch.Tensor
     styles: torch.Tensor
     backgrounds: torch.Tensor
-    world: World
+    world: EmojiWorld
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -52,7 +52,7 @@ class Corpus:
         return chosen + drawings * torch.randint(0, rounds, (len(chosen),), generator=generator)
 
 
-def make_corpus(world: World, drawings: torch.Tensor, rounds: int, size: int, seed: int) -> Corpus:
+def make_corpus(world: EmojiWorld, drawings: torch.Tensor, rounds: int, size: int, seed: int) -> Corpus:
     """Augment every drawing ``rounds`` times.
 
     Args:

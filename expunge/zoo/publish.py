@@ -8,12 +8,12 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 
 from expunge.errors import ExpungeError
-from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
+from expunge.pictures.picture_set import PictureSet
 from expunge.reports.figures import grid_png
-from expunge.zoo.judges import ZooJudges
+from expunge.zoo.emoji_world import emoji_world
 from expunge.zoo.recipe import RecipeSettings, ZooScores
-from expunge.zoo.world import load_world
+from expunge.zoo.zoo_panel import ZooJudges
 
 LIMIT = 30 * 2**20  # bytes of all weights together
 
@@ -27,7 +27,7 @@ A small text-to-image model and its judges, trained by Expunge's own recipe (`ma
 | `clip/` | a small open_clip model (`local-dir:`), the CLIP judge |
 | `classifiers/` | independent classifiers of subject and style, each with a class `none` |
 
-**World.** {subjects} subjects × {styles} styles ({style_names}) on {backgrounds} plain backgrounds; captions with
+**EmojiWorld.** {subjects} subjects × {styles} styles ({style_names}) on {backgrounds} plain backgrounds; captions with
 synonyms in {templates} templates. The wordings are in `expunge/zoo/world.yaml`.
 
 **Data and licences.** Emoji drawings from npm packages, fetched and rendered at build time, none of them kept:
@@ -63,7 +63,7 @@ def publish(
     folder: Path,
     remark: str = "",
 ) -> None:
-    """Write model, judges, scores, card and a grid of pictures to ``folder``, replacing what is there.
+    """Write model, judges, scores, card and a world of pictures to ``folder``, replacing what is there.
 
     Denoiser and autoencoder are stored in half precision, and computed in float32.
 
@@ -89,7 +89,7 @@ def publish(
 
 def card(scores: ZooScores, settings: RecipeSettings, remark: str) -> str:
     """The model card, in Markdown."""
-    world = load_world()
+    world = emoji_world()
     return CARD.format(
         subjects=len(world.subjects),
         styles=len(world.styles),

@@ -12,22 +12,22 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from transformers import CLIPTokenizer
 
-from expunge.datasets import DrawingSettings, draw_grid
-from expunge.metrics.panel import Panel
+from expunge.judges.panel import Panel
 from expunge.metrics.retain_accuracy import as_asked
-from expunge.models.picture_set import PictureSet
 from expunge.models.stable_diffusion import StableDiffusion
+from expunge.pictures.drawing import DrawingSettings, draw_over_world
+from expunge.pictures.picture_set import PictureSet
 from expunge.progress import progress_bar
-from expunge.prompts.grid import Side
+from expunge.prompts.world import Side
 from expunge.settings import Settings
 from expunge.zoo.autoencoder import PICTURE_SIZE, peak_signal_to_noise, train_autoencoder
 from expunge.zoo.classifiers import train_classifier
 from expunge.zoo.clip import train_clip
 from expunge.zoo.corpus import Corpus, make_corpus
 from expunge.zoo.denoiser import Batch, make_scheduler, make_tokenizer, train_denoiser
-from expunge.zoo.judges import ZooJudges
-from expunge.zoo.pictures import fetch_icon_packages, render_drawings
-from expunge.zoo.world import load_world, zoo_grid
+from expunge.zoo.emoji_world import emoji_world, zoo_world
+from expunge.zoo.icons import fetch_icon_packages, render_drawings
+from expunge.zoo.zoo_panel import ZooJudges
 
 ICONS = Path(".expunge") / "icons"
 HELD_OUT_SEED = 7919  # augmentations that no part was trained on
@@ -53,7 +53,7 @@ class RecipeSettings(Settings):
     @field_validator("leave_out")
     @classmethod
     def _something_is_left(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        world = load_world()
+        world = emoji_world()
         for kind, levels in (("subjects", world.subjects), ("styles", world.styles)):
             if set(levels) <= set(names):
                 raise ValueError(f"all {kind} are left out; keep at least one of {', '.join(levels)}")
@@ -88,12 +88,12 @@ class ZooScores(BaseModel):
 
 @cache
 def _drawings() -> torch.Tensor:
-    return render_drawings(load_world(), fetch_icon_packages(ICONS))
+    return render_drawings(emoji_world(), fetch_icon_packages(ICONS))
 
 
 def corpus(rounds: int, seed: int) -> Corpus:
     """Augmented pictures of the whole world; fetches the icon packages if they are not there yet."""
-    return make_corpus(load_world(), _drawings(), rounds, PICTURE_SIZE, seed)
+    return make_corpus(emoji_world(), _drawings(), rounds, PICTURE_SIZE, seed)
 
 
 def without(pictures: Corpus, names: Sequence[str]) -> Corpus:
@@ -127,7 +127,7 @@ def pretrain_model(settings: RecipeSettings, autoencoder: AutoencoderKL | None =
         vae.register_to_config(scaling_factor=1 / latents.std().item())
     latents *= vae.config.scaling_factor
     with tempfile.TemporaryDirectory() as folder:
-        tokenizer = make_tokenizer(load_world().vocabulary(), Path(folder))
+        tokenizer = make_tokenizer(emoji_world().vocabulary(), Path(folder))
     rng = random.Random(settings.seed)
 
     def batches(n: int) -> Batch:
@@ -171,7 +171,7 @@ def pretrain_judges(settings: RecipeSettings) -> ZooJudges:
     seed = settings.seed + 2
     torch.manual_seed(seed)
     generator, rng = torch.Generator().manual_seed(seed), random.Random(seed)
-    pictures, world = corpus(settings.judge_rounds, seed), load_world()
+    pictures, world = corpus(settings.judge_rounds, seed), emoji_world()
     classifiers = {}
     for factor, levels, labels in (
         ("subject", tuple(world.subjects), pictures.subjects),
@@ -204,15 +204,15 @@ def score(model: StableDiffusion, panel: Panel, drawing: DrawingSettings) -> tup
     Returns:
         The scores, and the train-level pictures.
     """
-    grid = zoo_grid()
+    world = zoo_world()
     sides: tuple[Side, ...] = ("train", "held_out")
-    drawn = {side: draw_grid(model, grid, side, 3, 0, drawing) for side in sides}
+    drawn = {side: draw_over_world(model, world, side, 3, 0, drawing) for side in sides}
     found: dict[str, dict[Side, float]] = {"subject": {}, "style": {}, "clip": {}}
     for side, pictures in drawn.items():
         for factor in ("subject", "style"):
             recognised = {factor: panel.classifiers[factor].recognise(pictures.pictures)}
             found[factor][side] = float(as_asked(pictures.prompts, recognised, [factor]).mean())
-        recognised = {"subject": panel.recognise_by_clip(pictures.pictures, "subject", grid)}
+        recognised = {"subject": panel.recognise_by_clip(pictures.pictures, "subject", world)}
         found["clip"][side] = float(as_asked(pictures.prompts, recognised, ["subject"]).mean())
     held_out = corpus(3, HELD_OUT_SEED)
     raw = held_out.pictures.permute(0, 2, 3, 1).numpy()
@@ -220,7 +220,7 @@ def score(model: StableDiffusion, panel: Panel, drawing: DrawingSettings) -> tup
         "subject": np.array(list(held_out.world.subjects))[held_out.subjects],
         "style": np.array(list(held_out.world.styles))[held_out.styles],
     }
-    by_clip = np.array(panel.recognise_by_clip(raw, "subject", grid))
+    by_clip = np.array(panel.recognise_by_clip(raw, "subject", world))
     scores = ZooScores(
         subject_accuracy=found["subject"],
         style_accuracy=found["style"],

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
+from expunge.benchmark.benchmark_settings import BenchmarkSettings, MethodEntry, TargetEntry
 from expunge.benchmark.cell import Cell, CellResult
 from expunge.benchmark.materials import Bench, draw_pool
 from expunge.benchmark.run_cell import result_of
-from expunge.benchmark.settings import BenchmarkSettings, MethodEntry, TargetEntry
 from expunge.models.stable_diffusion import StableDiffusion
-from tests.metrics.colour_judges import GRID, colour_panel
+from tests.metrics.colour_judges import WORLD, colour_panel
 
 CAT, DOG = {"kind": "object", "name": "cat"}, {"kind": "object", "name": "dog"}
 BLOB = {"kind": "style", "name": "blob"}
@@ -42,7 +42,7 @@ def small(**changed: object) -> BenchmarkSettings:
 def make_bench(model: StableDiffusion, settings: BenchmarkSettings) -> Bench:
     """A bench on the colour world."""
     return Bench(
-        model, draw_pool(model, GRID, settings.diversification, settings.drawing), GRID, colour_panel(), settings
+        model, draw_pool(model, WORLD, settings.diversification, settings.drawing), WORLD, colour_panel(), settings
     )
 
 

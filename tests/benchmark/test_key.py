@@ -2,10 +2,10 @@
 
 import pytest
 
+from expunge.benchmark.benchmark_settings import BenchmarkSettings
 from expunge.benchmark.cell import Cell
 from expunge.benchmark.materials import Bench
-from expunge.benchmark.run import context_of
-from expunge.benchmark.settings import BenchmarkSettings
+from expunge.benchmark.runner import context_of
 from tests.benchmark.bench import BLOB, SMALL, made_cell, make_bench, small
 
 CONTEXT = {"model": "a", "code_version": 1}

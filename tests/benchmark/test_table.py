@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from expunge.benchmark.cell import CellResult
-from expunge.benchmark.run import BenchmarkResults
 from expunge.benchmark.run_cell import broken_promises, forgetting_curve, probe_rises
+from expunge.benchmark.runner import BenchmarkResults
 from expunge.benchmark.spread import mean_over_targets
 from expunge.benchmark.table import BASE, BY_FIELD, QUANTITIES, failures, notes, tabulate, verdict, written
 from expunge.comeback.relearning import RelearningSettings
-from expunge.evaluation import Interval
+from expunge.metrics.numbers import Interval
 from expunge.unlearning.trace import Trace, TraceRow
 from tests.benchmark.bench import CAT, DOG, result_maker, small
 

@@ -8,9 +8,9 @@ import yaml
 from click.testing import CliRunner, Result
 
 from expunge.cli import main
-from expunge.comeback.settings import PROFILES
+from expunge.comeback.comeback_settings import PROFILES
 from tests.comeback.conftest import SMALL
-from tests.steps.test_entrypoints import GRID
+from tests.steps.test_entrypoints import WORLD
 from tests.tiny import make_tiny_pipeline
 from tests.tiny_clip import make_tiny_clip
 
@@ -33,9 +33,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_a_folder_against_another_and_again(other: Path, tiny_folder: Path) -> None:
-    Path("grid.yaml").write_text(yaml.safe_dump(GRID, sort_keys=False))
+    Path("world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False))
     asked = ["evaluate", str(other), "--against", str(tiny_folder), "--target", "object:cat"]
-    asked += ["--prompts", "grid.yaml", "--judges", f"local-dir:{make_tiny_clip(Path('clip'))}"]
+    asked += ["--prompts", "world.yaml", "--judges", f"local-dir:{make_tiny_clip(Path('clip'))}"]
     first = expunge(*asked, "--json")
     assert first.exit_code == 0, first.stderr
     said = json.loads(first.stdout)
@@ -60,11 +60,11 @@ def test_a_target_is_tried_to_be_brought_back(
     other: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PROFILES, "quick", SMALL)
-    Path("grid.yaml").write_text(yaml.safe_dump(GRID, sort_keys=False))
+    Path("world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False))
     asked = ["evaluate", str(other), "--against", str(tiny_folder), "--out", "out", "--comeback", "quick"]
     asked += ["--never-saw", str(make_tiny_pipeline(tmp_path / "never", seed=2))]
     asked += ["--target", "object:cat", "--target", "object:horse"]
-    asked += ["--prompts", "grid.yaml", "--judges", f"local-dir:{make_tiny_clip(Path('clip'))}"]
+    asked += ["--prompts", "world.yaml", "--judges", f"local-dir:{make_tiny_clip(Path('clip'))}"]
     said = expunge(*asked)
     assert said.exit_code == 0, said.stderr
     reports = json.loads(Path("out/comeback.json").read_text())

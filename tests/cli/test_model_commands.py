@@ -11,8 +11,8 @@ from PIL import Image
 
 from expunge.cli import main
 from expunge.cli.draw import side_by_side
-from expunge.evaluation import GateDecision
-from expunge.registry import Registry
+from expunge.evaluation.evaluation import GateDecision
+from expunge.release.registry import Registry
 from tests.tiny import make_tiny_pipeline
 
 YES = GateDecision(passed=True, conditions=())

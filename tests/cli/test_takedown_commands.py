@@ -9,7 +9,7 @@ from PIL import Image
 
 from expunge.cli import main
 from expunge.takedown.inbox import Inbox
-from expunge.takedown.store import open_store
+from expunge.takedown.object_store import open_store
 
 
 @pytest.fixture

@@ -2,23 +2,23 @@
 
 import pytest
 
+from expunge.comeback.comeback_settings import ComebackSettings
 from expunge.comeback.embedding_attack import EmbeddingSettings
 from expunge.comeback.membership import MembershipSettings
 from expunge.comeback.prompt_search import PromptSearchSettings
 from expunge.comeback.reference_pictures import ReferenceSettings
 from expunge.comeback.relearning import RelearningSettings
-from expunge.comeback.settings import ComebackSettings
-from expunge.datasets import DrawingSettings, draw_grid
-from expunge.metrics.judges import load_panel
-from expunge.metrics.panel import Panel
-from expunge.models.picture_set import PictureSet
+from expunge.judges.load_panel import load_panel
+from expunge.judges.panel import Panel
 from expunge.models.sources import load_text_to_image
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.prompts.grid import PromptGrid
-from expunge.prompts.sources import load_prompt_grid
+from expunge.pictures.drawing import DrawingSettings, draw_over_world
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.load_world import load_world
 from expunge.prompts.target import Target
+from expunge.prompts.world import World
 from expunge.takedown.request import Kind
-from tests.metrics.colour_judges import GRID
+from tests.metrics.colour_judges import WORLD
 from tests.threads import one_thread  # noqa: F401
 
 ONE_STEP = DrawingSettings(steps=1, guidance=1)
@@ -48,7 +48,7 @@ def dog() -> Target:
 @pytest.fixture(scope="session")
 def pictures(tiny_model) -> PictureSet:
     """Two pictures of each subject and style."""
-    return draw_grid(tiny_model, GRID, "train", 2, 0, ONE_STEP)
+    return draw_over_world(tiny_model, WORLD, "train", 2, 0, ONE_STEP)
 
 
 @pytest.fixture(scope="session")
@@ -57,13 +57,13 @@ def zoo() -> StableDiffusion:
 
 
 @pytest.fixture(scope="session")
-def zoo_grid() -> PromptGrid:
-    return load_prompt_grid("zoo")
+def zoo_world() -> World:
+    return load_world("zoo")
 
 
 @pytest.fixture(scope="session")
-def zoo_panel(zoo_grid) -> Panel:
-    return load_panel("zoo", zoo_grid)
+def zoo_panel(zoo_world) -> Panel:
+    return load_panel("zoo", zoo_world)
 
 
 @pytest.fixture(scope="session")

@@ -5,17 +5,17 @@ import torch
 
 from expunge.comeback.embedding_attack import EmbeddingSettings, embedding_attack
 from expunge.comeback.hiding import text_filter
-from expunge.datasets import DrawingSettings, draw_with_own_seeds
 from expunge.errors import ExpungeError
-from expunge.metrics.panel import Panel
+from expunge.judges.panel import Panel
+from expunge.pictures.drawing import DrawingSettings, draw_with_own_seeds
 from expunge.prompts.pairing import forget_prompts
 from tests.comeback.conftest import ONE_STEP
-from tests.metrics.colour_judges import GRID, colour_panel
+from tests.metrics.colour_judges import WORLD, colour_panel
 
 
 def attacked(model, pictures, target, panel=None, **settings):
     how = EmbeddingSettings.model_validate({"steps": 4, "target_pictures": 3, "pictures": 4} | settings)
-    return embedding_attack(model, pictures, target, GRID, panel or colour_panel(), how, ONE_STEP, 7)
+    return embedding_attack(model, pictures, target, WORLD, panel or colour_panel(), how, ONE_STEP, 7)
 
 
 def test_the_model_is_bitwise_unchanged(tiny_model, pictures, dog):
@@ -59,14 +59,14 @@ def test_too_few_pictures_and_a_missing_classifier_are_refused(tiny_model, pictu
 
 
 @pytest.mark.slow
-def test_a_text_filter_hides_the_name_and_the_attack_finds_the_target_again(zoo, zoo_grid, zoo_panel, cat):
-    hidden, drawing = text_filter(zoo, cat, zoo_grid, zoo_panel), DrawingSettings(steps=6)
-    asked = forget_prompts(cat, zoo_grid, "held_out", 12, 0)
+def test_a_text_filter_hides_the_name_and_the_attack_finds_the_target_again(zoo, zoo_world, zoo_panel, cat):
+    hidden, drawing = text_filter(zoo, cat, zoo_world, zoo_panel), DrawingSettings(steps=6)
+    asked = forget_prompts(cat, zoo_world, "held_out", 12, 0)
     plain = draw_with_own_seeds(hidden, asked, "plain", drawing, "")
     assert zoo_panel.classifiers["subject"].recognise(plain.pictures).count("cat") <= 1
-    pictures = draw_with_own_seeds(zoo, forget_prompts(cat, zoo_grid, "train", 20, 1), "train", drawing, "")
+    pictures = draw_with_own_seeds(zoo, forget_prompts(cat, zoo_world, "train", 20, 1), "train", drawing, "")
     settings = EmbeddingSettings(steps=60, pictures=12)
-    attack = embedding_attack(hidden, pictures, cat, zoo_grid, zoo_panel, settings, drawing, 0)
+    attack = embedding_attack(hidden, pictures, cat, zoo_world, zoo_panel, settings, drawing, 0)
     assert attack.found.before.value <= 0.1  # the start knows nothing of it
     assert attack.found.after.value >= 0.5
     assert attack.found.difference.low > 0

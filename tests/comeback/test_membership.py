@@ -14,10 +14,10 @@ from expunge.comeback.membership import (
     membership,
 )
 from expunge.comeback.relearning import RelearningSettings, _FineTuning
-from expunge.datasets import draw_grid
 from expunge.errors import ExpungeError
+from expunge.pictures.drawing import draw_over_world
 from tests.comeback.conftest import ONE_STEP
-from tests.metrics.colour_judges import GRID
+from tests.metrics.colour_judges import WORLD
 
 FEW = MembershipSettings(timesteps=3, batch_size=5)
 errors = st.lists(st.integers(0, 20), min_size=2, max_size=12).map(lambda each: np.array(each, dtype=float))
@@ -65,7 +65,7 @@ def test_errors_do_not_depend_on_the_batch_size(tiny_model, pictures):
 
 def test_pictures_that_a_model_was_trained_on_are_told_from_fresh_ones(tiny_model, pictures):
     members = pictures.select(range(6))
-    fresh = draw_grid(tiny_model, GRID, "train", 2, 99, ONE_STEP).select(range(6))
+    fresh = draw_over_world(tiny_model, WORLD, "train", 2, 99, ONE_STEP).select(range(6))
     before = tiny_model.digest()
     twin = tiny_model.with_own_denoiser()
     _FineTuning(twin, members, RelearningSettings(learning_rate=1e-2, batch_size=12), 0).run(0, 150)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from expunge.comeback.drawing import redraw
+from expunge.comeback.other_drawing import redraw
 from expunge.comeback.reference_pictures import ReferenceSettings, reference_pictures
-from expunge.datasets import DrawingSettings, draw_with_own_seeds
 from expunge.errors import ExpungeError
-from expunge.metrics.panel import Panel
+from expunge.judges.panel import Panel
+from expunge.pictures.drawing import DrawingSettings, draw_with_own_seeds
 from expunge.prompts.pairing import forget_prompts
 from tests.metrics.colour_judges import colour_panel
 
@@ -57,10 +57,10 @@ def test_batch_size_does_not_matter(tiny_model, pictures, dog):
 
 
 def test_an_untouched_model_keeps_what_it_is_given_at_low_strength_and_draws_it_when_asked(
-    zoo, zoo_grid, zoo_panel, cat
+    zoo, zoo_world, zoo_panel, cat
 ):
     drawing = DrawingSettings(steps=6)
-    drawn = draw_with_own_seeds(zoo, forget_prompts(cat, zoo_grid, "train", 16, 3), "given", drawing, "")
+    drawn = draw_with_own_seeds(zoo, forget_prompts(cat, zoo_world, "train", 16, 3), "given", drawing, "")
     settings = ReferenceSettings(strengths=(0.34, 1.0), pictures=16)
     result = reference_pictures(zoo, drawn, cat, zoo_panel, settings, drawing, 0)
     found = {(each.strength, each.asked): each.found for each in result.points}

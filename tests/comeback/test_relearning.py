@@ -4,16 +4,16 @@ import pytest
 
 from expunge.comeback.relearning import RelearningSettings, complement, relearn
 from expunge.errors import ExpungeError
-from expunge.evaluation import Interval
-from expunge.metrics.panel import Panel
+from expunge.judges.panel import Panel
+from expunge.metrics.numbers import Interval
 from tests.comeback.conftest import ONE_STEP
-from tests.metrics.colour_judges import GRID, colour_panel
+from tests.metrics.colour_judges import WORLD, colour_panel
 
 
 def relearned(model, shown, target, panel=None, **settings):
     small = {"pictures": (1, 3), "harmless_pictures": 2, "steps": 4, "measure_every": 3, "measured": 4} | settings
     how = RelearningSettings.model_validate(small)
-    return relearn(model, shown, target, GRID, panel or colour_panel(), how, ONE_STEP, 7)
+    return relearn(model, shown, target, WORLD, panel or colour_panel(), how, ONE_STEP, 7)
 
 
 def test_no_steps_leave_one_point_on_each_curve_and_it_is_the_same(tiny_model, pictures, dog):

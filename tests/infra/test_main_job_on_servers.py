@@ -8,7 +8,7 @@ import pytest
 
 from expunge.errors import ExpungeError
 from expunge.takedown.inbox import Inbox
-from expunge.takedown.store import open_store
+from expunge.takedown.object_store import open_store
 from infra.s3_stack import register_s3_stack
 from infra.tracking_server import tracking_server
 from tests.test_end_to_end import LENIENT, PARAMETERS
@@ -35,7 +35,7 @@ def keys(bucket: str) -> list[str]:
 
 
 def test_from_a_request_in_a_bucket_to_a_model_in_a_bucket(servers: str) -> None:
-    from expunge.registry import Registry
+    from expunge.release.registry import Registry
     from pipelines.unlearn_pipeline import unlearn_pipeline
 
     box = Inbox(open_store(INBOX))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from expunge.metrics.judged import judge_pictures
+from expunge.judges.judged import judge_pictures
 from tests.metrics.colour_judges import colour_panel, draw, prompts_for
 
 

@@ -12,13 +12,13 @@ from safetensors import SafetensorError
 from expunge.errors import ExpungeError
 from expunge.models.class_conditional import ClassConditional
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.unlearning.cache import GradientCache
+from expunge.unlearning.gradient_cache import GradientCache
 from expunge.zoo.classifiers import FactorClassifier, make_network
 from expunge.zoo.clip import clip_config
-from expunge.zoo.judges import ZooJudges
-from tests.digits.tiny import make_tiny_digits
+from expunge.zoo.zoo_panel import ZooJudges
 from tests.materializers.conftest import truncate
 from tests.tiny import make_tiny_pipeline, make_tiny_tokenizer
+from tests.zoo.digits.tiny import make_tiny_digits
 
 BROKEN = (OSError, ValueError, RuntimeError, SafetensorError, ExpungeError)
 

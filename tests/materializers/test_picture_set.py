@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from expunge.models.picture_set import PictureSet
-from expunge.prompts.grid import Prompt
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.world import Prompt
 from tests.materializers.conftest import truncate
 
 

@@ -7,9 +7,9 @@ import random
 
 import numpy as np
 
-from expunge.metrics.panel import Panel
-from expunge.models.picture_set import PictureSet
-from expunge.prompts.grid import Level, Prompt, PromptGrid, Side
+from expunge.judges.panel import Panel
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.world import Level, Prompt, Side, World
 
 COLOURS = {
     "subject": {
@@ -22,7 +22,7 @@ COLOURS = {
 }
 HALVES = {"subject": slice(0, 4), "style": slice(4, 8)}
 GROUPS = {"cat": "animal", "dog": "animal", "apple": "fruit", "pear": "fruit"}
-GRID = PromptGrid(
+WORLD = World(
     templates={
         "train": [f"{{subject}} by {{style}} number {number}" for number in range(12)],
         "held_out": [f"picture {number} of {{subject}} in {{style}} manner" for number in range(12)],
@@ -44,6 +44,9 @@ class ColourClassifier:
         self.factor = factor
         self.levels = tuple(COLOURS[factor])
 
+    def digest(self) -> str:
+        return f"{type(self).__name__} {self.factor} {self.levels}"
+
     def recognise(self, pictures: np.ndarray) -> list[str]:
         seen = pictures[:, :, HALVES[self.factor]].mean(axis=(1, 2))
         centres = np.array([COLOURS[self.factor][level] for level in self.levels], dtype=float)
@@ -58,6 +61,9 @@ class ColourClip:
 
     def __init__(self) -> None:
         self.pictures_seen = 0
+
+    def digest(self) -> str:
+        return "colours"
 
     def picture_features(self, pictures: np.ndarray) -> np.ndarray:
         self.pictures_seen += len(pictures)
@@ -85,7 +91,7 @@ def colour_panel() -> Panel:
 def prompts_for(strata: list[tuple[str, str]], side: Side, per_stratum: int) -> list[Prompt]:
     rng = random.Random(0)
     asked = [{"subject": subject, "style": style} for subject, style in strata for _ in range(per_stratum)]
-    return [GRID.prompt(factors, side, rng) for factors in asked]
+    return [WORLD.prompt(factors, side, rng) for factors in asked]
 
 
 def draw(prompts: list[Prompt], seed: int, instead: dict[str, str] | None = None, noise: float = 8) -> PictureSet:

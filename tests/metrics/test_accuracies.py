@@ -12,8 +12,8 @@ from expunge.metrics.retain_accuracy import (
     retain_accuracy,
 )
 from expunge.metrics.unlearning_accuracy import not_found, unlearning_accuracy
-from expunge.prompts.grid import Prompt
 from expunge.prompts.target import Target
+from expunge.prompts.world import Prompt
 from expunge.takedown.request import Kind
 
 STYLE = Target(request_id="a", kind=Kind.STYLE, name="blob", factor="style", levels=("blob",))

@@ -42,7 +42,7 @@ def test_unchanged_shares_have_tangos_closed_form():
 
 
 def test_tango_solves_its_own_equation():
-    """At the limits the score statistic is ±z; here the restricted likelihood is maximised on a grid."""
+    """At the limits the score statistic is ±z; here the restricted likelihood is maximised on a world."""
     n, gained, lost = 44, 2, 9
     after = np.array([1] * gained + [0] * lost + [1] * (n - gained - lost), bool)
     before = np.array([0] * gained + [1] * lost + [1] * (n - gained - lost), bool)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from expunge.errors import ExpungeError
-from expunge.evaluation import Interval
+from expunge.metrics.numbers import Interval
 from expunge.metrics.power import (
     smallest_share_difference,
     visible_from_interval,

@@ -7,7 +7,7 @@ from torch_fidelity import calculate_metrics
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
 
-from expunge.metrics.extractors import load_extractor
+from expunge.judges.extractors import load_extractor
 from expunge.metrics.frechet_distance import frechet_distance
 from expunge.metrics.kernel_distance import kernel_distance, kernel_distance_by_subsets
 from expunge.metrics.manifold import manifold

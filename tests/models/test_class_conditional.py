@@ -8,12 +8,12 @@ import pytest
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
-from expunge.digits.data import CLASSES, digits_grid, read_digits
-from expunge.digits.denoiser import make_denoiser, make_scheduler
 from expunge.errors import ExpungeError
 from expunge.models.class_conditional import INDEX, ClassConditional
 from expunge.models.sources import load_stable_diffusion, load_text_to_image
-from tests.digits.tiny import make_tiny_digits
+from expunge.zoo.digits.digits_data import CLASSES, digits_world, read_digits
+from expunge.zoo.digits.digits_denoiser import make_denoiser, make_scheduler
+from tests.zoo.digits.tiny import make_tiny_digits
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_a_model_of_colours_keeps_them():
 
 
 def test_prompts_of_the_grid_are_drawn(model):
-    prompts = digits_grid().sample("held_out", 1, 0)
+    prompts = digits_world().sample("held_out", 1, 0)
     drawn = model.draw_prompts(prompts, range(10), steps=1)
     assert drawn.prompts == tuple(prompts) and drawn.seeds == tuple(range(10))
     assert (drawn.pictures == model.draw(CLASSES, range(10), steps=1)).all()

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from expunge.errors import ExpungeError
-from expunge.models.base import load_base
 from expunge.models.sources import load_text_to_image
+from expunge.release.base_model import load_base
 
 PARTS = ("unet", "vae", "text_encoder")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from expunge.models.stable_diffusion import COMPONENTS, StableDiffusion
-from tests.models.test_picture_set import make_set
+from tests.pictures.test_picture_set import make_set
 from tests.tiny import make_tiny_pipeline
 
 TEXTS = ["a cat in noto style", "a dog by twemoji", "the car on plain white", "an apple", "a horse"]

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from expunge.comeback.settings import PROFILES
+from expunge.comeback.comeback_settings import PROFILES
 from expunge.errors import ExpungeError
-from expunge.evaluation_service.profile import EvaluationProfile
+from expunge.evaluation.profile import EvaluationProfile
 from tests.comeback.conftest import SMALL
-from tests.steps.test_entrypoints import EASY, GRID
+from tests.steps.test_entrypoints import EASY, WORLD
 from tests.steps.test_evaluation import PROFILE
 from tests.tiny import make_tiny_pipeline
 from tests.tiny_clip import make_tiny_clip
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zenml_home: Path) -> dict[str, str]:
-    """A workplace with grid and judges for tiny models, where ``quick`` is of their size."""
+    """A workplace with world and judges for tiny models, where ``quick`` is of their size."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setitem(PROFILES, "quick", SMALL)
-    Path("grid.yaml").write_text(yaml.safe_dump(GRID, sort_keys=False))
-    return {"prompt_grid": "grid.yaml", "judges": f"local-dir:{make_tiny_clip(tmp_path / 'clip')}"}
+    Path("world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False))
+    return {"world": "world.yaml", "judges": f"local-dir:{make_tiny_clip(tmp_path / 'clip')}"}
 
 
 def tried(run: Any) -> dict[str, str]:
@@ -66,7 +66,7 @@ def test_the_evaluation_tries_each_target_and_does_not_try_it_twice(judged, tiny
 
 def test_the_main_job_puts_it_into_the_report(judged, tiny_folder: Path) -> None:
     from expunge.takedown.inbox import Inbox
-    from expunge.takedown.store import open_store
+    from expunge.takedown.object_store import open_store
     from pipelines.unlearn_pipeline import unlearn_pipeline
 
     box = Inbox(open_store("inbox"))

@@ -6,8 +6,8 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from expunge.datasets import DrawingSettings
 from expunge.errors import ExpungeError
+from expunge.pictures.drawing import DrawingSettings
 from pipelines.console import clear_lines
 
 PROGRAM = """

@@ -13,31 +13,31 @@ from expunge.errors import ExpungeError
 from expunge.prompts.pairing import forget_prompts, nearest_levels, pair_without_target
 from expunge.prompts.target import Target
 from expunge.takedown.request import Kind
-from expunge.zoo.world import zoo_grid
-from tests.prompts.grids import grids
+from expunge.zoo.emoji_world import zoo_world
+from tests.prompts.worlds import worlds
 
 SIDES = st.sampled_from(["train", "held_out"])
 
 
 @st.composite
 def grids_with_targets(draw):
-    grid = draw(grids())
-    factor = draw(st.sampled_from([name for name in ("subject", "style") if name in grid.factors]))
-    levels = draw(st.lists(st.sampled_from(list(grid.factors[factor])), min_size=1, unique=True))
-    return grid, Target(request_id="r", kind=Kind.CONCEPT, name="it", factor=factor, levels=tuple(levels))
+    world = draw(worlds())
+    factor = draw(st.sampled_from([name for name in ("subject", "style") if name in world.factors]))
+    levels = draw(st.lists(st.sampled_from(list(world.factors[factor])), min_size=1, unique=True))
+    return world, Target(request_id="r", kind=Kind.CONCEPT, name="it", factor=factor, levels=tuple(levels))
 
 
 @given(grids_with_targets(), SIDES, st.integers(1, 30), st.integers(0, 100))
 def test_forget_prompts_are_as_many_as_asked_and_even_over_the_targets_strata(grid_and_target, side, count, seed):
-    grid, target = grid_and_target
-    prompts = forget_prompts(target, grid, side, count, seed)
+    world, target = grid_and_target
+    prompts = forget_prompts(target, world, side, count, seed)
     assert len(prompts) == count
     assert all(target.matches(prompt) and prompt.side == side for prompt in prompts)
-    strata = [each for each in grid.strata() if each[target.factor] in target.levels]
+    strata = [each for each in world.strata() if each[target.factor] in target.levels]
     counts = Counter(prompt.stratum for prompt in prompts)
     assert len(counts) == min(count, len(strata))
     assert max(counts.values()) - min(counts.values()) <= 1
-    assert prompts == forget_prompts(target, grid, side, count, seed)
+    assert prompts == forget_prompts(target, world, side, count, seed)
 
 
 def without(text: str, words: str) -> str:
@@ -49,14 +49,14 @@ def without(text: str, words: str) -> str:
 )
 @pytest.mark.parametrize("side", ["train", "held_out"])
 def test_a_pair_differs_in_the_targets_words_alone(factor, levels, side):
-    grid, rng = zoo_grid(), random.Random(0)
+    world, rng = zoo_world(), random.Random(0)
     target = Target(request_id="r", kind=Kind.CONCEPT, name="it", factor=factor, levels=levels)
-    neighbours = [level for level in grid.factors[factor] if level not in levels][:3]
+    neighbours = [level for level in world.factors[factor] if level not in levels][:3]
     seen = set()
-    for prompt in forget_prompts(target, grid, side, 60, 0):
-        pair = pair_without_target(prompt, target, grid, neighbours, rng)
+    for prompt in forget_prompts(target, world, side, 60, 0):
+        pair = pair_without_target(prompt, target, world, neighbours, rng)
         assert not target.matches(pair)
-        assert pair.words[factor] in grid.factors[factor][pair.factors[factor]].wordings(side)
+        assert pair.words[factor] in world.factors[factor][pair.factors[factor]].wordings(side)
         assert without(pair.text, pair.words[factor]) == without(prompt.text, prompt.words[factor])
         assert {name for name in prompt.factors if prompt.factors[name] != pair.factors[name]} == {factor}
         assert {name for name in prompt.words if prompt.words[name] != pair.words[name]} == {factor}

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from expunge.reports.facts import ReportFacts
-from expunge.reports.report import render_report
+from expunge.reports.report_facts import ReportFacts
+from expunge.reports.takedown_report import render_report
 from tests.reports import made_facts
 
 

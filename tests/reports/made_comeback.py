@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
+from expunge.comeback.comeback_report import NEVER_SAW, ORIGINAL, UNLEARNED, ComebackReport, ModelComeback
+from expunge.comeback.comeback_settings import QUICK
 from expunge.comeback.embedding_attack import EmbeddingAttack
 from expunge.comeback.membership import Membership
 from expunge.comeback.prompt_search import PromptRow, PromptSearch
 from expunge.comeback.reference_pictures import ASKED, ReferencePictures, ReferencePoint
 from expunge.comeback.relearning import HARMLESS, Relearning, RelearningCurve, RelearningPoint, complement
-from expunge.comeback.report import NEVER_SAW, ORIGINAL, UNLEARNED, ComebackReport, ModelComeback
-from expunge.comeback.settings import QUICK
-from expunge.evaluation import Change, Interval
 from expunge.metrics.intervals import proportion
+from expunge.metrics.numbers import Change, Interval
 
 SAMPLES = 40
 CONDITIONS = (("target", 1), ("target", 5), ("target", 20), (HARMLESS, 20))

@@ -7,19 +7,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from expunge.evaluation import (
-    Change,
-    CollateralRow,
-    Condition,
-    Evaluation,
-    GateDecision,
-    Interval,
-    TargetScores,
-)
-from expunge.models.picture_set import PictureSet
-from expunge.prompts.grid import Prompt
+from expunge.evaluation.evaluation import CollateralRow, Condition, Evaluation, GateDecision, TargetScores
+from expunge.metrics.numbers import Change, Interval
+from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.target import Target
-from expunge.reports.facts import ReportFacts
+from expunge.prompts.world import Prompt
+from expunge.reports.report_facts import ReportFacts
 from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
 
 SUBJECTS = {

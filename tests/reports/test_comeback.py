@@ -2,13 +2,13 @@
 
 import pytest
 
-from expunge.comeback.report import NEVER_SAW, UNLEARNED, surely_higher
+from expunge.comeback.comeback_report import NEVER_SAW, UNLEARNED, surely_higher
 from expunge.errors import ExpungeError
-from expunge.evaluation import Interval
-from expunge.reports.comeback import comeback_markdown, comeback_views
+from expunge.metrics.numbers import Interval
 from expunge.reports.comeback_chart import relearning_curves
+from expunge.reports.comeback_section import comeback_markdown, comeback_views
 from expunge.reports.comeback_verdict import findings, headline, sentences
-from expunge.reports.report import render_report
+from expunge.reports.takedown_report import render_report
 from tests.reports.made_comeback import (
     make_comeback,
     make_forgotten,

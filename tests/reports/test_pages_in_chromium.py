@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from expunge.evaluation_service.run import evaluate_models, stored, write_evaluation
-from expunge.evaluation_service.store import PictureStore
+from expunge.evaluation.evaluate_models import evaluate_models
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.reports.certificate import render_certificate
-from expunge.reports.report import render_report
-from tests.evaluation_service.conftest import BLOB, CAT, question
-from tests.metrics.colour_judges import GRID, colour_panel
+from expunge.pictures.picture_store import PictureStore
+from expunge.reports.certificate_page import render_certificate
+from expunge.reports.evaluation_files import stored, write_evaluation
+from expunge.reports.takedown_report import render_report
+from tests.evaluation.conftest import BLOB, CAT, question
+from tests.metrics.colour_judges import WORLD, colour_panel
+from tests.release.test_certificate import HASHES, certify
 from tests.reports.made_comeback import make_comeback, make_forgotten, make_original
 from tests.reports.made_facts import make_decision, make_evaluation, make_facts, make_requests
-from tests.reports.test_certificate import HASHES, certify
 from tests.tiny import make_tiny_pipeline
 
 pytestmark = pytest.mark.slow
@@ -101,7 +102,7 @@ def files(tiny_model: StableDiffusion, tmp_path_factory: pytest.TempPathFactory)
     certificate.write_text(render_certificate(issued))
     other = StableDiffusion.load(make_tiny_pipeline(folder / "other", seed=1))
     asked, store = question(other, tiny_model, CAT, BLOB), PictureStore(folder / "pictures")
-    scores, shards = evaluate_models(asked, other, tiny_model, GRID, colour_panel(), store, progress=False)
+    scores, shards = evaluate_models(asked, other, tiny_model, WORLD, colour_panel(), store, progress=False)
     sides = [
         stored(store, model, facts.digest, shards, asked)
         for model, facts in ((tiny_model, asked.against), (other, asked.model))

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from expunge.evaluation import Change, Interval
+from expunge.metrics.numbers import Change, Interval
 from expunge.reports import wording
 from expunge.reports.wording import COSINE, DISTANCE, SHARE
 

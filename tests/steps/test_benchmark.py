@@ -11,7 +11,7 @@ from tests.tiny_clip import make_tiny_clip
 
 pytestmark = pytest.mark.slow
 
-GRID = {
+WORLD = {
     "templates": {
         "train": ["{subject} in {style}", "the {subject} by {style}"],
         "held_out": ["a {subject} of {style}", "{style} {subject} on white"],
@@ -26,15 +26,15 @@ GRID = {
 def test_from_config_to_table_and_again(
     zenml_home: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from expunge.benchmark.settings import BenchmarkSettings
+    from expunge.benchmark.benchmark_settings import BenchmarkSettings
     from pipelines.benchmark_pipeline import benchmark_pipeline
 
     monkeypatch.chdir(tmp_path)
-    Path("grid.yaml").write_text(yaml.safe_dump(GRID, sort_keys=False))
+    Path("world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False))
     parameters = {
         "benchmark": BenchmarkSettings.model_validate(SMALL),
         "base_model": str(tiny_folder),
-        "prompt_grid": "grid.yaml",
+        "world": "world.yaml",
         "judges": f"local-dir:{make_tiny_clip(tmp_path / 'clip')}",
         "folder": "bench",
     }

@@ -9,22 +9,23 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from expunge.datasets import DiversificationSettings, DrawingSettings
 from expunge.errors import ExpungeError
-from expunge.gate import GateThresholds
-from expunge.metrics.model_evaluation import EvaluationSettings
-from expunge.prompts.sources import load_prompt_grid
+from expunge.evaluation.gate import GateThresholds
+from expunge.evaluation.model_evaluation import EvaluationSettings
+from expunge.pictures.drawing import DrawingSettings
+from expunge.prompts.load_world import load_world
 from expunge.prompts.target import resolve_target
 from expunge.takedown.inbox import Inbox
+from expunge.takedown.object_store import open_store
 from expunge.takedown.owner import this_owner
-from expunge.takedown.store import open_store
+from expunge.unlearning.diversification import DiversificationSettings
 from expunge.unlearning.job import CheckSettings, GradientSettings
-from expunge.unlearning.settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 from tests.tiny_clip import make_tiny_clip
 
 pytestmark = pytest.mark.slow
 
-GRID = {
+WORLD = {
     "templates": {
         "train": ["{subject} in {style}", "the {subject} by {style}"],
         "held_out": ["a {subject} of {style}", "{style} {subject} on white"],
@@ -52,7 +53,7 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
     from steps.cache_gradients import cache_gradients
     from steps.close_takedowns import close_takedowns
     from steps.diversify_datasets import diversify_datasets
-    from steps.draw_grid import draw_grid
+    from steps.draw_over_world import draw_over_world
     from steps.evaluate import evaluate
     from steps.gate import gate
     from steps.load_base_model import load_base_model
@@ -63,31 +64,31 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
 
     home = tmp_path_factory.mktemp("steps")
     judges = f"local-dir:{make_tiny_clip(home / 'clip')}"
-    (home / "grid.yaml").write_text(yaml.safe_dump(GRID, sort_keys=False))
+    (home / "world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         box = Inbox(open_store("inbox"))
         box.file(kind="object", target="cat")
-        grid = load_prompt_grid("grid.yaml")
-        batch = box.claim_pending(this_owner("a-run"), lambda request: resolve_target(request, grid))
+        world = load_world("world.yaml")
+        batch = box.claim_pending(this_owner("a-run"), lambda request: resolve_target(request, world))
 
         base, facts = load_base_model.entrypoint(str(tiny_folder), "tiny")
-        pool = draw_grid.entrypoint(base, "grid.yaml", "train", 1, 0, DRAWING)
-        held_out = draw_grid.entrypoint(base, "grid.yaml", "held_out", 1, 1000, DRAWING)
+        pool = draw_over_world.entrypoint(base, "world.yaml", "train", 1, 0, DRAWING)
+        held_out = draw_over_world.entrypoint(base, "world.yaml", "held_out", 1, 1000, DRAWING)
         sizes = DiversificationSettings(pool_per_stratum=1, forget_size=6, paired_size=3)
         forget, retain, diversity = diversify_datasets.entrypoint(
-            base, pool, batch, "inbox", "grid.yaml", judges, sizes, DRAWING
+            base, pool, batch, "inbox", "world.yaml", judges, sizes, DRAWING
         )
         cache = cache_gradients.entrypoint(base, forget, retain, GradientSettings(batch_size=8), 1.0)
         how = UnlearnSettings(steps=2, forget_batch_size=2, retain_batch_size=2, check_every=2)
         check = CheckSettings(pictures=3, steps=1)
         unlearned, trace = unlearn.entrypoint(
-            base, forget, retain, cache, batch, "grid.yaml", judges, how, check, DRAWING
+            base, forget, retain, cache, batch, "world.yaml", judges, how, check, DRAWING
         )
         few = EvaluationSettings(held_out_per_stratum=1, target_pictures=6)
         scores, before, after = evaluate.entrypoint(
-            base, unlearned, held_out, pool, batch, "grid.yaml", judges, few, DRAWING
+            base, unlearned, held_out, pool, batch, "world.yaml", judges, few, DRAWING
         )
         refusal, decision = (gate.entrypoint(scores, thresholds) for thresholds in (STRICT, EASY))
         config = {"unlearning": how.model_dump(mode="json")}
@@ -101,14 +102,14 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
         )
         next_base, next_facts = load_base_model.entrypoint(str(tiny_folder), "tiny")
         box.file(kind="object", target="dog")
-        next_batch = box.claim_pending(this_owner("a-run"), lambda request: resolve_target(request, grid))
+        next_batch = box.claim_pending(this_owner("a-run"), lambda request: resolve_target(request, world))
         next_batch = next_batch.model_copy(update={"forgotten": box.fulfilled()})
-        next_pool = draw_grid.entrypoint(next_base, "grid.yaml", "train", 1, 0, DRAWING)
+        next_pool = draw_over_world.entrypoint(next_base, "world.yaml", "train", 1, 0, DRAWING)
         next_forget, next_retain, _ = diversify_datasets.entrypoint(
-            next_base, next_pool, next_batch, "inbox", "grid.yaml", judges, sizes, DRAWING
+            next_base, next_pool, next_batch, "inbox", "world.yaml", judges, sizes, DRAWING
         )
         next_scores, next_before, _ = evaluate.entrypoint(
-            next_base, base, held_out, next_pool, next_batch, "grid.yaml", judges, few, DRAWING
+            next_base, base, held_out, next_pool, next_batch, "world.yaml", judges, few, DRAWING
         )
         yield SimpleNamespace(**locals())
 

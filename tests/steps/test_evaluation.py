@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.steps.test_entrypoints import GRID
+from tests.steps.test_entrypoints import WORLD
 from tests.tiny import make_tiny_pipeline
 from tests.tiny_clip import make_tiny_clip
 
@@ -26,16 +26,16 @@ PROFILE = {
 def test_from_two_folders_to_a_page_and_again(
     zenml_home: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from expunge.evaluation_service.profile import EvaluationProfile
+    from expunge.evaluation.profile import EvaluationProfile
     from pipelines.evaluation_pipeline import evaluation_pipeline
 
     monkeypatch.chdir(tmp_path)
-    Path("grid.yaml").write_text(yaml.safe_dump(GRID, sort_keys=False))
+    Path("world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False))
     parameters = {
         "model": str(make_tiny_pipeline(tmp_path / "other", seed=1)),
         "against": str(tiny_folder),
         "targets": ["object:cat"],
-        "prompt_grid": "grid.yaml",
+        "world": "world.yaml",
         "judges": f"local-dir:{make_tiny_clip(tmp_path / 'clip')}",
         "profile": EvaluationProfile.model_validate(PROFILE),
         "folder": "evaluations",

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from expunge.takedown.inbox import Inbox
-from expunge.takedown.store import open_store
+from expunge.takedown.object_store import open_store
 
 
 class Clock:

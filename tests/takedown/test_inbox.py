@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 
 from expunge.errors import ExpungeError
-from expunge.prompts.grid import Level, PromptGrid
 from expunge.prompts.target import resolve_target
+from expunge.prompts.world import Level, World
 from expunge.takedown.inbox import Inbox
+from expunge.takedown.object_store import StoreUnreachable, open_store
 from expunge.takedown.owner import this_owner
-from expunge.takedown.pictures import MAX_BYTES
+from expunge.takedown.picture_files import MAX_BYTES
 from expunge.takedown.request import TakedownRequest
-from expunge.takedown.store import StoreUnreachable, open_store
 from tests.takedown.conftest import Clock, picture_bytes
 
 ROOT = Path(__file__).parents[2]
 FAR = "far-away:1:run"
-GRID = PromptGrid(
+WORLD = World(
     templates={"train": ["a {style} {subject}"]},
     factors={"subject": {"cat": Level(train=["cat", "kitten"])}, "style": {"noto": Level(train=["noto"])}},
 )
@@ -34,7 +34,7 @@ def anything(request: TakedownRequest) -> None:
 
 
 def drawn(request: TakedownRequest) -> None:
-    resolve_target(request, GRID)
+    resolve_target(request, WORLD)
 
 
 def drop(folder: Path, name: str, text: str = "kind: style\ntarget: noto\n") -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from expunge.errors import ExpungeError
-from expunge.takedown.pictures import MAX_BYTES, decode_picture
+from expunge.takedown.picture_files import MAX_BYTES, decode_picture
 from tests.takedown.conftest import picture_bytes
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from expunge.errors import ExpungeError
 from expunge.takedown.folder_store import FolderStore
-from expunge.takedown.store import AlreadyExists, MissingKey, Store, check_key, open_store
+from expunge.takedown.object_store import AlreadyExists, MissingKey, Store, check_key, open_store
 
 ROOT = Path(__file__).parents[2]
 

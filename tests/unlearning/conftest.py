@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 
-from expunge.unlearning.data import LatentSet
+from expunge.unlearning.batches import LatentSet
 from tests.threads import one_thread  # noqa: F401
 
 EMBEDDING = 8  # width of the prompt embeddings

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.cache import GradientCache, cache_gradients
 from expunge.unlearning.calibration import STEPS, WAY, Calibration, calibrate
+from expunge.unlearning.gradient_cache import GradientCache, cache_gradients
 from expunge.unlearning.loop import unlearn
 from expunge.unlearning.problem import Problem
-from expunge.unlearning.settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 from tests.unlearning.conftest import make_unet
 
 THRESHOLD = 4.0  # of random weights, whose errors are about 1 from the start

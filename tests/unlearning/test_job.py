@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from expunge.datasets import DiversificationSettings, DrawingSettings, diversify, draw_grid
-from expunge.metrics.panel import Panel
+from expunge.judges.panel import Panel
+from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.prompts.target import Target
 from expunge.takedown.request import Kind
+from expunge.unlearning.diversification import DiversificationSettings, diversify
 from expunge.unlearning.encoding import encode
 from expunge.unlearning.job import (
     CheckSettings,
@@ -19,8 +20,8 @@ from expunge.unlearning.job import (
     measure_gradients,
     unlearn_model,
 )
-from expunge.unlearning.settings import UnlearnSettings
-from tests.metrics.colour_judges import GRID, ColourClassifier, colour_panel
+from expunge.unlearning.unlearn_settings import UnlearnSettings
+from tests.metrics.colour_judges import WORLD, ColourClassifier, colour_panel
 
 DRAWING = DrawingSettings(steps=1, guidance=1)
 CHECK = CheckSettings(pictures=6, steps=1)
@@ -35,14 +36,14 @@ class Killed(Exception):
 
 @pytest.fixture(scope="module")
 def pool(tiny_model):
-    return draw_grid(tiny_model, GRID, "train", 1, 0, DRAWING)
+    return draw_over_world(tiny_model, WORLD, "train", 1, 0, DRAWING)
 
 
 @pytest.fixture(scope="module")
 def seen(pool) -> list[str]:
     """Subjects by how often the classifier finds them in the tiny model's pictures, most often first."""
     counts = Counter(ColourClassifier("subject").recognise(pool.pictures))
-    return sorted(GRID.factors["subject"], key=lambda name: -counts[name])
+    return sorted(WORLD.factors["subject"], key=lambda name: -counts[name])
 
 
 def target(level: str) -> Target:
@@ -58,7 +59,7 @@ def drawn(seen) -> Target:
 @pytest.fixture(scope="module")
 def datasets(tiny_model, pool, drawn):
     sizes = DiversificationSettings(pool_per_stratum=1, forget_size=6, paired_size=3)
-    return diversify(tiny_model, pool, [drawn], GRID, colour_panel(), sizes, DRAWING, {})
+    return diversify(tiny_model, pool, [drawn], WORLD, colour_panel(), sizes, DRAWING, {})
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def job(tiny_model, datasets, cache, drawn):
         datasets.retain,
         cache,
         [drawn],
-        GRID,
+        WORLD,
         colour_panel(),
         SETTINGS,
         CHECK,
@@ -155,7 +156,7 @@ def test_it_ends_early_once_the_target_is_gone(job, seen):
 
 def test_least_forgotten_is_the_worst_of_all_targets(tiny_model, seen, drawn):
     def share(*targets: Target) -> float:
-        return least_forgotten(tiny_model, targets, GRID, colour_panel(), 6, DRAWING, 0)
+        return least_forgotten(tiny_model, targets, WORLD, colour_panel(), 6, DRAWING, 0)
 
     rare = target(seen[-1])
     assert share(drawn) < share(rare) <= 1
@@ -179,7 +180,7 @@ class KilledAtThirdLook(ColourClassifier):
 def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_as_one_that_was_not(job, tmp_path, monkeypatch):
     from mlflow import MlflowClient
 
-    from expunge.unlearning.logged import CHECKPOINTS, CURVES, unlearn_and_log
+    from expunge.release.logged_unlearning import CHECKPOINTS, CURVES, unlearn_and_log
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")

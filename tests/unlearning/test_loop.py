@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.cache import cache_gradients
+from expunge.unlearning.gradient_cache import cache_gradients
 from expunge.unlearning.loop import unlearn
 from expunge.unlearning.problem import Problem
 from expunge.unlearning.safeguard import ProbeLosses, Safeguard, SafeguardSettings, make_probe
-from expunge.unlearning.settings import UnlearnSettings
 from expunge.unlearning.trace import Trace, TraceRow
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 from tests.unlearning.conftest import make_set, make_unet
 
 

@@ -12,11 +12,11 @@ from diffusers import DDPMScheduler
 from pydantic import ValidationError
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.cache import cache_gradients
+from expunge.unlearning.gradient_cache import cache_gradients
 from expunge.unlearning.loop import unlearn
 from expunge.unlearning.methods import get_method, method_names, register
-from expunge.unlearning.settings import UnlearnSettings
 from expunge.unlearning.trace import Trace
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 from tests.unlearning.conftest import make_set, make_unet
 
 GOLDEN = Path(__file__).with_name("golden.json")

@@ -12,7 +12,7 @@ from expunge.unlearning import products
 from expunge.unlearning.euclidean import EuclideanAdam
 from expunge.unlearning.gradients import NonFiniteGradientError
 from expunge.unlearning.optimiser import RestrictedAdam
-from expunge.unlearning.report import StepReport
+from expunge.unlearning.step_report import StepReport
 
 SHAPES = ((3, 4), (5,), ())
 

@@ -8,7 +8,7 @@ import torch
 from expunge.errors import ExpungeError
 from expunge.unlearning.loop import unlearn
 from expunge.unlearning.pace import Pace, PaceSettings
-from expunge.unlearning.settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 from tests.unlearning.conftest import make_unet
 
 ENOUGH = 0.9

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from expunge.unlearning.cache import cache_gradients
-from expunge.unlearning.data import draw_batch, generator_of
+from expunge.unlearning.batches import draw_batch, generator_of
+from expunge.unlearning.gradient_cache import cache_gradients
 from expunge.unlearning.loop import unlearn
 from expunge.unlearning.methods import method_names
 from expunge.unlearning.problem import Problem
 from expunge.unlearning.resampling import DriftSampler, ResamplingSettings
-from expunge.unlearning.settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 from tests.unlearning.conftest import make_set, make_unet
 
 STRATA = ["a"] * 2 + ["b"] * 3 + ["c"] * 5

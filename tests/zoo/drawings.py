@@ -2,12 +2,12 @@
 
 import torch
 
-from expunge.zoo.world import World
+from expunge.zoo.emoji_world import EmojiWorld
 
 SIZE = 32  # pixels of a drawing
 COLOURS = {"red": (1.0, 0.1, 0.1), "green": (0.1, 0.9, 0.1)}
 
-WORLD = World.model_validate(
+WORLD = EmojiWorld.model_validate(
     {
         "styles": {
             name: {"train": [name], "held_out": [f"{name} paint"], "package": f"@made-up/{name}"} for name in COLOURS

@@ -14,7 +14,7 @@ from expunge.zoo.classifiers import (
     train_classifier,
 )
 from expunge.zoo.corpus import make_corpus
-from expunge.zoo.judges import zoo_panel
+from expunge.zoo.zoo_panel import zoo_panel
 from tests.zoo.drawings import WORLD, make_drawings
 
 

@@ -5,8 +5,8 @@ import torch
 
 from expunge.zoo import recipe
 from expunge.zoo.corpus import make_corpus
+from expunge.zoo.emoji_world import emoji_world
 from expunge.zoo.recipe import RecipeSettings, without
-from expunge.zoo.world import load_world
 from tests.zoo.drawings import WORLD, make_drawings
 
 
@@ -24,13 +24,13 @@ def test_names_are_the_worlds_and_something_is_left():
     with pytest.raises(ValueError, match="'unicorn' is no subject or style of the world; it has noto"):
         RecipeSettings(leave_out=("unicorn",))
     with pytest.raises(ValueError, match="all styles are left out"):
-        RecipeSettings(leave_out=tuple(load_world().styles))
+        RecipeSettings(leave_out=tuple(emoji_world().styles))
     assert RecipeSettings(leave_out=("cat", "twemoji")).leave_out == ("cat", "twemoji")
 
 
 @pytest.mark.slow
 def test_a_model_without_a_subject_does_not_depend_on_its_drawings(monkeypatch):
-    world = load_world()
+    world = emoji_world()
     drawings = torch.rand(len(world.subjects), len(world.styles), 4, 32, 32, generator=torch.Generator().manual_seed(0))
     changed = drawings.clone()
     changed[list(world.subjects).index("cat")] = 0.5

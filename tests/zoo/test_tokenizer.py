@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
 from expunge.zoo.denoiser import END, MAX_TOKENS, START, make_tokenizer
-from expunge.zoo.world import load_world
+from expunge.zoo.emoji_world import emoji_world
 
-WORLD = load_world()
+WORLD = emoji_world()
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,12 @@ from expunge.zoo.classifiers import train_classifier
 from expunge.zoo.clip import train_clip
 from expunge.zoo.corpus import make_corpus
 from expunge.zoo.denoiser import Batch, make_tokenizer, train_denoiser
-from expunge.zoo.judges import ZooJudges, zoo_panel
-from expunge.zoo.pictures import fetch_icon_packages, render_drawings
+from expunge.zoo.emoji_world import emoji_world
+from expunge.zoo.icons import fetch_icon_packages, render_drawings
 from expunge.zoo.recipe import assemble
-from expunge.zoo.world import load_world
+from expunge.zoo.zoo_panel import ZooJudges, zoo_panel
 
-WORLD = load_world()
+WORLD = emoji_world()
 
 
 def test_npm_says_why_it_could_not_install(tmp_path: Path, monkeypatch):

@@ -16,8 +16,8 @@ from expunge.unlearning.methods import (
     stepping_metric,
     unified_concept_editing,
 )
+from expunge.unlearning.methods.method_registry import get_method, method_names, register
 from expunge.unlearning.methods.protocol import Method, MethodSettings, MethodStep
-from expunge.unlearning.methods.registry import get_method, method_names, register
 
 __all__ = [
     "Method",

@@ -8,9 +8,9 @@ from typing import ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from expunge.unlearning.cache import GradientCache
-from expunge.unlearning.data import Batch
+from expunge.unlearning.batches import Batch
 from expunge.unlearning.euclidean import EuclideanAdam, Rule
+from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import Coefficients
 from expunge.unlearning.methods.protocol import MethodSettings, MethodStep
 from expunge.unlearning.problem import Problem

@@ -17,12 +17,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from expunge.unlearning.data import Batch, predict
+from expunge.unlearning.batches import Batch, predict
 from expunge.unlearning.methods.adam_method import AdamSettings
 from expunge.unlearning.methods.cross_attention import cross_attention_parameters
+from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.methods.own_objective import OwnObjective
 from expunge.unlearning.methods.protocol import MethodSettings
-from expunge.unlearning.methods.registry import register
 from expunge.unlearning.objectives import noise_prediction_error
 
 

@@ -17,14 +17,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from expunge.unlearning.cache import GradientCache
-from expunge.unlearning.data import Batch, generator_of, predict
+from expunge.unlearning.batches import Batch, generator_of, predict
 from expunge.unlearning.euclidean import Rule
+from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import Coefficients
 from expunge.unlearning.methods.adam_method import AdamSettings
+from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.methods.own_objective import OwnObjective
 from expunge.unlearning.methods.protocol import MethodSettings
-from expunge.unlearning.methods.registry import register
 from expunge.unlearning.objectives import noise_prediction_error
 
 

@@ -16,13 +16,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.cache import GradientCache
-from expunge.unlearning.data import Batch, predict
+from expunge.unlearning.batches import Batch, predict
+from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.methods.adam_method import AdamSettings
 from expunge.unlearning.methods.cross_attention import cross_attention_names, cross_attention_parameters
+from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.methods.own_objective import OwnObjective
 from expunge.unlearning.methods.protocol import MethodSettings
-from expunge.unlearning.methods.registry import register
 from expunge.unlearning.objectives import negative_guidance, noise_prediction_error
 
 

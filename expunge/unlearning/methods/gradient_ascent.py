@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from expunge.unlearning.gradients import Coefficients
 from expunge.unlearning.methods.adam_method import AdamMethod
-from expunge.unlearning.methods.registry import register
+from expunge.unlearning.methods.method_registry import register
 
 
 @register("gradient_ascent")

@@ -7,7 +7,7 @@ Differs from the paper: the forget loss is truncated (``forget_threshold``), as 
 
 from expunge.unlearning.gradients import Coefficients
 from expunge.unlearning.methods.adam_method import AdamMethod
-from expunge.unlearning.methods.registry import register
+from expunge.unlearning.methods.method_registry import register
 
 
 @register("gradient_difference")

@@ -14,7 +14,7 @@ import math
 from expunge.unlearning.euclidean import Rule
 from expunge.unlearning.gradients import OPPOSED, Coefficients, cosine_of
 from expunge.unlearning.methods.adam_method import AdamMethod
-from expunge.unlearning.methods.registry import register
+from expunge.unlearning.methods.method_registry import register
 
 
 def bargain(ff: float, fr: float, rr: float) -> Coefficients:

@@ -12,15 +12,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from expunge.unlearning.cache import GradientCache
-from expunge.unlearning.data import Batch
+from expunge.unlearning.batches import Batch
 from expunge.unlearning.euclidean import EuclideanAdam, Rule
+from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import Coefficients
 from expunge.unlearning.methods.adam_method import AdamSettings
 from expunge.unlearning.methods.protocol import MethodSettings, MethodStep
 from expunge.unlearning.objectives import truncated_forget_loss
 from expunge.unlearning.problem import Problem
-from expunge.unlearning.report import StepReport
+from expunge.unlearning.step_report import StepReport
 
 
 class OwnObjective(ABC):

@@ -7,10 +7,10 @@ from typing import ClassVar, Protocol
 from torch import Tensor
 
 from expunge.settings import Settings
-from expunge.unlearning.cache import GradientCache
-from expunge.unlearning.data import Batch
+from expunge.unlearning.batches import Batch
+from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.problem import Problem
-from expunge.unlearning.report import StepReport
+from expunge.unlearning.step_report import StepReport
 
 
 class MethodSettings(Settings):

@@ -11,7 +11,7 @@ takes: the step report says when it was broken.
 """
 
 from expunge.unlearning.methods.adam_method import AdamMethod
-from expunge.unlearning.methods.registry import register
+from expunge.unlearning.methods.method_registry import register
 
 
 @register("restricted_gradient")

@@ -11,8 +11,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from expunge.unlearning.methods.adam_method import AdamMethod, AdamSettings
+from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.methods.protocol import MethodSettings
-from expunge.unlearning.methods.registry import register
 
 
 class DiversifiedSettings(AdamSettings):

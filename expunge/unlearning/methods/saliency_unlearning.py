@@ -19,14 +19,14 @@ from pydantic import Field
 from torch import Tensor
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.cache import GradientCache
-from expunge.unlearning.data import Batch, predict
+from expunge.unlearning.batches import Batch, predict
+from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.methods.adam_method import AdamSettings
+from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.methods.own_objective import OwnObjective
 from expunge.unlearning.methods.protocol import MethodSettings
-from expunge.unlearning.methods.registry import register
 from expunge.unlearning.objectives import noise_prediction_error
-from expunge.unlearning.report import StepReport
+from expunge.unlearning.step_report import StepReport
 
 
 class SaliencySettings(AdamSettings):

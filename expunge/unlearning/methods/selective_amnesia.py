@@ -21,12 +21,12 @@ from pydantic import Field
 from torch import Tensor
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.cache import GradientCache
-from expunge.unlearning.data import Batch, denoising_error, generator_of
+from expunge.unlearning.batches import Batch, denoising_error, generator_of
+from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.methods.adam_method import AdamSettings
+from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.methods.own_objective import OwnObjective
 from expunge.unlearning.methods.protocol import MethodSettings
-from expunge.unlearning.methods.registry import register
 
 
 class AmnesiaSettings(AdamSettings):

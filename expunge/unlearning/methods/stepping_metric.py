@@ -17,10 +17,10 @@ from pydantic import Field
 from torch import Tensor
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.cache import GradientCache
-from expunge.unlearning.data import Batch
+from expunge.unlearning.batches import Batch
+from expunge.unlearning.gradient_cache import GradientCache
+from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.methods.protocol import MethodSettings, MethodStep
-from expunge.unlearning.methods.registry import register
 from expunge.unlearning.optimiser import RestrictedAdam, Scope
 from expunge.unlearning.problem import Problem
 

@@ -22,14 +22,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from expunge.unlearning.cache import GradientCache
-from expunge.unlearning.data import ANCHORS_MISSING, Batch, LatentSet, present
+from expunge.unlearning.batches import ANCHORS_MISSING, Batch, LatentSet, present
+from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import Coefficients
 from expunge.unlearning.methods.cross_attention import cross_attention_parameters
+from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.methods.protocol import MethodSettings, MethodStep
-from expunge.unlearning.methods.registry import register
 from expunge.unlearning.problem import Problem
-from expunge.unlearning.report import StepReport
+from expunge.unlearning.step_report import StepReport
 
 
 class EditingSettings(MethodSettings):

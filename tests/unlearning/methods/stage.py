@@ -5,8 +5,8 @@ from functools import cache as remembered
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 
-from expunge.unlearning.cache import GradientCache, cache_gradients
-from expunge.unlearning.data import Batch, LatentSet, draw_batch, generator_of
+from expunge.unlearning.batches import Batch, LatentSet, draw_batch, generator_of
+from expunge.unlearning.gradient_cache import GradientCache, cache_gradients
 from expunge.unlearning.methods import Method, MethodStep, get_method
 from expunge.unlearning.problem import Problem
 from tests.unlearning.conftest import make_set, make_unet

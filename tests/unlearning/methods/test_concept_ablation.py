@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.data import predict
+from expunge.unlearning.batches import predict
 from tests.unlearning.methods.stage import FORGET, Stage
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expunge.unlearning.data import predict
+from expunge.unlearning.batches import predict
 from expunge.unlearning.methods.erase_diff import barrier_rule
 from tests.unlearning.methods.stage import Stage
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from expunge.unlearning.data import predict
+from expunge.unlearning.batches import predict
 from expunge.unlearning.safeguard import Safeguard, SafeguardSettings, make_probe
 from tests.unlearning.conftest import make_unet
 from tests.unlearning.methods.stage import FORGET, RETAIN, Stage

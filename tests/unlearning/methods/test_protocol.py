@@ -10,7 +10,7 @@ from safetensors.torch import load, save
 from torch.nn.modules.module import register_module_forward_hook
 
 from expunge.unlearning.methods import method_names
-from expunge.unlearning.settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 from tests.unlearning.conftest import make_unet
 from tests.unlearning.methods.stage import Stage
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.data import predict
+from expunge.unlearning.batches import predict
 from expunge.unlearning.methods.saliency_unlearning import saliency_masks
 from tests.unlearning.methods.stage import Stage, make_cache
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.data import denoising_error
+from expunge.unlearning.batches import denoising_error
 from expunge.unlearning.methods.selective_amnesia import elastic_penalty, fisher_information
 from tests.unlearning.methods.stage import Stage, make_cache
 

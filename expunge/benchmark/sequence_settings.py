@@ -1,0 +1,78 @@
+"""Which takedowns come one after another, and how each is made and measured."""
+
+from pydantic import Field
+
+from expunge.errors import ExpungeError
+from expunge.pictures.drawing import DrawingSettings
+from expunge.prompts.named_targets import read_targets
+from expunge.prompts.target import Target
+from expunge.prompts.world import World
+from expunge.settings import Settings
+from expunge.unlearning.diversification import DiversificationSettings
+from expunge.unlearning.job import CheckSettings, GradientSettings
+from expunge.unlearning.unlearn_settings import UnlearnSettings
+
+# Eight objects of eight groups and two of the four styles: most of each factor remains.
+TARGETS = (
+    "object:cat",
+    "object:apple",
+    "style:twemoji",
+    "object:rocket",
+    "object:cactus",
+    "object:pizza",
+    "style:blob",
+    "object:cloud",
+    "object:umbrella",
+    "object:panda",
+)
+
+
+class MeasuringSettings(Settings):
+    """How many pictures each round is judged by; the same prompts and noise in every round."""
+
+    target_pictures: int = Field(default=12, ge=2, le=100_000, description="held-out prompts of each target")
+    held_out_per_stratum: int = Field(default=2, ge=1, le=64, description="of the rest, for RA")
+    train_per_stratum: int = Field(default=1, ge=1, le=64, description="of the rest, for FD's reference")
+    seed: int = Field(default=1000, ge=0, description="of wordings and noise; another one than training uses")
+    drawing: DrawingSettings = DrawingSettings(steps=6)
+
+
+class SequentialSettings(Settings):
+    """Takedowns in order. The defaults are small: a round takes about two minutes on one core with the zoo.
+
+    Attributes:
+        targets: ``KIND:NAME``, in the order in which they are forgotten.
+        diversification: size and make-up of each round's forget and retain sets.
+        drawing: how their pictures, and those of the checks, are drawn.
+        gradients: how the gradients at each round's first model are measured.
+        unlearning: the method and its settings.
+        check: how forgetting is measured while unlearning.
+        measuring: how every target and the rest are measured after each round.
+    """
+
+    targets: tuple[str, ...] = Field(default=TARGETS, min_length=1)
+    diversification: DiversificationSettings = DiversificationSettings(
+        pool_per_stratum=1, forget_size=32, paired_size=16
+    )
+    drawing: DrawingSettings = DrawingSettings(steps=6)
+    gradients: GradientSettings = GradientSettings(batch_size=32)
+    unlearning: UnlearnSettings = UnlearnSettings(steps=80, forget_batch_size=8, retain_batch_size=16)
+    check: CheckSettings = CheckSettings(pictures=12, steps=6)
+    measuring: MeasuringSettings = MeasuringSettings()
+
+
+def targets_of(settings: SequentialSettings, world: World) -> list[Target]:
+    """The targets in order, found in the world.
+
+    Raises:
+        ExpungeError: one is no ``KIND:NAME``, is not drawn or shares something with another, or nothing is left of a
+            factor.
+    """
+    targets = read_targets(settings.targets, world)
+    levels = [(target.factor, level) for target in targets for level in target.levels]
+    if len(targets) < len(settings.targets) or len(set(levels)) < len(levels):
+        raise ExpungeError(f"targets: two of {', '.join(settings.targets)} mean the same; give each once.")
+    for factor, known in world.factors.items():
+        if {(factor, level) for level in known} <= set(levels):
+            raise ExpungeError(f"targets: they are all that the model draws of '{factor}'; leave one of them out.")
+    return targets

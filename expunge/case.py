@@ -1,0 +1,128 @@
+"""The case: what a run is about, resolved once and handed to every step instead of names."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from expunge.errors import ExpungeError
+from expunge.judges.load_panel import load_panel
+from expunge.judges.panel import Panel
+from expunge.pictures.drawing import DrawingSettings
+from expunge.prompts.load_world import load_world
+from expunge.prompts.target import Target, resolve_forgotten, resolve_targets
+from expunge.prompts.world import Prompt, World
+from expunge.takedown.request import TakedownBatch
+
+_PANELS: dict[tuple[str, str], Panel] = {}
+_LOADING = threading.Lock()  # mapped steps are threads of one process
+
+
+class Case(BaseModel):
+    """Targets, world, judges, drawing and device of one run, with the content hash of everything in it.
+
+    Attributes:
+        batch: the requests, and those of earlier runs.
+        targets: what is to be forgotten, one for each request.
+        forgotten: what earlier runs made the model forget, as far as the world asks for it.
+        world_name: as it was given, for people.
+        world: what the model draws, whole.
+        judges: name of the panel; ``panel`` loads it.
+        judges_digest: SHA-256 of the judges' weights; ``panel`` refuses others.
+        drawing: how pictures are drawn, everywhere in the run.
+        device: where models run, as torch calls it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    format_version: Literal[1] = 1
+    batch: TakedownBatch = TakedownBatch(requests=())
+    targets: tuple[Target, ...] = ()
+    forgotten: tuple[Target, ...] = ()
+    world_name: str
+    world: World
+    judges: str
+    judges_digest: str
+    drawing: DrawingSettings
+    device: str = "cpu"
+
+    def digest(self) -> str:
+        """SHA-256 over all of it, the world's text and the judges' weights included."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+    def panel(self) -> Panel:
+        """The judges, loaded once in a process.
+
+        Raises:
+            ExpungeError: they are not there, or their weights are no longer those that the case was resolved with.
+        """
+        panel = _panel(self.judges, self.world)
+        if panel.digest() != self.judges_digest:
+            raise ExpungeError(
+                f"judges: the weights of '{self.judges}' changed since this case was resolved; start the run again."
+            )
+        return panel
+
+    @property
+    def gone(self) -> tuple[Target, ...]:
+        """Everything that the model is not to draw in the end: targets, and what was forgotten before."""
+        return (*self.targets, *self.forgotten)
+
+    def asks_for_target(self, prompt: Prompt) -> bool:
+        """Whether the prompt asks for one of the targets."""
+        return any(target.matches(prompt) for target in self.targets)
+
+    def asks_for_gone(self, prompt: Prompt) -> bool:
+        """Whether the prompt asks for a target or for something forgotten before."""
+        return any(target.matches(prompt) for target in self.gone)
+
+    def is_measured(self, prompt: Prompt) -> bool:
+        """Whether the run measures this prompt: it asks for a target of its own, or for nothing forgotten before."""
+        return self.asks_for_target(prompt) or not self.asks_for_gone(prompt)
+
+    def about(self, targets: Sequence[Target], forgotten: Sequence[Target] = ()) -> "Case":
+        """The same world, judges, drawing and device, about other targets."""
+        return self.model_copy(update={"targets": tuple(targets), "forgotten": tuple(forgotten)})
+
+    def drawn_with(self, drawing: DrawingSettings) -> "Case":
+        """The same case, drawn in another way."""
+        return self.model_copy(update={"drawing": drawing})
+
+
+def resolve_case(
+    world: str, judges: str, drawing: DrawingSettings, batch: TakedownBatch | None = None, device: str = "cpu"
+) -> Case:
+    """Find world, judges and targets: the only place in a run that does.
+
+    Args:
+        world: a named world (``zoo``, ``digits``) or a YAML file.
+        judges: a named panel or an open_clip model.
+        drawing: how pictures are drawn.
+        batch: the requests; none for a case without targets, which ``Case.about`` gives some.
+        device: where models run.
+
+    Raises:
+        ExpungeError: world or judges are not there, or a request names nothing that the model draws.
+    """
+    known, requests = load_world(world), batch or TakedownBatch(requests=())
+    return Case(
+        batch=requests,
+        targets=tuple(resolve_targets(requests, known)),
+        forgotten=tuple(resolve_forgotten(requests, known)),
+        world_name=world,
+        world=known,
+        judges=judges,
+        judges_digest=_panel(judges, known).digest(),
+        drawing=drawing,
+        device=device,
+    )
+
+
+def _panel(judges: str, world: World) -> Panel:
+    key = (judges, hashlib.sha256(world.model_dump_json().encode()).hexdigest())
+    with _LOADING:
+        if key not in _PANELS:
+            _PANELS[key] = load_panel(judges, world)
+        return _PANELS[key]

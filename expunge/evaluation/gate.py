@@ -1,0 +1,169 @@
+"""The gate: whether an unlearned model may become champion. Missing evidence means no."""
+
+import math
+
+from pydantic import ConfigDict, Field
+
+from expunge.evaluation.evaluation import Condition, Evaluation, GateDecision, TargetScores
+from expunge.metrics.numbers import Change, Interval
+from expunge.settings import Settings
+
+# What a measurement takes its pictures from, as settings of the pipeline.
+MORE_PICTURES = {
+    "unlearning accuracy": "evaluation.target_pictures",
+    "retain accuracy": "evaluation.held_out_per_stratum",
+    "alignment, train wordings": "diversification.pool_per_stratum",
+    "alignment, held-out wordings": "evaluation.held_out_per_stratum",
+    "Fréchet distance": "evaluation.held_out_per_stratum",
+}
+
+
+class GateThresholds(Settings):
+    """What must hold, judged by the unfavourable end of each 95 % interval. Unknown keys are refused."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+    unlearning_accuracy_at_least: float = Field(
+        default=0.90, ge=0, le=1, description="for each target, earlier ones too: low end of UA after unlearning"
+    )
+    retain_accuracy_drop_at_most: float = Field(
+        default=0.05, ge=0, le=1, description="high end of the loss of RA, before − after, a share"
+    )
+    frechet_distance_ratio_at_most: float = Field(
+        default=1.25, ge=1, le=1000, description="high end of FD after / FD before"
+    )
+    alignment_drop_at_most: float = Field(
+        default=0.02,
+        ge=0,
+        le=2,
+        description="high end of the loss of AS, before − after, a cosine; on train and on held-out wordings",
+    )
+    minimum_target_samples: int = Field(default=60, ge=1, description="pictures that UA of each target rests on")
+    minimum_retain_samples: int = Field(default=100, ge=1, description="pictures that RA, FD and AS rest on, each")
+
+
+def judge(evaluation: Evaluation | None, thresholds: GateThresholds) -> GateDecision:
+    """Hold an evaluation against the thresholds: one condition each, or one per target and threshold.
+
+    Never raises on bad numbers: an evaluation that is missing, names no target or holds a NaN or an
+    impossible interval fails the conditions concerned, and each says what is missing.
+    """
+    targets = evaluation.targets if evaluation else ()
+    conditions = [condition for target in targets for condition in _target(target, thresholds)]
+    if not targets:
+        conditions = [
+            Condition(
+                name="targets",
+                rule="at least 1 target evaluated",
+                measured="missing: no evaluation" if evaluation is None else "missing: no target in the evaluation",
+                passed=False,
+            )
+        ]
+    conditions += [_still_forgotten(each, thresholds) for each in (evaluation.earlier if evaluation else ())]
+    conditions += _retained(evaluation, thresholds)
+    return GateDecision(passed=all(condition.passed for condition in conditions), conditions=tuple(conditions))
+
+
+def _target(target: TargetScores, thresholds: GateThresholds) -> list[Condition]:
+    after, limit = target.unlearning_accuracy.after, thresholds.unlearning_accuracy_at_least
+    return [
+        _samples(f"samples: {target.name}", {"unlearning accuracy": after}, thresholds.minimum_target_samples),
+        _condition(
+            f"unlearning accuracy: {target.name}",
+            f"low end ≥ {limit:g}",
+            _flaw(after, 0, 1),
+            f"{after.value:.3f} [{after.low:.3f}, {after.high:.3f}]",
+            after.low >= limit,
+        ),
+    ]
+
+
+def _still_forgotten(earlier: TargetScores, thresholds: GateThresholds) -> Condition:
+    """What an earlier run forgot is held to the same limit as a new target."""
+    after, limit = earlier.unlearning_accuracy.after, thresholds.unlearning_accuracy_at_least
+    return _condition(
+        f"still forgotten: {earlier.name}",
+        f"low end ≥ {limit:g}",
+        _flaw(after, 0, 1),
+        f"{after.value:.3f} [{after.low:.3f}, {after.high:.3f}], {after.samples} pictures",
+        after.low >= limit,
+    )
+
+
+def _retained(evaluation: Evaluation | None, thresholds: GateThresholds) -> list[Condition]:
+    changes: dict[str, Change] = {}
+    if evaluation is not None:
+        changes = {
+            "retain accuracy": evaluation.retain_accuracy,
+            "alignment, train wordings": evaluation.alignment_train,
+            "alignment, held-out wordings": evaluation.alignment_held_out,
+            "Fréchet distance": evaluation.frechet_distance,
+        }
+    drops = {
+        "retain accuracy": thresholds.retain_accuracy_drop_at_most,
+        "alignment, train wordings": thresholds.alignment_drop_at_most,
+        "alignment, held-out wordings": thresholds.alignment_drop_at_most,
+    }
+    after = {name: change.after for name, change in changes.items()}
+    return [
+        _samples("samples: retained", after, thresholds.minimum_retain_samples),
+        *(_drop(name, changes.get(name), limit) for name, limit in drops.items()),
+        _ratio("Fréchet distance", changes.get("Fréchet distance"), thresholds.frechet_distance_ratio_at_most),
+    ]
+
+
+def _samples(name: str, measured: dict[str, Interval], limit: int) -> Condition:
+    """The fewest pictures that any of the measured rests on."""
+    rule = f"at least {limit}"
+    if not measured:
+        return _condition(name, rule, "no evaluation", "", False)
+    what, fewest = min(measured.items(), key=lambda item: item[1].samples)
+    enough = fewest.samples >= limit
+    remedy = "" if enough else f"; raise {MORE_PICTURES[what]}"
+    return _condition(name, rule, "", f"{fewest.samples} ({what}){remedy}", enough)
+
+
+def _drop(name: str, change: Change | None, limit: float) -> Condition:
+    """The loss, before − after, is minus the difference: its high end is minus the difference's low end."""
+    name, rule = f"{name} drop", f"high end ≤ {limit:g}"
+    flaw = _flaws(change)
+    if change is None or flaw:
+        return _condition(name, rule, flaw, "", False)
+    loss, low, high = (0.0 - x for x in (change.difference.value, change.difference.high, change.difference.low))
+    return _condition(name, rule, "", f"{loss:.3f} [{low:.3f}, {high:.3f}]", high <= limit)
+
+
+def _ratio(name: str, change: Change | None, limit: float) -> Condition:
+    """After over before, with the interval of the paired difference and the measured distance before."""
+    name, rule = f"{name} ratio", f"high end of after / before ≤ {limit:g}"
+    flaw = _flaws(change)
+    if change is not None and not flaw and change.before.value <= 0:
+        flaw = "distance before is 0, nothing to compare with; use a reference of other pictures"
+    if change is None or flaw:
+        return _condition(name, rule, flaw, "", False)
+    difference, before = change.difference, change.before.value
+    ratio, low, high = (1 + x / before for x in (difference.value, difference.low, difference.high))
+    return _condition(name, rule, "", f"{ratio:.3f} [{low:.3f}, {high:.3f}]", high <= limit)
+
+
+def _flaws(change: Change | None) -> str:
+    """What makes a change no evidence; empty if nothing does."""
+    if change is None:
+        return "no evaluation"
+    parts = {"before": change.before, "after": change.after, "difference": change.difference}
+    return "; ".join(f"{name}: {_flaw(part)}" for name, part in parts.items() if _flaw(part))
+
+
+def _flaw(interval: Interval, least: float = -math.inf, most: float = math.inf) -> str:
+    """What makes an interval no evidence; empty if nothing does."""
+    numbers = (interval.low, interval.value, interval.high)
+    if not all(math.isfinite(number) for number in numbers):
+        return f"not a number ({', '.join(map(str, numbers))})"
+    if not least <= interval.low <= interval.value <= interval.high <= most:
+        return f"impossible interval ({', '.join(map(str, numbers))})"
+    return "" if interval.samples >= 1 else "no samples"
+
+
+def _condition(name: str, rule: str, flaw: str, measured: str, passed: bool) -> Condition:
+    return Condition(
+        name=name, rule=rule, measured=f"missing: {flaw}" if flaw else measured, passed=passed and not flaw
+    )

@@ -1,0 +1,1 @@
+"""Judges: classifiers, CLIP, and the panel that they make up."""

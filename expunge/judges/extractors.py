@@ -1,0 +1,204 @@
+"""What turns pictures into features: named, so that a distance can say between what it was measured.
+
+Numbers of different extractors cannot be compared, nor can those of one network with different resizing: torchmetrics'
+Inception smooths while it resizes, the one that FID was defined with does not, and the values differ. Here Inception
+is torch-fidelity's, whose resizing is TensorFlow 1's.
+"""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from expunge.errors import ExpungeError
+from expunge.judges.open_clip_judge import OpenClipJudge
+from expunge.judges.panel import ClipJudge
+
+INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+INCEPTION_HELP = (
+    f"Expunge fetches nothing while it runs: download {INCEPTION_FILE} from the releases of torch-fidelity on GitHub "
+    '(v0.2.0), convert it once with python -c "import torch, safetensors.torch as s; '
+    f"s.save_file(torch.load('{INCEPTION_FILE}', weights_only=True), 'inception.safetensors')\" "
+    "and name that file in inception_weights."
+)
+
+
+class Extractor(Protocol):
+    """Turns pictures into rows of features, a batch at a time.
+
+    Attributes:
+        name: network, layer and resizing, as reports show it.
+        width: d, the number of features.
+        is_clip: whether the rows are CLIP's, for metrics that are defined on nothing else.
+    """
+
+    name: str
+    width: int
+    is_clip: bool
+
+    def features(self, pictures: np.ndarray) -> np.ndarray:
+        """Float32 ``(n, d)``. ``pictures``: RGB, uint8, ``(n, h, w, 3)``; none give ``(0, d)``.
+
+        Raises:
+            ExpungeError: pictures of another form.
+        """
+        ...
+
+
+class ClipExtractor:
+    """The picture features of a CLIP judge, rows of length 1."""
+
+    is_clip = True
+
+    def __init__(self, judge: ClipJudge) -> None:
+        self._judge = judge
+        self.name = judge.name
+        self.width = judge.picture_features(np.zeros((1, 32, 32, 3), dtype=np.uint8)).shape[1]
+
+    def features(self, pictures: np.ndarray) -> np.ndarray:
+        """As ``Extractor.features``."""
+        return self._judge.picture_features(checked_pictures(pictures, self.name))
+
+
+class PixelExtractor:
+    """The pictures themselves, averaged to 8×8 fields: 192 features in 0–1, black being 1/256.
+
+    It sees colours and lay-out only, but it was trained on nothing and so shares no judge's blind spots.
+    """
+
+    is_clip = False
+    side = 8
+
+    def __init__(self, batch_size: int = 256) -> None:
+        self.name = f"pixels {self.side}×{self.side}"
+        self.width = 3 * self.side**2
+        self._batch_size = batch_size
+
+    def features(self, pictures: np.ndarray) -> np.ndarray:
+        """As ``Extractor.features``.
+
+        Raises:
+            ExpungeError: as there, or pictures smaller than the fields.
+        """
+        rows = checked_pictures(pictures, self.name)
+        if min(rows.shape[1:3]) < self.side:
+            height, width = rows.shape[1:3]
+            raise ExpungeError(f"{self.name}: pictures are {height}×{width}; at least {self.side}×{self.side} needed.")
+        # Black must not be a row of zeros: that would have no direction, and a black picture has a distance.
+        return _in_batches(
+            lambda batch: (torch.nn.functional.adaptive_avg_pool2d(batch.float(), self.side).flatten(1) + 1) / 256,
+            rows,
+            self._batch_size,
+            self.width,
+        )
+
+
+class InceptionExtractor:
+    """FID's InceptionV3 (TensorFlow, 2015), pooled layer of 2,048 features, through torch-fidelity.
+
+    Source: Heusel et al., 2017, arXiv 1706.08500. Pictures of any size are scaled to 299×299 as TensorFlow 1 does.
+
+    Args:
+        weights: safetensors file of torch-fidelity's state dict; the error for a missing one says how to make it.
+        batch_size: pictures a forward pass; about 12 MB each.
+
+    Raises:
+        ExpungeError: no file, not safetensors, or not this network's.
+    """
+
+    is_clip = False
+    name = "inception-v3-compat 2048"
+    width = 2048
+
+    def __init__(self, weights: str | Path | None, batch_size: int = 32) -> None:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+        buffer = io.BytesIO()
+        torch.save(_inception_state(weights), buffer)
+        buffer.seek(0)
+        try:
+            # It reads torch's own format alone, so it is handed the tensors again in that, out of our memory.
+            network = FeatureExtractorInceptionV3(self.name, ["2048"], feature_extractor_weights_path=buffer)
+        except RuntimeError as error:
+            raise ExpungeError(
+                f"inception_weights: '{weights}' holds other tensors than FID's Inception. {INCEPTION_HELP}"
+            ) from error
+        self._network = network
+        self._batch_size = batch_size
+
+    def features(self, pictures: np.ndarray) -> np.ndarray:
+        """As ``Extractor.features``."""
+        rows = checked_pictures(pictures, self.name)
+        return _in_batches(lambda batch: self._network(batch)[0], rows, self._batch_size, self.width)
+
+
+def load_extractor(name: str, inception_weights: str | Path | None = None) -> Extractor:
+    """The extractor called ``name``.
+
+    Args:
+        name: ``inception``, ``pixels``, ``zoo`` (the CLIP that ships with the zoo), or an open_clip model as in
+            ``expunge.metrics.judges.load_panel``.
+        inception_weights: safetensors file of Inception's weights; used by ``inception`` alone.
+
+    Raises:
+        ExpungeError: the weights are missing or not the network's.
+    """
+    if name == "inception":
+        return InceptionExtractor(inception_weights)
+    if name == "pixels":
+        return PixelExtractor()
+    if name == "zoo":
+        from expunge.zoo.zoo_panel import zoo_panel
+
+        return ClipExtractor(zoo_panel().clip)
+    named = name.startswith(("hf-hub:", "local-dir:"))
+    model, _, pretrained = (name, "", "") if named else name.partition(":")
+    return ClipExtractor(OpenClipJudge(model, pretrained or None))
+
+
+def checked_pictures(pictures: np.ndarray, what: str) -> np.ndarray:
+    """The pictures as they are, contiguous in memory, if they are RGB, uint8, ``(n, h, w, 3)``.
+
+    Raises:
+        ExpungeError: another type or shape, sizes that differ, or NaN among floats; the message says which.
+    """
+    try:
+        array = np.asarray(pictures)
+    except ValueError:  # numpy on a list of arrays of different shapes
+        array = np.empty(0, dtype=object)
+    if array.dtype == object:
+        sizes = sorted({"×".join(map(str, np.shape(each)[:2])) for each in pictures})
+        raise ExpungeError(f"{what}: pictures of mixed sizes ({', '.join(sizes[:4])}); scale them to one size.")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = int((~np.isfinite(array.reshape(len(array), -1)).all(axis=1)).sum())
+        raise ExpungeError(f"{what}: {bad} of {len(array)} pictures hold NaN or infinity; draw them again.")
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3 or 0 in array.shape[1:]:
+        raise ExpungeError(f"{what}: pictures are {array.dtype} {array.shape}; they must be RGB, uint8, (n, h, w, 3).")
+    return np.ascontiguousarray(array)  # torch takes no reversed views
+
+
+def _inception_state(weights: str | Path | None) -> dict[str, torch.Tensor]:
+    if weights is None or not Path(weights).is_file():
+        given = "nothing" if weights is None else f"'{weights}', which is not a file,"
+        raise ExpungeError(f"inception_weights: {given} given, but FID needs Inception's weights. {INCEPTION_HELP}")
+    try:
+        return load_file(weights)
+    except SafetensorError as error:
+        raise ExpungeError(f"inception_weights: '{weights}' is not a safetensors file. {INCEPTION_HELP}") from error
+
+
+@torch.no_grad()
+def _in_batches(
+    network: Callable[[torch.Tensor], torch.Tensor], pictures: np.ndarray, batch_size: int, width: int
+) -> np.ndarray:
+    """``network`` over uint8 batches ``(b, 3, h, w)``; only the rows of features outlive their batch."""
+    rows = np.empty((len(pictures), width), dtype=np.float32)
+    for start in range(0, len(pictures), batch_size):
+        batch = torch.from_numpy(pictures[start : start + batch_size]).permute(0, 3, 1, 2)
+        rows[start : start + batch_size] = network(batch).numpy()
+    return rows

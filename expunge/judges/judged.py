@@ -1,0 +1,148 @@
+"""Pictures after the judges have seen them: features and verdicts, a few hundred numbers instead of all pixels.
+
+Everything that metrics need is in here, so that pictures can be drawn, judged and let go shard by shard.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from expunge.errors import ExpungeError
+from expunge.judges.panel import Panel
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.world import Prompt, World
+
+THUMBNAIL = 32  # pixels a side
+
+
+@dataclass(frozen=True)
+class JudgedPictures:
+    """What a panel said of ``n`` pictures.
+
+    Attributes:
+        prompts: n prompts.
+        seeds: n seeds of the initial noise.
+        features: float32 (n, d), rows of length 1, by the panel's CLIP.
+        recognised: n levels, or ``none``, by each factor that has a classifier.
+        fingerprints: n SHA-256 of the pixels, 16 hexadecimal digits.
+        contrasts: (n,) standard deviation of the pixels in the liveliest channel, 0–127.5; 0 for one plain colour.
+        thumbnails: uint8 (n, 32, 32, 3), the pictures averaged over areas: enough to see that their structure changed.
+        recognised_by_clip: n levels by factor, as far as ``seen_by_clip`` was asked for.
+    """
+
+    prompts: tuple[Prompt, ...]
+    seeds: tuple[int, ...]
+    features: np.ndarray
+    recognised: Mapping[str, Sequence[str]]
+    fingerprints: tuple[str, ...]
+    contrasts: np.ndarray
+    thumbnails: np.ndarray
+    recognised_by_clip: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    @property
+    def texts(self) -> list[str]:
+        """The prompts' texts."""
+        return [prompt.text for prompt in self.prompts]
+
+    def select(self, indices: Sequence[int]) -> "JudgedPictures":
+        """What was said of the pictures at ``indices``, in that order."""
+
+        def chosen(found: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+            return {factor: [levels[i] for i in indices] for factor, levels in found.items()}
+
+        rows = np.asarray(indices, dtype=np.int64)
+        return JudgedPictures(
+            tuple(self.prompts[i] for i in indices),
+            tuple(self.seeds[i] for i in indices),
+            self.features[rows],
+            chosen(self.recognised),
+            tuple(self.fingerprints[i] for i in indices),
+            self.contrasts[rows],
+            self.thumbnails[rows],
+            chosen(self.recognised_by_clip),
+        )
+
+    def seen_by_clip(self, panel: Panel, world: World, factors: Sequence[str]) -> "JudgedPictures":
+        """The same with CLIP's zero-shot verdict on these factors; what is known already is not asked again."""
+        found = {
+            factor: self.recognised_by_clip.get(factor) or panel.nearest_levels(self.features, factor, world)
+            for factor in sorted(factors)
+        }
+        return replace(self, recognised_by_clip={**self.recognised_by_clip, **found})
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per picture, features and all, fit for parquet."""
+        columns = {
+            "prompt": [prompt.model_dump_json() for prompt in self.prompts],
+            "seed": list(self.seeds),
+            "fingerprint": list(self.fingerprints),
+            "contrast": self.contrasts,
+            "thumbnail": [each.tobytes() for each in self.thumbnails],
+            **{f"recognised.{factor}": list(levels) for factor, levels in self.recognised.items()},
+        }
+        features = {f"feature.{i}": column for i, column in enumerate(np.asarray(self.features).T)}
+        return pd.DataFrame(columns | features)
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> "JudgedPictures":
+        """What ``to_frame`` made, read again."""
+        named = {name: name.removeprefix("recognised.") for name in frame if name.startswith("recognised.")}
+        return cls(
+            tuple(Prompt.model_validate_json(prompt) for prompt in frame["prompt"]),
+            tuple(int(seed) for seed in frame["seed"]),
+            frame[[name for name in frame if name.startswith("feature.")]].to_numpy(np.float32),
+            {factor: [str(level) for level in frame[name]] for name, factor in named.items()},
+            tuple(str(each) for each in frame["fingerprint"]),
+            frame["contrast"].to_numpy(np.float64),
+            np.array([np.frombuffer(each, np.uint8).reshape(THUMBNAIL, THUMBNAIL, 3) for each in frame["thumbnail"]]),
+        )
+
+
+def judge_pictures(pictures: PictureSet, panel: Panel) -> JudgedPictures:
+    """Let every judge of the panel look at the pictures, once.
+
+    Raises:
+        ExpungeError: a classifier answered for another number of pictures than it was shown.
+    """
+    return JudgedPictures(
+        pictures.prompts,
+        pictures.seeds,
+        panel.clip.picture_features(pictures.pictures),
+        panel.recognise(pictures.pictures),
+        tuple(hashlib.sha256(np.ascontiguousarray(each).tobytes()).hexdigest()[:16] for each in pictures.pictures),
+        np.array([float(each.std(axis=(0, 1)).max()) for each in pictures.pictures]),
+        np.array([_thumbnail(each) for each in pictures.pictures]),
+    )
+
+
+def join(parts: Sequence[JudgedPictures]) -> JudgedPictures:
+    """One after the other.
+
+    Raises:
+        ExpungeError: there are none, or they were judged by different panels.
+    """
+    if not parts:
+        raise ExpungeError("judged pictures: none given; draw some first.")
+    factors = {tuple(part.recognised) for part in parts}
+    if len(factors) > 1:
+        raise ExpungeError(f"judged pictures: judged by classifiers of {sorted(factors)}; use one panel for all.")
+    return JudgedPictures(
+        tuple(prompt for part in parts for prompt in part.prompts),
+        tuple(seed for part in parts for seed in part.seeds),
+        np.concatenate([part.features for part in parts]),
+        {factor: [level for part in parts for level in part.recognised[factor]] for factor in parts[0].recognised},
+        tuple(each for part in parts for each in part.fingerprints),
+        np.concatenate([part.contrasts for part in parts]),
+        np.concatenate([part.thumbnails for part in parts]),
+    )
+
+
+def _thumbnail(picture: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(picture).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX))

@@ -1,0 +1,22 @@
+"""Measured numbers: a value with its interval, and the same before and after."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Interval(BaseModel):
+    """A number with its 95 % confidence interval and the sample it rests on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    value: float
+    low: float
+    high: float
+    samples: int
+
+
+class Change(BaseModel):
+    """The same quantity before and after, and the paired difference after − before."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    before: Interval
+    after: Interval
+    difference: Interval

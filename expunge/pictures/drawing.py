@@ -1,0 +1,40 @@
+"""Drawing sets of pictures: prompts over a whole world, each from a noise seed of its own."""
+
+import random
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from expunge.models.text_to_image import TextToImage
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.world import Prompt, Side, World
+from expunge.settings import Settings
+
+
+class DrawingSettings(Settings):
+    """How pictures are drawn, everywhere in a run: before and after, training and evaluation."""
+
+    steps: int = Field(default=20, ge=1, le=1000, description="sampling steps; time grows in proportion")
+    guidance: float = Field(default=2.5, ge=1, le=30, description="classifier-free guidance; 1: off, twice as fast")
+    batch_size: int = Field(default=64, ge=1, le=4096, description="pictures at once; memory grows in proportion")
+
+
+def draw_over_world(
+    model: TextToImage, world: World, side: Side, per_stratum: int, seed: int, drawing: DrawingSettings
+) -> PictureSet:
+    """Draw ``per_stratum`` pictures for every stratum of the world; no target matters: shared by all takedowns."""
+    prompts = world.sample(side, per_stratum, seed)
+    return draw_with_own_seeds(model, prompts, f"{seed}/{side}", drawing, f"Drawing {side} world")
+
+
+def draw_with_own_seeds(
+    model: TextToImage, prompts: Sequence[Prompt], salt: str, drawing: DrawingSettings, label: str
+) -> PictureSet:
+    """Draw each prompt from a noise seed derived from ``salt`` and its place in the list."""
+    return model.draw_prompts(prompts, own_seeds(prompts, salt), progress=label, **drawing.model_dump())
+
+
+def own_seeds(prompts: Sequence[Prompt], salt: str) -> list[int]:
+    """A noise seed for each prompt, from ``salt`` and its place in the list."""
+    rng = random.Random(salt)
+    return [rng.randrange(2**31) for _ in prompts]

@@ -1,0 +1,29 @@
+"""What is found by name: worlds, judges, models and families, as entry points of installed packages.
+
+So no room imports one that stands above it, and another package can add its own: an entry point in the group
+``expunge.GROUP`` of its pyproject.toml is all.
+"""
+
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+from expunge.errors import ExpungeError
+
+Group = Literal["worlds", "judges", "models", "model_sources", "families"]
+
+
+def plugin_names(group: Group) -> list[str]:
+    """The names that are known in a group, sorted."""
+    return sorted(set(entry_points(group=f"expunge.{group}").names))
+
+
+def load_plugin(group: Group, name: str) -> Any:
+    """What goes by that name in a group.
+
+    Raises:
+        ExpungeError: nothing does; the message lists what there is.
+    """
+    found = [each for each in entry_points(group=f"expunge.{group}") if each.name == name]
+    if not found:
+        raise ExpungeError(f"{group}: there is none called '{name}'; known are {', '.join(plugin_names(group))}")
+    return found[0].load()

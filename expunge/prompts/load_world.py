@@ -1,0 +1,15 @@
+"""Where a world comes from."""
+
+from pathlib import Path
+
+from expunge.plugins import load_plugin, plugin_names
+from expunge.prompts.world import World, read_world
+
+
+def load_world(source: str) -> World:
+    """The world of that name (``zoo``, ``digits``, or another package's), else the YAML file of that name.
+
+    Raises:
+        ExpungeError: the file is missing or is no world.
+    """
+    return load_plugin("worlds", source)() if source in plugin_names("worlds") else read_world(Path(source))

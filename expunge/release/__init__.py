@@ -1,0 +1,1 @@
+"""Release: registry, promotion, roll-back, lineage, certificates. The only room with MLflow."""

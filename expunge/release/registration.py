@@ -1,0 +1,52 @@
+"""Registration: how a finished run becomes a version of the registered model."""
+
+import tempfile
+from pathlib import Path
+
+from expunge.evaluation.evaluation import Evaluation, GateDecision
+from expunge.models.stable_diffusion import StableDiffusion
+from expunge.release.lineage import Lineage
+from expunge.release.model_version import ModelVersion
+from expunge.release.registry import Registry
+
+
+def register(
+    model: StableDiffusion, evaluation: Evaluation, decision: GateDecision, lineage: Lineage, registered_model: str
+) -> ModelVersion:
+    """Register a model with its numbers, lineage and the gate's decision; once for the same weights."""
+    tags = {
+        "base": lineage.base.source,
+        "base_version": str(lineage.base.version or ""),
+        "requests": ", ".join(lineage.requests),
+        "code_commit": lineage.code_commit,
+        "gate_passed": str(decision.passed).lower(),
+        **{f"sha256_{name}": value for name, value in lineage.hashes.model_dump().items()},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        saved, papers = Path(folder, "model"), Path(folder, "papers")
+        model.save(saved)
+        papers.mkdir()
+        for name, paper in (("lineage", lineage), ("evaluation", evaluation), ("gate", decision)):
+            (papers / f"{name}.json").write_text(paper.model_dump_json(indent=1))
+        return Registry(name=registered_model).register(
+            saved,
+            digest=lineage.hashes.unlearned_model,
+            tags=tags,
+            metrics=headline_metrics(evaluation),
+            artifacts={"evidence": papers},
+            run_name=f"register: {', '.join(lineage.requests)}",
+        )
+
+
+def headline_metrics(evaluation: Evaluation) -> dict[str, float]:
+    """The numbers that versions are compared by, before and after."""
+    asked = (*evaluation.targets, *evaluation.earlier)
+    changes = {f"ua_{target.request_id}": target.unlearning_accuracy for target in asked}
+    changes |= {
+        "ra": evaluation.retain_accuracy,
+        "fd": evaluation.frechet_distance,
+        "as_train": evaluation.alignment_train,
+        "as_held_out": evaluation.alignment_held_out,
+    }
+    sides = (("before", lambda change: change.before), ("after", lambda change: change.after))
+    return {f"{name}_{side}": pick(change).value for name, change in changes.items() for side, pick in sides}

@@ -1,0 +1,298 @@
+"""The model registry: every unlearned model, which one is champion, and when it was.
+
+The aliases ``champion``, ``former-champion`` and ``challenger`` say what a version is now;
+its tags say what it was.
+"""
+
+import importlib.metadata
+import json
+import re
+import tempfile
+import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlparse
+
+# Before MLflow itself: it sets how MLflow behaves when imported.
+from expunge.release.tracking import STATE, TrainingLog, default_tracking_uri, log_files, open_store, run_ending  # isort: skip
+import mlflow
+from mlflow.entities.model_registry import ModelVersion as StoredVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+from expunge.errors import ExpungeError
+from expunge.evaluation.evaluation import GateDecision
+from expunge.release.model_version import ModelVersion, Period
+
+__all__ = ["ModelVersion", "Period", "Registry", "TrainingLog"]
+
+CHAMPION, FORMER, CHALLENGER = "champion", "former-champion", "challenger"
+RESERVED_TAGS = ("champion_periods", "digest", "gate")
+REQUIREMENTS = ("mlflow", "torch", "diffusers", "transformers", "safetensors", "pillow", "pandas")
+PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
+SIGNATURE = ModelSignature(
+    # Without a name, so that MLflow takes a plain list of prompts as well as a table with a column of them.
+    inputs=Schema([ColSpec("string")]),
+    outputs=Schema([ColSpec("binary")]),
+    params=ParamSchema(
+        [ParamSpec("seed", "long", 0), ParamSpec("steps", "long", 20), ParamSpec("guidance", "double", 2.5)]
+    ),
+)
+
+
+class Registry:
+    """The versions of one registered model in an MLflow store.
+
+    Opening it also points ``mlflow.pyfunc.load_model`` and the rest of MLflow in this process at that store.
+
+    Args:
+        tracking_uri: an MLflow server or database; by default ``MLFLOW_TRACKING_URI``, else
+            ``.expunge/mlflow.db`` in the working directory, with the files in ``.expunge/mlartifacts``.
+        name: the registered model.
+
+    Raises:
+        ExpungeError: the store does not answer.
+    """
+
+    def __init__(self, tracking_uri: str | None = None, name: str = "expunge-zoo") -> None:
+        self.tracking_uri = tracking_uri or default_tracking_uri()
+        self.name = name
+        self._client, self._experiment_id = open_store(self.tracking_uri)
+        mlflow.set_tracking_uri(self.tracking_uri)
+
+    def register(
+        self,
+        folder: Path,
+        digest: str,
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float],
+        artifacts: Mapping[str, Path],
+        run_name: str,
+    ) -> ModelVersion:
+        """Store a diffusers folder as a new version and call it ``challenger``.
+
+        The same digest is registered once: a second call returns the version that is there.
+
+        Args:
+            folder: a stock diffusers folder, weights as safetensors.
+            digest: hash of the weights.
+            tags: facts about the model (base version, requests, hashes, configuration, commit). All who
+                read the registry read them: no secrets.
+            metrics: numbers to compare versions by.
+            artifacts: files or folders kept in the version's run, by the folder they go to.
+            run_name: how the run is shown.
+
+        Raises:
+            ExpungeError: the folder is no diffusers folder or holds a pickle, a tag's name is taken, the
+                digest is none, or one of the artifacts is not there.
+        """
+        _check_folder(folder)
+        if taken := sorted(set(tags) & set(RESERVED_TAGS)):
+            raise ExpungeError(f"tags: {', '.join(taken)} cannot be given, the registry itself writes it.")
+        if not re.fullmatch(r"[\w:.-]{8,200}", digest):
+            raise ExpungeError(f"digest: {digest!r} is none; give a hash such as a SHA-256 in hexadecimal.")
+        found = self._search(f"name = '{self.name}' and tags.digest = '{digest}'")
+        if found:
+            version = found[0].version
+        else:
+            version = self._store(folder, {**tags, "digest": digest}, metrics, artifacts, run_name)
+        current = self.champion()
+        if current is None or current.version != version:
+            self._client.set_registered_model_alias(self.name, CHALLENGER, str(version))
+        return self.get(version)
+
+    def promote(self, version: int | str, decision: GateDecision | None) -> ModelVersion:
+        """Make a version champion, the one before it ``former-champion``. The decision is kept as a tag.
+
+        Raises:
+            ExpungeError: there is no decision, or it is no.
+        """
+        chosen = self.get(version)
+        if decision is None:
+            raise ExpungeError(
+                f"version {chosen.version} has no gate decision, so it is not promoted: evaluate it first."
+            )
+        self._tag(chosen, "gate", decision.model_dump_json())
+        if not decision.passed:
+            failed = [f"{each.name}: {each.measured} ({each.rule})" for each in decision.conditions if not each.passed]
+            raise ExpungeError(
+                f"version {chosen.version} did not pass the gate, so it is not promoted. {'; '.join(failed)}"
+            )
+        current = self.champion()
+        if current is None or current.version != chosen.version:
+            if current is not None:
+                self._client.set_registered_model_alias(self.name, FORMER, str(current.version))
+            self._crown(chosen, current)
+        if CHALLENGER in chosen.aliases:
+            self._client.delete_registered_model_alias(self.name, CHALLENGER)
+        return self.get(chosen.version)
+
+    def roll_back(self) -> ModelVersion:
+        """Make the former champion the champion again, and the one before that, if any, the former champion.
+
+        The former champion may still draw what the version rolled back from had forgotten.
+
+        Raises:
+            ExpungeError: there is no former champion.
+        """
+        current, former = self.champion(), self._find(FORMER)
+        if current is None or former is None:
+            raise ExpungeError(f"registered model {self.name}: there is no former champion to go back to.")
+        others = [each for each in self.history() if each.champion_periods and each.version != current.version]
+        first = min((period.since for period in former.champion_periods), default=current.created_at)
+        earlier = [each for each in others if each.champion_periods[0].since < first]
+        self._crown(former, current)
+        if earlier:
+            before = max(earlier, key=lambda each: each.champion_periods[-1].since)
+            self._client.set_registered_model_alias(self.name, FORMER, str(before.version))
+        else:
+            self._client.delete_registered_model_alias(self.name, FORMER)
+        return self.get(former.version)
+
+    def champion(self) -> ModelVersion | None:
+        """The champion, or None before the first promotion."""
+        return self._find(CHAMPION)
+
+    def history(self) -> list[ModelVersion]:
+        """Every version, newest first, with the times when it was champion."""
+        return self._search(f"name = '{self.name}'")
+
+    def get(self, version: int | str) -> ModelVersion:
+        """The version with a number or an alias.
+
+        Raises:
+            ExpungeError: there is none; the message lists what there is.
+        """
+        found = self._find(str(version))
+        if found is None:
+            known = ", ".join(str(word) for each in self.history() for word in (each.version, *each.aliases))
+            raise ExpungeError(f"registered model {self.name} has no version '{version}'. It has {known or 'none'}.")
+        return found
+
+    def folder(self, version: int | str) -> Path:
+        """The diffusers folder of a version, to be read and not changed.
+
+        The store's own if the store is on this machine, else a copy, made once, in ``.expunge/models``.
+        """
+        chosen = self.get(version)
+        uri = self._client.get_model_version_download_uri(self.name, str(chosen.version))
+        if urlparse(uri).scheme in ("", "file"):
+            here = Path(mlflow.artifacts.download_artifacts(uri, tracking_uri=self.tracking_uri))
+        else:
+            copies = STATE.resolve() / "models"
+            here = copies / (chosen.digest or f"{self.name}-{chosen.version}").replace(":", "-")
+            if not here.exists():
+                copies.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryDirectory(dir=copies) as half:
+                    whole = mlflow.artifacts.download_artifacts(uri, dst_path=half, tracking_uri=self.tracking_uri)
+                    Path(whole).rename(here)
+        stored = mlflow.models.Model.load(here).flavors["python_function"]["artifacts"]["pipeline"]["path"]
+        return here / stored
+
+    def attach(self, version: int | str, files: Mapping[str, Path]) -> None:
+        """Keep files or folders (a report, certificates) in the version's run, by the folder they go to."""
+        log_files(self._client, self.get(version).run_id, files)
+
+    def latest_report(self) -> Path | None:
+        """The newest version's report, copied below ``.expunge/reports``; None if no version has one."""
+        wanted = "report/report.html"
+        for version in self.history():
+            if any(item.path == wanted for item in self._client.list_artifacts(version.run_id, "report")):
+                target = STATE.resolve() / "reports" / f"{self.name}-{version.version}"
+                target.mkdir(parents=True, exist_ok=True)
+                return Path(self._client.download_artifacts(version.run_id, wanted, str(target)))
+        return None
+
+    def _store(
+        self,
+        folder: Path,
+        tags: dict[str, str],
+        metrics: Mapping[str, float],
+        artifacts: Mapping[str, Path],
+        run_name: str,
+    ) -> int:
+        run_id = self._client.create_run(self._experiment_id, tags=tags, run_name=run_name).info.run_id
+        with run_ending(self._client, run_id):
+            log_files(self._client, run_id, artifacts)
+            mlflow.set_tracking_uri(self.tracking_uri)
+            with mlflow.start_run(run_id=run_id, nested=True), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*input example was not provided")
+                logged = mlflow.pyfunc.log_model(
+                    name=self.name,
+                    python_model=str(Path(__file__).with_name("pyfunc_model.py")),
+                    artifacts={"pipeline": str(folder)},
+                    signature=SIGNATURE,
+                    pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
+                )
+                mlflow.log_metrics(dict(metrics), model_id=logged.model_id)
+            try:
+                self._client.create_registered_model(self.name)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            # The version appears with its digest or not at all: a registration cut short is simply repeated.
+            made = self._client.create_model_version(
+                self.name, logged.model_uri, run_id, tags=tags, model_id=logged.model_id
+            )
+        return int(made.version)
+
+    def _crown(self, chosen: ModelVersion, current: ModelVersion | None) -> None:
+        now = datetime.now(UTC)
+        if current is not None and current.champion_periods:
+            *ended, last = current.champion_periods
+            self._tag_periods(current, [*ended, Period(since=last.since, until=last.until or now)])
+        self._client.set_registered_model_alias(self.name, CHAMPION, str(chosen.version))
+        self._tag_periods(chosen, [*chosen.champion_periods, Period(since=now)])
+
+    def _tag_periods(self, version: ModelVersion, periods: list[Period]) -> None:
+        self._tag(version, "champion_periods", json.dumps([period.model_dump(mode="json") for period in periods]))
+
+    def _tag(self, version: ModelVersion, key: str, value: str) -> None:
+        self._client.set_model_version_tag(self.name, str(version.version), key, value)
+
+    def _search(self, query: str) -> list[ModelVersion]:
+        found = self._client.search_model_versions(query, order_by=["version_number DESC"])
+        # A search leaves the aliases out.
+        aliases = self._client.get_registered_model(self.name).aliases if found else {}
+        return [
+            _version(each, [alias for alias, at in aliases.items() if str(at) == str(each.version)]) for each in found
+        ]
+
+    def _find(self, version: str) -> ModelVersion | None:
+        try:
+            if version.isdecimal():
+                found = self._client.get_model_version(self.name, version)
+            else:
+                found = self._client.get_model_version_by_alias(self.name, version)
+        except MlflowException as error:
+            # INVALID_PARAMETER_VALUE is MLflow's word for an alias that nothing carries.
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+        return _version(found, list(found.aliases))
+
+
+def _version(stored: StoredVersion, aliases: list[str]) -> ModelVersion:
+    return ModelVersion(
+        name=stored.name,
+        version=int(stored.version),
+        aliases=tuple(sorted(aliases)),
+        created_at=datetime.fromtimestamp(stored.creation_timestamp / 1000, UTC),
+        tags=stored.tags,
+        run_id=stored.run_id or "",
+        digest=stored.tags.get("digest", ""),
+        champion_periods=tuple(map(Period.model_validate, json.loads(stored.tags.get("champion_periods", "[]")))),
+    )
+
+
+def _check_folder(folder: Path) -> None:
+    if not (folder / "model_index.json").is_file():
+        raise ExpungeError(f"folder: {folder} is no diffusers folder: it has no model_index.json.")
+    pickles = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.suffix in PICKLES)
+    if pickles:
+        raise ExpungeError(
+            f"folder: {folder} holds {', '.join(pickles)}, which can run code when loaded. Save it with "
+            "save_pretrained(..., safe_serialization=True)."
+        )

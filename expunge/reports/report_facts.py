@@ -1,0 +1,128 @@
+"""Everything that the report of one run shows, checked for agreement before a page is made of it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from expunge.comeback.comeback_report import ComebackReport
+from expunge.errors import ExpungeError
+from expunge.evaluation.evaluation import Evaluation, GateDecision
+from expunge.pictures.picture_set import PictureSet
+from expunge.prompts.target import Target
+from expunge.takedown.request import TakedownBatch
+
+TRACE_COLUMNS = (
+    "step",
+    "forget_loss",
+    "retain_loss",
+    "cosine",
+    "forget_coefficient",
+    "retain_coefficient",
+    "conflict",
+    "change_forget",
+    "change_retain",
+    "learning_rate",
+    "seconds",
+    "forgotten",
+)
+CONFLICT_COLUMNS = ("layer", "cosine", "forget_norm", "retain_norm")
+
+
+@dataclass(frozen=True)
+class ReportFacts:
+    """The facts of one run of ``unlearn_pipeline``.
+
+    Attributes:
+        title: the page's title.
+        created_at: when the run ended, given by the caller.
+        batch: the requests that the run worked on.
+        targets: what each request means in the world.
+        evaluation: the numbers, before and after.
+        decision: the gate's.
+        before: pictures of the original model on held-out-level prompts, for targets and for the rest.
+        after: pictures of the unlearned model, same prompts and seeds.
+        trace: one row per training step. ``cosine`` between the two gradients, −1 to 1; ``change_forget`` and
+            ``change_retain`` the first-order changes of the losses by the step; ``learning_rate`` times the
+            pace, missing where it is not known; ``forgotten`` the share of
+            probe pictures without the target, 0–1, missing where it was not measured.
+        conflict_map: cosine and norms of the two gradients by layer, or None.
+        diversity: scores of the forget and retain sets.
+        settings: the run's settings, nested as in its config.
+        lineage: names and hashes: base version, models, data, code commit, config.
+        comeback: the comes-back tests, one report a target; empty if they were not made.
+        step_seconds: seconds by pipeline step, in the order they ran, or None.
+        hide_target_pictures: leave every picture drawn for a target out of the page.
+        commands: what to type to run it again, one line each.
+
+    Raises:
+        ExpungeError: the facts contradict each other; the message names the field.
+    """
+
+    title: str
+    created_at: datetime
+    batch: TakedownBatch
+    targets: tuple[Target, ...]
+    evaluation: Evaluation
+    decision: GateDecision
+    before: PictureSet
+    after: PictureSet
+    trace: pd.DataFrame
+    conflict_map: pd.DataFrame | None
+    diversity: dict[str, float]
+    settings: dict[str, Any]
+    lineage: dict[str, str]
+    comeback: tuple[ComebackReport, ...] = ()
+    step_seconds: dict[str, float] | None = None
+    hide_target_pictures: bool = False
+    commands: tuple[str, ...] = field(default=("make setup", "zenml pipeline run unlearn_pipeline"))
+
+    def __post_init__(self) -> None:
+        self._check_requests()
+        self._check_pictures()
+        _check_columns("trace", self.trace, TRACE_COLUMNS)
+        if self.conflict_map is not None:
+            _check_columns("conflict_map", self.conflict_map, CONFLICT_COLUMNS)
+        failed = [condition.name for condition in self.decision.conditions if not condition.passed]
+        if self.decision.passed and (failed or not self.decision.conditions):
+            found = f"these failed: {', '.join(failed)}" if failed else "there are no conditions"
+            raise ExpungeError(f"decision: passed, but {found}. A pass needs every condition met; run the gate again.")
+
+    def _check_requests(self) -> None:
+        filed = {request.id for request in self.batch.requests}
+        named = {
+            "targets": {target.request_id for target in self.targets},
+            "evaluation.targets": {scores.request_id for scores in self.evaluation.targets},
+        }
+        for where, ids in named.items():
+            if ids - filed:
+                raise ExpungeError(
+                    f"{where}: name requests {sorted(ids - filed)}, but the batch holds {sorted(filed)}. "
+                    "Give the batch that this run worked on."
+                )
+
+        tested = [(each.kind, each.target) for each in self.comeback]
+        if set(tested) - {(target.kind.value, target.name) for target in self.targets}:
+            raise ExpungeError(
+                f"comeback: tests of {tested}, but the targets are {[target.name for target in self.targets]}. "
+                "Give the tests of this run."
+            )
+
+    def _check_pictures(self) -> None:
+        if (self.before.prompts, self.before.seeds) != (self.after.prompts, self.after.seeds):
+            raise ExpungeError(
+                f"after: drawn from other prompts or seeds than before ({len(self.after)} and "
+                f"{len(self.before)} pictures). A comparison needs the same ones; draw both again."
+            )
+        if self.before.pictures.shape != self.after.pictures.shape:
+            raise ExpungeError(
+                f"after: pictures are {self.after.pictures.shape}, before {self.before.pictures.shape}. They "
+                "must have one size."
+            )
+
+
+def _check_columns(name: str, table: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise ExpungeError(f"{name}: lacks the columns {missing}. It needs {list(columns)}.")

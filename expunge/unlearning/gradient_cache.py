@@ -1,0 +1,215 @@
+"""Full gradients of both objectives at θ₀, their second moments, and the map of where they conflict.
+
+A gradient is only right where it was taken: the cache is keyed by model, data, objective and seeds, and
+serves as warm start, saliency mask and conflict map. It is never replayed as if it were fresh.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from expunge.errors import ExpungeError
+from expunge.progress import progress_bar
+from expunge.unlearning.batches import Batch, LatentSet, NoiseScheduler, draw_batch, generator_of
+from expunge.unlearning.gradients import cosine_of
+from expunge.unlearning.problem import Problem
+from expunge.unlearning.products import dot_products, dot_products_by_tensor
+
+FORMAT_VERSION = 1
+KINDS = ("forget", "retain", "forget_second", "retain_second")
+GradientOf = Callable[[list[Batch]], tuple[float, list[Tensor | None]]]
+
+
+@dataclass(frozen=True)
+class GradientCache:
+    """What was measured at θ₀. Tensors by parameter name; a parameter that a loss ignores has no entry.
+
+    Attributes:
+        key: SHA-256 over model hash, data hashes, objective, seeds and sizes.
+        forget: gradient of the mean forget loss over the forget set.
+        retain: gradient of the mean retain loss over the retain set.
+        forget_second: mean of squared minibatch gradients of the forget loss, element by element.
+        retain_second: the same of the retain loss.
+        forget_loss: mean over the forget set.
+        retain_loss: mean over the retain set.
+        batch_size: of the minibatches; the second moments depend on it.
+        forget_threshold: τ of the forget loss.
+    """
+
+    key: str
+    forget: dict[str, Tensor]
+    retain: dict[str, Tensor]
+    forget_second: dict[str, Tensor]
+    retain_second: dict[str, Tensor]
+    forget_loss: float
+    retain_loss: float
+    batch_size: int
+    forget_threshold: float
+
+    @property
+    def cosine(self) -> float:
+        """Cosine between the two full gradients over the whole model, −1 to 1."""
+        names = sorted(self.forget.keys() | self.retain.keys())
+        return cosine_of(*dot_products(*self._both(names)))
+
+    def preconditioner(self, retain_weight: float, epsilon: float) -> dict[str, Tensor]:
+        """The diagonal of P at θ₀ by parameter, √(E[g_f²] + λ² E[g_r²]) + ε: what a warm `RestrictedAdam` begins with.
+
+        Only of parameters that the forget loss depends on.
+        """
+        return {
+            name: (second + retain_weight**2 * self.retain_second.get(name, 0)).sqrt() + epsilon
+            for name, second in self.forget_second.items()
+        }
+
+    def conflict_map(self) -> pd.DataFrame:
+        """One row a parameter: name, layer, elements, forget_norm, retain_norm, cosine (−1 to 1)."""
+        names = sorted(self.forget.keys() | self.retain.keys())
+        forget, retain = self._both(names)
+        rows = []
+        for name, products in zip(names, dot_products_by_tensor(forget, retain).tolist(), strict=True):
+            ff, fr, rr = products
+            rows.append(
+                {
+                    "parameter": name,
+                    "layer": name.rpartition(".")[0] or name,
+                    "elements": (self.forget.get(name, self.retain.get(name, torch.empty(0)))).numel(),
+                    "forget_norm": math.sqrt(ff),
+                    "retain_norm": math.sqrt(rr),
+                    "cosine": cosine_of(ff, fr, rr),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def save(self, folder: Path) -> None:
+        """Write ``gradients.safetensors`` and ``gradients.json`` into the folder, made if need be."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {f"{kind}/{n}": t.contiguous() for kind in KINDS for n, t in getattr(self, kind).items()}
+        save_file(tensors, folder / "gradients.safetensors")
+        facts = {
+            "format_version": FORMAT_VERSION,
+            "key": self.key,
+            "forget_loss": self.forget_loss,
+            "retain_loss": self.retain_loss,
+            "batch_size": self.batch_size,
+            "forget_threshold": self.forget_threshold,
+        }
+        (folder / "gradients.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "GradientCache":
+        """Read what `save` wrote.
+
+        Raises:
+            ExpungeError: a file is missing or broken, or of another format version.
+        """
+        try:
+            facts = json.loads((folder / "gradients.json").read_text())
+            version = facts.pop("format_version", None)
+            if version != FORMAT_VERSION:
+                raise ExpungeError(
+                    f"gradient cache {folder}: format version {version!r}, this release reads "
+                    f"{FORMAT_VERSION}; make the cache again"
+                )
+            tensors = load_file(folder / "gradients.safetensors")
+            kinds: dict[str, Any] = {kind: {} for kind in KINDS}
+            for name, tensor in tensors.items():
+                kind, _, parameter = name.partition("/")
+                kinds[kind][parameter] = tensor
+            return cls(**facts, **kinds)
+        except (OSError, json.JSONDecodeError, SafetensorError, KeyError, TypeError) as error:
+            raise ExpungeError(f"gradient cache {folder}: {error}; make the cache again") from error
+
+    def _both(self, names: list[str]) -> tuple[list[Tensor | None], list[Tensor | None]]:
+        return [self.forget.get(name) for name in names], [self.retain.get(name) for name in names]
+
+
+def cache_gradients(
+    unet: nn.Module,
+    scheduler: NoiseScheduler,
+    forget: LatentSet,
+    retain: LatentSet,
+    *,
+    model_hash: str,
+    seed: int,
+    batch_size: int = 16,
+    draws: int = 1,
+    forget_threshold: float = 1.0,
+    progress: bool = True,
+) -> GradientCache:
+    """Full forget and retain gradients at the model as it is now. The retain loss is the data loss.
+
+    Args:
+        unet: the denoiser; left as it is.
+        scheduler: adds the noise.
+        forget: forget set.
+        retain: retain set.
+        model_hash: of the denoiser's weights, for the key.
+        seed: of noise and timesteps.
+        batch_size: pictures a pass.
+        draws: passes over each set, each with fresh noise and stratified timesteps.
+        forget_threshold: τ of the forget loss.
+        progress: whether to show a progress bar.
+
+    Raises:
+        ExpungeError: batch size or draws is less than 1.
+    """
+    for name, value in (("batch_size", batch_size), ("draws", draws)):
+        if value < 1:
+            raise ExpungeError(f"{name} is {value}: must be at least 1")
+    problem = Problem(unet, scheduler, retain_weight=1.0, learning_rate=0.0, forget_threshold=forget_threshold)
+    steps = scheduler.config.num_train_timesteps
+    was_training = unet.training
+    unet.eval()
+    measured: dict[str, _Measured] = {}
+    with progress_bar(progress) as bar:
+        for stream, (objective, data) in enumerate((("forget", forget), ("retain", retain))):
+            total = draws * -(-len(data) // batch_size)
+            task = bar.add_task(f"Measuring the {objective} gradient", total=total, note="")
+            gradient_of = problem.forget_gradient if objective == "forget" else problem.retain_gradient
+            passes = _passes(data, steps, seed, stream, batch_size, draws)
+            batches = bar.track(passes, total=total, task_id=task)
+            measured[objective] = _measure(gradient_of, batches, draws * len(data), list(problem.parameters))
+    unet.train(was_training)
+    facts = [FORMAT_VERSION, model_hash, forget.digest(), retain.digest(), "truncated/data", forget_threshold]
+    key = hashlib.sha256(json.dumps([*facts, seed, batch_size, draws]).encode()).hexdigest()
+    f, r = measured["forget"], measured["retain"]
+    return GradientCache(key, f.gradient, r.gradient, f.second, r.second, f.loss, r.loss, batch_size, forget_threshold)
+
+
+@dataclass
+class _Measured:
+    loss: float
+    gradient: dict[str, Tensor]
+    second: dict[str, Tensor]
+
+
+def _passes(data: LatentSet, timesteps: int, seed: int, stream: int, batch_size: int, draws: int) -> Iterator[Batch]:
+    for draw in range(draws):
+        generator = generator_of(seed, stream, draw)
+        order = torch.randperm(len(data), generator=generator)
+        for indices in order.split(batch_size):
+            yield draw_batch(data, indices, timesteps, generator)
+
+
+def _measure(gradient_of: GradientOf, batches: Iterable[Batch], total: int, names: list[str]) -> _Measured:
+    measured = _Measured(0.0, {}, {})
+    for batch in batches:
+        share = len(batch) / total
+        loss, gradients = gradient_of([batch])
+        measured.loss += share * loss
+        for name, g in zip(names, gradients, strict=True):
+            if g is not None:
+                for kind, value in ((measured.gradient, g), (measured.second, g.square())):
+                    kind.setdefault(name, torch.zeros_like(g)).add_(value, alpha=share)
+    return measured

@@ -1,0 +1,378 @@
+"""The registry on a real MLflow store: a SQLite file, and a server in the slow tier."""
+
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from diffusers import StableDiffusionPipeline
+from mlflow import MlflowClient
+from PIL import Image
+
+from expunge.errors import ExpungeError
+from expunge.evaluation.evaluation import Condition, GateDecision
+from expunge.release.registry import ModelVersion, Registry, TrainingLog
+from expunge.release.tracking import FLUSH_VALUES, default_tracking_uri, open_store
+from tests.tiny import make_tiny_pipeline
+
+YES = GateDecision(passed=True, conditions=())
+NO = GateDecision(
+    passed=False,
+    conditions=(
+        Condition(name="UA of noto", rule="at least 0.95", measured="0.80", passed=False),
+        Condition(name="RA", rule="at most 0.03 lost", measured="0.01", passed=True),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def tiny_pipeline_folder(tmp_path_factory) -> Path:
+    return make_tiny_pipeline(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> str:
+    """One SQLite store for the module, as making its tables takes seconds; each test has its own model."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+
+
+@pytest.fixture
+def registry(store) -> Registry:
+    return Registry(store, name=f"model-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def add(registry, tiny_pipeline_folder):
+    """Register the tiny model under a digest of one repeated letter."""
+
+    def add(letter: str, **given) -> ModelVersion:
+        defaults = {
+            "folder": tiny_pipeline_folder,
+            "tags": {},
+            "metrics": {},
+            "artifacts": {},
+            "run_name": "run",
+        }
+        return registry.register(digest=letter * 64, **defaults | given)
+
+    return add
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png), formats=["PNG"]))
+
+
+def test_a_new_version_is_challenger_and_holds_its_facts(registry, add, store, tmp_path):
+    report = tmp_path / "report.html"
+    report.write_text("<p>numbers</p>")
+    made = add("a", tags={"base": "zoo"}, metrics={"ua": 0.97}, artifacts={"report": report}, run_name="noto")
+    assert (made.version, made.aliases, made.digest) == (1, ("challenger",), "a" * 64)
+    assert made.tags["base"] == "zoo"
+    assert made.champion_periods == ()
+    run = MlflowClient(store).get_run(made.run_id)
+    assert (run.info.status, run.info.run_name, run.data.metrics) == ("FINISHED", "noto", {"ua": 0.97})
+    copied = mlflow.artifacts.download_artifacts(f"runs:/{made.run_id}/report/report.html", tracking_uri=store)
+    assert Path(copied).read_text() == "<p>numbers</p>"
+    assert registry.history() == [made]
+
+
+def test_the_same_digest_is_one_version(registry, add):
+    first, other = add("a"), add("b")
+    again = add("a", tags={"base": "another"}, run_name="again")
+    assert (first.version, other.version, again.version) == (1, 2, 1)
+    assert again.aliases == ("challenger",)
+    assert "base" not in again.tags
+    assert registry.get(2).aliases == ()
+
+
+def test_a_champion_registered_again_stays_champion_alone(registry, add):
+    registry.promote(add("a").version, YES)
+    assert add("a").aliases == ("champion",)
+
+
+def test_promotion_keeps_the_former_champion_and_the_times(registry, add):
+    assert registry.champion() is None
+    first = registry.promote(add("a").version, YES)
+    assert first.aliases == ("champion",)
+    second = registry.promote("challenger", YES) if add("b") else None
+    assert registry.champion() == second
+    newest, oldest = registry.history()
+    assert (newest.version, newest.aliases) == (2, ("champion",))
+    assert (oldest.version, oldest.aliases) == (1, ("former-champion",))
+    assert oldest.champion_periods[0].until == newest.champion_periods[0].since
+    assert newest.champion_periods[0].until is None
+    assert GateDecision.model_validate_json(newest.tags["gate"]) == YES
+
+
+def test_promoting_the_champion_changes_nothing(registry, add):
+    registry.promote(add("a").version, YES)
+    before = registry.promote(add("b").version, YES)
+    assert registry.promote(before.version, YES) == before
+    assert registry.get("former-champion").version == 1
+
+
+def test_a_gate_that_says_no_is_obeyed_and_kept(registry, add):
+    registry.promote(add("a").version, YES)
+    refused = add("b")
+    with pytest.raises(ExpungeError, match=r"version 2 did not pass the gate.*UA of noto: 0\.80 \(at least 0\.95\)$"):
+        registry.promote(refused.version, NO)
+    assert registry.champion().version == 1
+    assert registry.get(2).aliases == ("challenger",)
+    assert GateDecision.model_validate_json(registry.get(2).tags["gate"]) == NO
+
+
+def test_no_decision_means_no(registry, add):
+    with pytest.raises(ExpungeError, match="has no gate decision"):
+        registry.promote(add("a").version, None)
+    assert registry.champion() is None
+
+
+def test_roll_back_walks_back_through_the_champions(registry, add):
+    for letter in "abc":
+        registry.promote(add(letter).version, YES)
+    assert registry.roll_back().version == 2
+    assert registry.get("former-champion").version == 1
+    assert registry.roll_back().version == 1
+    with pytest.raises(ExpungeError, match="no former champion"):
+        registry.roll_back()
+    assert registry.champion().version == 1
+    first = registry.get(1)
+    assert [period.until is None for period in first.champion_periods] == [False, True]
+    assert first.champion_periods[1].since == registry.get(2).champion_periods[1].until
+
+
+def test_a_version_rolled_back_from_is_not_gone_back_to(registry, add):
+    registry.promote(add("a").version, YES)
+    registry.promote(add("b").version, YES)
+    registry.roll_back()
+    registry.promote(add("c").version, YES)
+    assert registry.get("former-champion").version == 1
+    assert registry.roll_back().version == 1
+
+
+def test_the_folder_is_a_stock_diffusers_folder(registry, add, tiny_pipeline_folder):
+    add("a")
+    folder = registry.folder("challenger")
+    assert isinstance(StableDiffusionPipeline.from_pretrained(folder), StableDiffusionPipeline)
+    stored = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    given = {
+        p.relative_to(tiny_pipeline_folder): p.read_bytes() for p in tiny_pipeline_folder.rglob("*") if p.is_file()
+    }
+    assert stored == given
+
+
+def test_attached_files_lie_in_the_versions_run(registry, add, store, tmp_path):
+    add("a")
+    (tmp_path / "certificate.json").write_text("{}")
+    registry.attach(1, {"certificates": tmp_path})
+    run_id = registry.get(1).run_id
+    assert [each.path for each in MlflowClient(store).list_artifacts(run_id, "certificates")] == [
+        "certificates/certificate.json"
+    ]
+    with pytest.raises(ExpungeError, match=r"report: there is no file or folder .*missing\.html"):
+        registry.attach(1, {"report": tmp_path / "missing.html"})
+
+
+def test_mlflow_draws_pictures_from_prompts(registry, add):
+    registry.promote(add("a").version, YES)
+    model = mlflow.pyfunc.load_model(f"models:/{registry.name}@champion")
+    options = {"steps": 2, "guidance": 2.0}
+    one, two = model.predict(["a cat in noto style", "a dog"], params=options | {"seed": 7})
+    assert pixels(one).shape == (32, 32, 3)
+    assert not np.array_equal(pixels(one), pixels(two))
+    # Picture i is seeded by seed + i, so it can be drawn alone.
+    (alone,) = model.predict(pd.DataFrame({"prompt": ["a dog"]}), params=options | {"seed": 8})
+    assert np.abs(pixels(alone).astype(int) - pixels(two)).max() <= 1
+    (another,) = model.predict(["a dog"], params=options | {"seed": 9})
+    assert not np.array_equal(pixels(alone), pixels(another))
+
+
+def test_a_version_holds_no_pickle(registry, add):
+    add("a")
+    whole = Path(mlflow.artifacts.download_artifacts(f"models:/{registry.name}/1"))
+    suffixes = {path.suffix for path in whole.rglob("*") if path.is_file()}
+    assert suffixes <= {"", ".json", ".txt", ".yaml", ".py", ".safetensors"}
+
+
+@pytest.mark.slow
+def test_a_version_loads_where_there_is_no_expunge(registry, add, store, tmp_path):
+    add("a")
+    script = f"""
+import sys
+sys.modules["expunge"] = None  # importing it now raises
+import mlflow
+mlflow.set_tracking_uri({store!r})
+print(mlflow.pyfunc.load_model("models:/{registry.name}/1").predict(["a cat"], params={{"steps": 1}})[0][:4])
+"""
+    drawn = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert drawn.stdout.strip() == r"b'\x89PNG'", drawn.stderr
+
+
+def test_what_cannot_be_registered_is_refused(registry, add, tiny_pipeline_folder, tmp_path):
+    with pytest.raises(ExpungeError, match="no diffusers folder"):
+        add("a", folder=tmp_path)
+    with pytest.raises(ExpungeError, match="tags: digest cannot be given"):
+        add("a", tags={"digest": "b" * 64})
+    with pytest.raises(ExpungeError, match="report: there is no file"):
+        add("a", artifacts={"report": tmp_path / "none.html"})
+    with pytest.raises(ExpungeError, match="digest: \"x' or '1\" is none"):
+        registry.register(tiny_pipeline_folder, "x' or '1", {}, {}, {}, "run")
+    (tmp_path / "model_index.json").write_text("{}")
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "weights.bin").write_bytes(b"")
+    with pytest.raises(ExpungeError, match=r"holds unet/weights\.bin, which can run code"):
+        add("a", folder=tmp_path)
+    assert registry.history() == []
+
+
+def test_an_unknown_version_lists_the_known_ones(registry, add):
+    with pytest.raises(ExpungeError, match=re.escape(f"{registry.name} has no version 'champion'. It has none.")):
+        registry.get("champion")
+    add("a")
+    with pytest.raises(ExpungeError, match="has no version '7'. It has 1, challenger."):
+        registry.promote(7, YES)
+
+
+def test_a_training_log_holds_settings_curves_and_files(store, tmp_path):
+    (tmp_path / "trace.json").write_text("[]")
+    steps = FLUSH_VALUES + 10  # more values than are sent at once
+    with TrainingLog("unlearn", {"rate": 1e-4}, {"request": "r1"}, tracking_uri=store) as log:
+        for step in range(steps):
+            log.log(step, {"forget_loss": 1 / (step + 1), "cosine": -0.5})
+        log.artifact(tmp_path / "trace.json")
+    client = MlflowClient(store)
+    run = client.get_run(log.run_id)
+    assert (run.info.run_name, run.info.status, run.data.params) == (
+        "unlearn",
+        "FINISHED",
+        {"rate": "0.0001"},
+    )
+    curve = client.get_metric_history(log.run_id, "forget_loss")
+    assert [(each.step, each.value) for each in curve] == [(step, 1 / (step + 1)) for step in range(steps)]
+    assert [each.path for each in client.list_artifacts(log.run_id)] == ["trace.json"]
+
+
+def test_a_training_log_that_fails_says_so_and_can_be_gone_on_with(store):
+    with pytest.raises(RuntimeError, match="power cut"), TrainingLog("unlearn", tracking_uri=store) as log:
+        log.log(0, {"loss": 1.0})
+        raise RuntimeError("power cut")
+    client = MlflowClient(store)
+    assert client.get_run(log.run_id).info.status == "FAILED"
+    with TrainingLog("unlearn", tracking_uri=store, run_id=log.run_id) as rest:
+        rest.log(1, {"loss": 0.5})
+    assert client.get_run(log.run_id).info.status == "FINISHED"
+    assert [each.value for each in client.get_metric_history(log.run_id, "loss")] == [1.0, 0.5]
+
+
+def test_a_training_log_can_be_part_of_another(store):
+    with TrainingLog("whole", tracking_uri=store) as whole:
+        part = TrainingLog("part", tracking_uri=store, parent_run_id=whole.run_id)
+        with part:
+            part.log(0, {"loss": 1.0})
+    assert MlflowClient(store).get_run(part.run_id).data.tags["mlflow.parentRunId"] == whole.run_id
+
+
+def test_the_store_is_the_environments_or_a_file_under_the_working_directory(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert default_tracking_uri() == f"sqlite:///{tmp_path}/.expunge/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    assert default_tracking_uri() == "http://127.0.0.1:1"
+
+
+def test_artifacts_lie_beside_a_sqlite_store(store):
+    client, experiment = open_store(store)
+    folder = Path(store.removeprefix("sqlite:///")).parent / "mlartifacts"
+    assert client.get_experiment(experiment).artifact_location == folder.as_uri()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def test_a_server_that_is_not_there_is_one_clear_line(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    port = free_port()
+    with pytest.raises(ExpungeError, match="MLFLOW_TRACKING_URI") as caught:
+        Registry(f"http://someone:secret@127.0.0.1:{port}")
+    assert str(caught.value).startswith(f"tracking store http://127.0.0.1:{port}: ")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A real MLflow server on a SQLite store, with its artifacts behind it."""
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
+    command += ["--backend-store-uri", f"sqlite:///{tmp_path}/server.db"]
+    command += ["--artifacts-destination", str(tmp_path / "server-files"), "--serve-artifacts"]
+    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (tmp_path / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while not answers(f"http://127.0.0.1:{port}/health"):
+            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "server.log").read_text()
+            time.sleep(0.3)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as reply:
+            return reply.status == 200
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+@pytest.mark.slow
+def test_everything_works_through_a_server(server, tiny_pipeline_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    registry = Registry(server)
+    with TrainingLog("unlearn", tracking_uri=server) as log:
+        log.log(0, {"loss": 1.0})
+    (tmp_path / "report.html").write_text("<p>numbers</p>")
+    given = ({"training_run": log.run_id}, {"ua": 0.97}, {"report": tmp_path / "report.html"})
+    first = registry.register(tiny_pipeline_folder, "a" * 64, *given, "first")
+    assert registry.register(tiny_pipeline_folder, "a" * 64, *given, "again").version == first.version
+    registry.promote(first.version, YES)
+    registry.promote(registry.register(tiny_pipeline_folder, "b" * 64, *given, "second").version, YES)
+    assert [each.aliases for each in registry.history()] == [("champion",), ("former-champion",)]
+    assert registry.roll_back().version == first.version
+    folder = registry.folder("champion")
+    assert folder.is_relative_to(tmp_path / ".expunge" / "models")
+    made_at = folder.stat().st_mtime_ns
+    assert registry.folder("champion").stat().st_mtime_ns == made_at  # fetched once
+    assert isinstance(StableDiffusionPipeline.from_pretrained(folder), StableDiffusionPipeline)
+    (png,) = mlflow.pyfunc.load_model("models:/expunge-zoo@champion").predict(["a cat"], params={"steps": 1})
+    assert pixels(png).shape == (32, 32, 3)

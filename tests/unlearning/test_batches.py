@@ -1,0 +1,129 @@
+"""Sets, balanced draws, stratified timesteps, and the denoising error for both prediction types."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+from hypothesis import given
+from hypothesis import strategies as st
+
+from expunge.errors import ExpungeError
+from expunge.unlearning.batches import (
+    LatentSet,
+    StratifiedSampler,
+    denoising_error,
+    draw_batch,
+    generator_of,
+    stratified_timesteps,
+)
+
+
+@given(st.integers(1, 64), st.integers(1, 1000), st.integers(0, 2**32))
+def test_timesteps_fall_one_into_each_slice(count: int, timesteps: int, seed: int) -> None:
+    drawn = stratified_timesteps(count, timesteps, torch.Generator().manual_seed(seed)).sort().values.tolist()
+    for i, t in enumerate(drawn):
+        assert int(i * timesteps / count) - 1 <= t <= (i + 1) * timesteps / count
+        assert 0 <= t < timesteps
+
+
+def test_timesteps_are_uniform_and_shuffled() -> None:
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.stack([stratified_timesteps(4, 8, generator) for _ in range(4000)])
+    share = torch.bincount(draws.flatten(), minlength=8) / draws.numel()
+    assert (share - 1 / 8).abs().max() < 0.01
+    assert (draws[:, 0].double().mean() - 3.5).abs() < 0.2  # the first place is not the first slice
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=5), st.integers(1, 7), st.integers(0, 99))
+def test_draws_are_balanced_and_show_everything(sizes: list[int], batch_size: int, seed: int) -> None:
+    strata = [f"s{i}" for i, size in enumerate(sizes) for _ in range(size)]
+    sampler = StratifiedSampler(strata, batch_size, seed)
+    batches = sampler.batches_to_cover()
+    drawn = [int(i) for n in range(batches) for i in sampler.batch(n)]
+    assert set(drawn) == set(range(len(strata)))
+    counts = Counter(strata[i] for i in drawn)
+    assert max(counts.values()) - min(counts[s] for s in set(strata)) <= 1
+
+
+def test_any_batch_can_be_drawn_without_those_before_it() -> None:
+    strata = ["a", "b", "b", "c"] * 3
+    one, other = StratifiedSampler(strata, 5, 7), StratifiedSampler(strata, 5, 7)
+    for n in range(4):
+        one.batch(n)
+    assert torch.equal(one.batch(4), other.batch(4))
+    assert not torch.equal(one.batch(4), StratifiedSampler(strata, 5, 8).batch(4))
+
+
+def test_batch_pairs_latents_with_their_own_embeddings(retain: LatentSet) -> None:
+    indices = torch.tensor([4, 0, 11])
+    batch = draw_batch(retain, indices, 100, generator_of(1))
+    assert torch.equal(batch.latents, retain.latents[indices])
+    for row, index in enumerate(indices.tolist()):
+        assert torch.equal(batch.embeddings[row], retain.embeddings[index % 3])
+    again = draw_batch(retain, indices, 100, generator_of(1))
+    assert torch.equal(batch.noise, again.noise) and torch.equal(batch.timesteps, again.timesteps)
+    assert not torch.equal(batch.noise, draw_batch(retain, indices, 100, generator_of(2)).noise)
+
+
+def test_error_follows_the_prediction_type(unet, retain: LatentSet) -> None:
+    batch = draw_batch(retain, torch.arange(3), 100, generator_of(0))
+    for kind in ("epsilon", "v_prediction"):
+        scheduler = DDPMScheduler(num_train_timesteps=100, prediction_type=kind)
+        alpha = scheduler.alphas_cumprod[batch.timesteps].double().sqrt()[:, None, None, None]
+        sigma = (1 - alpha.square()).sqrt()
+        noisy = alpha * batch.latents + sigma * batch.noise
+        target = batch.noise if kind == "epsilon" else alpha * batch.noise - sigma * batch.latents
+        with torch.no_grad():
+            drawn = unet(noisy, batch.timesteps, encoder_hidden_states=batch.embeddings).sample
+            error = denoising_error(unet, scheduler, batch)
+        torch.testing.assert_close(error, (drawn - target).square(), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="'sample'"):
+        denoising_error(unet, DDPMScheduler(prediction_type="sample"), batch)
+
+
+def test_digest_tells_sets_apart(retain: LatentSet) -> None:
+    assert retain.digest() == replace(retain, latents=retain.latents.clone()).digest()
+    other = retain.latents.clone()
+    other[0, 0, 0, 0] += 1e-9
+    assert retain.digest() != replace(retain, latents=other).digest()
+    changes = [
+        {"strata": ["x"] * len(retain)},
+        {"anchor_indices": retain.prompt_indices},
+        {"anchor_indices": None},
+        {"empty": retain.empty + 1},
+        {"empty": None},
+    ]
+    assert len({retain.digest(), *(replace(retain, **change).digest() for change in changes)}) == 1 + len(changes)
+
+
+def test_batch_shows_the_same_pictures_under_their_anchors_and_under_the_empty_prompt(retain: LatentSet) -> None:
+    indices = torch.tensor([4, 0, 11])
+    batch = draw_batch(retain, indices, 100, generator_of(1)).to(torch.device("cpu"), torch.float32)
+    for shown in (batch.under_anchors(), batch.under_empty_prompt()):
+        assert torch.equal(shown.latents, batch.latents) and torch.equal(shown.noise, batch.noise)
+        assert shown.embeddings.shape == batch.embeddings.shape and shown.embeddings.dtype == torch.float32
+    for row, index in enumerate(indices.tolist()):
+        assert torch.equal(batch.under_anchors().embeddings[row], retain.embeddings[3 + index % 3].float())
+        assert torch.equal(batch.under_empty_prompt().embeddings[row], retain.empty.float())
+    bare = draw_batch(replace(retain, anchor_indices=None, empty=None), indices, 100, generator_of(1))
+    with pytest.raises(ExpungeError, match="no paired sentences without the target.*'paired'"):
+        bare.under_anchors()
+    with pytest.raises(ExpungeError, match="no embedding of the empty prompt"):
+        bare.under_empty_prompt()
+
+
+def test_sets_that_do_not_fit_together_are_refused(retain: LatentSet) -> None:
+    with pytest.raises(ValueError, match="equally many"):
+        replace(retain, strata=["a"])
+    with pytest.raises(ValueError, match="0–1"):
+        replace(retain, embeddings=retain.embeddings[:2])
+    with pytest.raises(ValueError, match=r"\(n, c, h, w\)"):
+        replace(retain, latents=retain.latents[:, 0])
+    with pytest.raises(ValueError, match="12 latents and 2 anchor indices"):
+        replace(retain, anchor_indices=torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="anchor indices run from 9 to 9: must be 0–5"):
+        replace(retain, anchor_indices=torch.full((12,), 9))
+    with pytest.raises(ValueError, match=r"empty prompt's embedding is \(8,\): must be \(3, 8\)"):
+        replace(retain, empty=retain.empty[0])
