@@ -56,10 +56,12 @@ def arguments() -> argparse.Namespace:
 def said(done: Round) -> None:
     """A line about a finished round."""
     evaluation = done.evaluation
-    shares = ", ".join(f"{each.name} {each.unlearning_accuracy.after.value:.0%}" for each in evaluation.targets)
+    shares = ", ".join(
+        f"{each.name} {each.numbers['unlearning_accuracy'].after.value:.0%}" for each in evaluation.targets
+    )
     print(
         f"round {done.number}, {done.target.name}: {done.steps} steps ({done.stopped}), {done.seconds:.0f} s; "
-        f"UA {shares}; RA {evaluation.retain_accuracy.after.value:.1%}",
+        f"UA {shares}; RA {evaluation.rest['retain_accuracy'].after.value:.1%}",
         flush=True,
     )
 

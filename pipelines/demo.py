@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from expunge.evaluation.evaluation import Evaluation
-from expunge.metrics.numbers import Change
+from expunge.metrics.quantities import QUANTITIES
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from pipelines.console import speak_clearly
@@ -17,6 +17,12 @@ from pipelines.console import speak_clearly
 CONFIG = Path("configs/demo.yaml")
 INBOX = ".expunge/inbox"
 REQUESTS = (("style", "twemoji", "The artist asks to be taken out."), ("object", "cat", "A rights holder's character."))
+
+
+SHOWN_OF_TARGETS = ("unlearning_accuracy", "unlearning_accuracy_clip")
+SHOWN_OF_THE_REST = (
+    "retain_accuracy", "retain_accuracy_clip", "frechet_distance", "alignment_train", "alignment_held_out",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -62,19 +68,14 @@ def _print_outcome(console: Console, box: Inbox, run, seconds: float) -> None:  
 
 def _print_numbers(console: Console, evaluation: Evaluation) -> None:
     table = Table("", "before", "after", "95 % interval", "samples", title="What changed, on held-out prompts")
-    rows: list[tuple[str, Change, str]] = []
-    for target in evaluation.targets:
-        rows.append((f"UA {target.name} (classifier)", target.unlearning_accuracy, ".1%"))
-        rows.append((f"UA {target.name} (CLIP)", target.unlearning_accuracy_clip, ".1%"))
-    rows.append(("RA (classifiers)", evaluation.retain_accuracy, ".1%"))
-    rows.append(("RA (CLIP)", evaluation.retain_accuracy_clip, ".1%"))
-    rows.append((f"FD ({evaluation.frechet_features})", evaluation.frechet_distance, ".4f"))
-    rows.append(("AS, train-level prompts", evaluation.alignment_train, ".4f"))
-    rows.append(("AS, held-out-level prompts", evaluation.alignment_held_out, ".4f"))
-    for name, change, form in rows:
-        after = change.after
-        interval = f"{after.low:{form}} – {after.high:{form}}"
-        table.add_row(name, f"{change.before.value:{form}}", f"{after.value:{form}}", interval, str(after.samples))
+    rows = [(f" {target.name}", QUANTITIES[name], target.numbers.get(name))
+            for target in evaluation.targets for name in SHOWN_OF_TARGETS]  # fmt: skip
+    rows += [("", QUANTITIES[name], evaluation.rest.get(name)) for name in SHOWN_OF_THE_REST]
+    for of, quantity, change in rows:
+        if change is not None:
+            before, after = (quantity.unit.value(each.value) for each in (change.before, change.after))
+            interval = quantity.unit.range(change.after)
+            table.add_row(f"{quantity.label}{of}", before, after, interval, str(change.after.samples))
     console.print(table)
 
 

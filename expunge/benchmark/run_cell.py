@@ -87,7 +87,7 @@ def run_cell(cell: Cell, key: str, bench: Bench, materials: Materials, judging: 
         cache_passes=counted,
         seconds=None if own_probe else seconds,
         peak_memory_mb=memory.megabytes,
-        curve=forgetting_curve(trace, counted, evaluation.targets[0].unlearning_accuracy.before.value),
+        curve=forgetting_curve(trace, counted, evaluation.targets[0].numbers["unlearning_accuracy"].before.value),
     )
 
 
@@ -153,17 +153,19 @@ def _relearned(bench: Bench, materials: Materials, judging: Judging, unlearned: 
 def scores(evaluation: Evaluation) -> dict[str, Any]:
     """What ``CellResult`` keeps of an evaluation of one target."""
     (target,) = evaluation.targets
-    distance, retained = evaluation.frechet_distance, evaluation.retain_accuracy
-    drops = [-each.difference.value for each in (evaluation.alignment_train, evaluation.alignment_held_out)]
+    ua, rest = target.numbers["unlearning_accuracy"], evaluation.rest
+    distance, retained = rest["frechet_distance"], rest["retain_accuracy"]
+    drops = [-rest[name].difference.value for name in ("alignment_train", "alignment_held_out")]
+    by_clip = target.numbers.get("unlearning_accuracy_clip")
+    domains: dict[str, Any] = {name: rest[name].after.value for name in ("in_domain", "cross_domain") if name in rest}
     return {
-        "unlearning_accuracy": target.unlearning_accuracy.after.value,
-        "unlearning_accuracy_before": target.unlearning_accuracy.before.value,
-        "unlearning_accuracy_clip": target.unlearning_accuracy_clip.after.value,
+        "unlearning_accuracy": ua.after.value,
+        "unlearning_accuracy_before": ua.before.value,
+        "unlearning_accuracy_clip": by_clip.after.value if by_clip else None,
         "retain_accuracy": retained.after.value,
         "retain_accuracy_before": retained.before.value,
         "retain_accuracy_change": retained.difference.value,
-        "in_domain": evaluation.in_domain.after.value if evaluation.in_domain else None,
-        "cross_domain": evaluation.cross_domain.after.value if evaluation.cross_domain else None,
+        **domains,
         "frechet_distance": distance.after.value,
         "frechet_distance_before": distance.before.value,
         "frechet_ratio": distance.after.value / distance.before.value if distance.before.value > 0 else None,

@@ -19,8 +19,8 @@ LINE = "#3b4cc0"
 
 def ua_matrix(rounds: Sequence[Round]) -> np.ndarray:
     """UA by round and target, 0–1, ``(rounds + 1, targets)``; row 0 is the original model."""
-    first = [each.unlearning_accuracy.before.value for each in rounds[0].evaluation.targets]
-    rest = [[each.unlearning_accuracy.after.value for each in done.evaluation.targets] for done in rounds]
+    first = [each.numbers["unlearning_accuracy"].before.value for each in rounds[0].evaluation.targets]
+    rest = [[each.numbers["unlearning_accuracy"].after.value for each in done.evaluation.targets] for done in rounds]
     return np.array([first, *rest])
 
 
@@ -32,9 +32,8 @@ def draw_chart(rounds: Sequence[Round]) -> Figure:
         figure = Figure(figsize=(9.5, max(3.6, height)), layout="constrained")
         grid = figure.add_gridspec(2, 2, width_ratios=(1.9, 1))
         _heat_map(figure.add_subplot(grid[:, 0]), rounds, labels)
-        evaluations = [done.evaluation for done in rounds]
-        retained = [each.retain_accuracy for each in evaluations]
-        distances = [each.frechet_distance for each in evaluations]
+        retained = [done.evaluation.rest["retain_accuracy"] for done in rounds]
+        distances = [done.evaluation.rest["frechet_distance"] for done in rounds]
         upper, lower = figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, 1])
         _curve(upper, [retained[0].before, *(each.after for each in retained)], 100, "RA of the rest, %")
         _curve(lower, [distances[0].before, *(each.after for each in distances)], 1, "FD of the rest, lower is closer")

@@ -7,15 +7,13 @@ import pandas as pd
 from expunge.benchmark.round_store import Round
 from expunge.metrics.intervals import change_of_proportions
 from expunge.metrics.numbers import Change, Interval
-from expunge.reports.wording import COSINE, DISTANCE, SHARE, Unit
+from expunge.metrics.quantities import QUANTITIES
+from expunge.metrics.units import SHARE, Unit
 
-# Of the rest, by field of ``Evaluation``: name and unit.
-REST: dict[str, tuple[str, Unit]] = {
-    "retain_accuracy": ("RA", SHARE),
-    "retain_accuracy_clip": ("RA by CLIP", SHARE),
-    "frechet_distance": ("FD", DISTANCE),
-    "alignment_held_out": ("AS, held-out", COSINE),
-}
+# Of the rest, what the tables show.
+REST = [
+    QUANTITIES[name] for name in ("retain_accuracy", "retain_accuracy_clip", "frechet_distance", "alignment_held_out")
+]
 ORIGINAL = "0 original"
 
 
@@ -42,9 +40,10 @@ def as_frame(rounds: Sequence[Round]) -> pd.DataFrame:
 def changes(done: Round) -> list[tuple[tuple[str, str], Change]]:
     """Everything measured after a round, by quantity and what it is of, against the original."""
     evaluation = done.evaluation
-    found = [(("UA", each.name), each.unlearning_accuracy) for each in evaluation.targets]
-    found += [(("UA by CLIP", each.name), each.unlearning_accuracy_clip) for each in evaluation.targets]
-    return found + [((name, "rest"), getattr(evaluation, field)) for field, (name, _) in REST.items()]
+    asked = [QUANTITIES[name] for name in ("unlearning_accuracy", "unlearning_accuracy_clip")]
+    found = [((what.label, each.name), each.numbers[what.name]) for what in asked for each in evaluation.targets
+             if what.name in each.numbers]  # fmt: skip
+    return found + [((what.label, "rest"), evaluation.rest[what.name]) for what in REST]
 
 
 def as_markdown(rounds: Sequence[Round]) -> str:
@@ -52,12 +51,12 @@ def as_markdown(rounds: Sequence[Round]) -> str:
     names = [each.name for each in rounds[0].evaluation.targets]
     last = rounds[-1]
     fates = [[each.target.name, *_fate(rounds, each)] for each in rounds]
-    heat = [[ORIGINAL, *(SHARE.value(each.unlearning_accuracy.before.value) for each in rounds[0].evaluation.targets)]]
+    heat = [[ORIGINAL, *(SHARE.value(_target(rounds[0], name).before.value) for name in names)]]
     heat += [[_label(done), *(_cell(rounds, done, name) for name in names)] for done in rounds]
-    first = [getattr(rounds[0].evaluation, field).before for field in REST]
-    cost = [[ORIGINAL, *(_both(unit, each) for each, (_, unit) in zip(first, REST.values(), strict=True)), "", "", ""]]
+    first = [_both(what.unit, rounds[0].evaluation.rest[what.name].before) for what in REST]
+    cost = [[ORIGINAL, *first, "", "", ""]]
     for done in rounds:
-        found = [_both(unit, getattr(done.evaluation, field).after) for field, (_, unit) in REST.items()]
+        found = [_both(what.unit, done.evaluation.rest[what.name].after) for what in REST]
         cost.append([_label(done), *found, str(done.steps), f"{done.passes:.0f}", f"{done.seconds:.0f}"])
     samples = f"UA rests on {_sizes(last, targets=True)} pictures a target, the rest on {_sizes(last, targets=False)}."
     return "\n\n".join(
@@ -72,7 +71,7 @@ def as_markdown(rounds: Sequence[Round]) -> str:
             _table(["round", *names], heat),
             "## What it cost the rest",
             f"Everything that none of the targets is. FD on {last.evaluation.frechet_features}.",
-            _table(["round", *(name for name, _ in REST.values()), "steps", "passes", "seconds"], cost),
+            _table(["round", *(what.label for what in REST), "steps", "passes", "seconds"], cost),
         ]
     )
 
@@ -108,7 +107,7 @@ def _fate(rounds: Sequence[Round], done: Round) -> list[str]:
 
 
 def _target(done: Round, name: str) -> Change:
-    return next(each.unlearning_accuracy for each in done.evaluation.targets if each.name == name)
+    return next(each.numbers["unlearning_accuracy"] for each in done.evaluation.targets if each.name == name)
 
 
 def _cell(rounds: Sequence[Round], done: Round, name: str) -> str:
@@ -130,7 +129,8 @@ def _difference(change: Change) -> str:
 
 def _sizes(done: Round, targets: bool) -> str:
     evaluation = done.evaluation
-    counted = [each.unlearning_accuracy for each in evaluation.targets] if targets else [evaluation.retain_accuracy]
+    asked = [each.numbers["unlearning_accuracy"] for each in evaluation.targets]
+    counted = asked if targets else [evaluation.rest["retain_accuracy"]]
     return " to ".join(map(str, sorted({min(c.after.samples for c in counted), max(c.after.samples for c in counted)})))
 
 

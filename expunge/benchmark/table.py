@@ -10,7 +10,7 @@ from expunge.benchmark.cell import CellResult
 from expunge.benchmark.runner import BenchmarkResults
 from expunge.benchmark.spread import mean_over_targets
 from expunge.metrics.numbers import Interval
-from expunge.reports.wording import COSINE, SHARE, Unit
+from expunge.metrics.units import COSINE, SHARE, Unit
 
 BASE = "base model"
 POINTS = Unit(100, ".1f", "", "")

@@ -7,7 +7,7 @@ import pandas as pd
 from expunge.benchmark.runner import BenchmarkResults
 from expunge.benchmark.table import BASE, QUANTITIES, Quantity, failures, notes, written
 from expunge.benchmark.tuning import TunedRate
-from expunge.reports.wording import SHARE
+from expunge.metrics.units import SHARE
 
 TITLES = {"equal_forgetting": "At equal forgetting", "equal_budget": "At equal budget"}
 

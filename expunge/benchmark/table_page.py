@@ -13,8 +13,8 @@ from expunge.benchmark.runner import BenchmarkResults
 from expunge.benchmark.table import BASE, BY_FIELD, QUANTITIES, failures, notes, written
 from expunge.benchmark.table_charts import forgetting_curves, numbered, scatter
 from expunge.benchmark.table_markdown import TITLES
+from expunge.metrics.units import SHARE
 from expunge.reports.rendering import CONTENT_POLICY
-from expunge.reports.wording import SHARE
 
 # Across, up, titles of the axes, factors, caption.
 CHARTS = (

@@ -16,6 +16,16 @@ MORE_PICTURES = {
     "alignment, held-out wordings": "evaluation.held_out_per_stratum",
     "Fréchet distance": "evaluation.held_out_per_stratum",
 }
+# What the gate asks of the rest: names of quantities, as conditions call them.
+HELD = {
+    "retain_accuracy": "retain accuracy",
+    "alignment_train": "alignment, train wordings",
+    "alignment_held_out": "alignment, held-out wordings",
+    "frechet_distance": "Fréchet distance",
+}
+
+
+NOT_MEASURED = "not measured"
 
 
 class GateThresholds(Settings):
@@ -64,40 +74,32 @@ def judge(evaluation: Evaluation | None, thresholds: GateThresholds) -> GateDeci
 
 
 def _target(target: TargetScores, thresholds: GateThresholds) -> list[Condition]:
-    after, limit = target.unlearning_accuracy.after, thresholds.unlearning_accuracy_at_least
+    ua = target.numbers.get("unlearning_accuracy")
+    after = {"unlearning accuracy": ua.after} if ua else {}
     return [
-        _samples(f"samples: {target.name}", {"unlearning accuracy": after}, thresholds.minimum_target_samples),
-        _condition(
-            f"unlearning accuracy: {target.name}",
-            f"low end ≥ {limit:g}",
-            _flaw(after, 0, 1),
-            f"{after.value:.3f} [{after.low:.3f}, {after.high:.3f}]",
-            after.low >= limit,
-        ),
+        _samples(f"samples: {target.name}", after, thresholds.minimum_target_samples),
+        _forgotten(f"unlearning accuracy: {target.name}", ua, thresholds),
     ]
 
 
 def _still_forgotten(earlier: TargetScores, thresholds: GateThresholds) -> Condition:
     """What an earlier run forgot is held to the same limit as a new target."""
-    after, limit = earlier.unlearning_accuracy.after, thresholds.unlearning_accuracy_at_least
-    return _condition(
-        f"still forgotten: {earlier.name}",
-        f"low end ≥ {limit:g}",
-        _flaw(after, 0, 1),
-        f"{after.value:.3f} [{after.low:.3f}, {after.high:.3f}], {after.samples} pictures",
-        after.low >= limit,
-    )
+    return _forgotten(f"still forgotten: {earlier.name}", earlier.numbers.get("unlearning_accuracy"), thresholds)
+
+
+def _forgotten(name: str, change: Change | None, thresholds: GateThresholds) -> Condition:
+    limit = thresholds.unlearning_accuracy_at_least
+    rule = f"low end ≥ {limit:g}"
+    if change is None:
+        return _condition(name, rule, NOT_MEASURED, "", False)
+    after = change.after
+    measured = f"{after.value:.3f} [{after.low:.3f}, {after.high:.3f}], {after.samples} pictures"
+    return _condition(name, rule, _flaw(after, 0, 1), measured, after.low >= limit)
 
 
 def _retained(evaluation: Evaluation | None, thresholds: GateThresholds) -> list[Condition]:
-    changes: dict[str, Change] = {}
-    if evaluation is not None:
-        changes = {
-            "retain accuracy": evaluation.retain_accuracy,
-            "alignment, train wordings": evaluation.alignment_train,
-            "alignment, held-out wordings": evaluation.alignment_held_out,
-            "Fréchet distance": evaluation.frechet_distance,
-        }
+    rest = evaluation.rest if evaluation else {}
+    changes = {told: rest[name] for name, told in HELD.items() if name in rest}
     drops = {
         "retain accuracy": thresholds.retain_accuracy_drop_at_most,
         "alignment, train wordings": thresholds.alignment_drop_at_most,
@@ -115,7 +117,7 @@ def _samples(name: str, measured: dict[str, Interval], limit: int) -> Condition:
     """The fewest pictures that any of the measured rests on."""
     rule = f"at least {limit}"
     if not measured:
-        return _condition(name, rule, "no evaluation", "", False)
+        return _condition(name, rule, NOT_MEASURED, "", False)
     what, fewest = min(measured.items(), key=lambda item: item[1].samples)
     enough = fewest.samples >= limit
     remedy = "" if enough else f"; raise {MORE_PICTURES[what]}"
@@ -148,7 +150,7 @@ def _ratio(name: str, change: Change | None, limit: float) -> Condition:
 def _flaws(change: Change | None) -> str:
     """What makes a change no evidence; empty if nothing does."""
     if change is None:
-        return "no evaluation"
+        return NOT_MEASURED
     parts = {"before": change.before, "after": change.after, "difference": change.difference}
     return "; ".join(f"{name}: {_flaw(part)}" for name, part in parts.items() if _flaw(part))
 

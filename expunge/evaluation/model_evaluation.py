@@ -101,8 +101,7 @@ def _asked_again(
         request_id=target.request_id,
         name=target.name,
         kind=target.kind.value,
-        unlearning_accuracy=by_classifier,
-        unlearning_accuracy_clip=by_clip,
+        numbers={"unlearning_accuracy": by_classifier, "unlearning_accuracy_clip": by_clip},
     )
 
 

@@ -104,7 +104,7 @@ def score(
     for target, group in product(targets, WORDINGS if profile.wording_pictures else ()):
         wanted = (group, label(target))
         wordings.append(_wording_scores(target, group, *those(lambda *each, wanted=wanted: each == wanted)))
-    single = evaluation.alignment_held_out.before.value
+    single = evaluation.rest["alignment_held_out"].before.value
     compositions = []
     for target, group in product(targets, COMPOSITIONS if profile.composition_pictures else ()):
         wanted = (composition_part(group), label(target))

@@ -9,6 +9,7 @@ from expunge.judges.judged import JudgedPictures, judge_pictures
 from expunge.judges.panel import Panel
 from expunge.metrics.alignment_score import alignment_score
 from expunge.metrics.frechet_distance import feature_label, frechet_change
+from expunge.metrics.numbers import Change
 from expunge.metrics.retain_accuracy import (
     collateral,
     cross_domain_accuracy,
@@ -110,28 +111,30 @@ def _score(
     subject_was, subject_now = ({"subject": each.recognised_by_clip["subject"]} for each in (was, now))
     return Evaluation(
         targets=scores,
-        retain_accuracy=retain_accuracy(was.prompts, was.recognised, now.recognised),
-        in_domain=in_domain_accuracy(targets, was.prompts, was.recognised, now.recognised),
-        cross_domain=cross_domain_accuracy(targets, was.prompts, was.recognised, now.recognised),
-        retain_accuracy_clip=retain_accuracy(was.prompts, subject_was, subject_now, "retain accuracy by CLIP"),
-        frechet_distance=frechet_change(was.features, now.features, base.features, was.texts, seed),
+        rest=measured(
+            retain_accuracy=retain_accuracy(was.prompts, was.recognised, now.recognised),
+            in_domain=in_domain_accuracy(targets, was.prompts, was.recognised, now.recognised),
+            cross_domain=cross_domain_accuracy(targets, was.prompts, was.recognised, now.recognised),
+            retain_accuracy_clip=retain_accuracy(was.prompts, subject_was, subject_now, "retain accuracy by CLIP"),
+            frechet_distance=frechet_change(was.features, now.features, base.features, was.texts, seed),
+            alignment_train=alignment_score(
+                train_was.features,
+                train_now.features,
+                panel.clip.text_features(train_was.texts),
+                train_was.texts,
+                seed,
+                what="alignment score on train-level prompts",
+            ),
+            alignment_held_out=alignment_score(
+                was.features,
+                now.features,
+                panel.clip.text_features(was.texts),
+                was.texts,
+                seed,
+                what="alignment score on held-out-level prompts",
+            ),
+        ),
         frechet_features=feature_label(panel.clip.name, base.features.shape[1], min(len(kept), len(base))),
-        alignment_train=alignment_score(
-            train_was.features,
-            train_now.features,
-            panel.clip.text_features(train_was.texts),
-            train_was.texts,
-            seed,
-            what="alignment score on train-level prompts",
-        ),
-        alignment_held_out=alignment_score(
-            was.features,
-            now.features,
-            panel.clip.text_features(was.texts),
-            was.texts,
-            seed,
-            what="alignment score on held-out-level prompts",
-        ),
         collateral=collateral(was.prompts, was.recognised, now.recognised),
         sampling=sampling,
     )
@@ -146,11 +149,18 @@ def _target_scores(target: Target, was: JudgedPictures, now: JudgedPictures, kep
         request_id=target.request_id,
         name=target.name,
         kind=target.kind.value,
-        unlearning_accuracy=by_classifier,
-        unlearning_accuracy_clip=by_clip,
-        in_domain=in_domain_accuracy([target], retained.prompts, retained.recognised, redrawn.recognised),
-        cross_domain=cross_domain_accuracy([target], retained.prompts, retained.recognised, redrawn.recognised),
+        numbers=measured(
+            unlearning_accuracy=by_classifier,
+            unlearning_accuracy_clip=by_clip,
+            in_domain=in_domain_accuracy([target], retained.prompts, retained.recognised, redrawn.recognised),
+            cross_domain=cross_domain_accuracy([target], retained.prompts, retained.recognised, redrawn.recognised),
+        ),
     )
+
+
+def measured(**changes: Change | None) -> dict[str, Change]:
+    """The changes without those that could not be measured."""
+    return {name: change for name, change in changes.items() if change is not None}
 
 
 def _is_target(prompt: Prompt, targets: Sequence[Target]) -> bool:

@@ -15,15 +15,26 @@ becomes of the cat is not judged. Semantic groups (the dog beside the forgotten 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from expunge.errors import ExpungeError
-from expunge.evaluation.evaluation import CollateralRow
 from expunge.metrics.intervals import change_of_proportions
 from expunge.metrics.numbers import Change
 from expunge.prompts.target import Target
 from expunge.prompts.world import Prompt
 
 Recognised = Mapping[str, Sequence[str]]
+
+
+class CollateralRow(BaseModel):
+    """Retain accuracy of one level of a factor, for the ranked table of what suffered."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    factor: str
+    level: str
+    before: float
+    after: float
+    samples: int
 
 
 def as_asked(prompts: Sequence[Prompt], recognised: Recognised, factors: Sequence[str]) -> np.ndarray:

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation import Condition, Evaluation, GateDecision
 from expunge.metrics.numbers import Change
+from expunge.metrics.quantities import QUANTITIES, checked_names, quantities_of
 from expunge.reports import wording
 from expunge.takedown.life_cycle import Outcome
 from expunge.takedown.request import TakedownRequest
@@ -34,7 +35,7 @@ class Certificate(BaseModel):
 
     Attributes:
         settings_sha256: of the method's settings as canonical JSON.
-        numbers: UA, IRA and CRA of the target, RA, FD and AS of the rest, by name; None where there is none.
+        numbers: of the target and of the rest, by name in ``QUANTITIES``; None or missing where there is none.
         digest: SHA-256 of all other fields as canonical JSON. It shows changes; it is no signature.
     """
 
@@ -59,9 +60,7 @@ class Certificate(BaseModel):
     @field_validator("numbers")
     @classmethod
     def _names_are_known(cls, numbers: dict[str, Change | None]) -> dict[str, Change | None]:
-        if set(numbers) != set(wording.QUANTITIES):
-            raise ValueError(f"names are {sorted(numbers)}, must be {sorted(wording.QUANTITIES)}")
-        return numbers
+        return checked_names(numbers)
 
 
 def certify(
@@ -161,14 +160,14 @@ def sha256_of(content: Any) -> str:
 
 def _numbers(request: TakedownRequest, evaluation: Evaluation) -> dict[str, Change | None]:
     scores = next((each for each in evaluation.targets if each.request_id == request.id), None)
-    sources = {name: scores if name in wording.OF_TARGET else evaluation for name in wording.QUANTITIES}
-    return {name: None if source is None else _measured(getattr(source, name)) for name, source in sources.items()}
+    own = {each.name for each in quantities_of("target")}
+    rest = {name: change for name, change in evaluation.rest.items() if name not in own}
+    found = {**(scores.numbers if scores else {}), **rest}
+    return {name: _measured(found[name]) for name in QUANTITIES if name in found}
 
 
-def _measured(change: Change | None) -> Change | None:
+def _measured(change: Change) -> Change | None:
     """The change, or None if any of its numbers is undefined: JSON knows no NaN."""
-    if change is None:
-        return None
     intervals = (change.before, change.after, change.difference)
     return change if all(math.isfinite(x) for each in intervals for x in (each.value, each.low, each.high)) else None
 
@@ -180,7 +179,7 @@ def _check_evidence(
     registered_model: str | None,
     registered_version: str | None,
 ) -> None:
-    missing = [name for name in ("unlearning_accuracy", "retain_accuracy") if numbers[name] is None]
+    missing = [name for name in ("unlearning_accuracy", "retain_accuracy") if numbers.get(name) is None]
     if missing:
         raise ExpungeError(f"certificate of request {request.id}: the gate passed, but {missing} were not measured")
     if not decision.conditions or not all(condition.passed for condition in decision.conditions):

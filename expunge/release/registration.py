@@ -9,6 +9,14 @@ from expunge.release.lineage import Lineage
 from expunge.release.model_version import ModelVersion
 from expunge.release.registry import Registry
 
+# Of the rest, what versions are compared by: quantities, and what MLflow calls them.
+HEADLINES = {
+    "retain_accuracy": "ra",
+    "frechet_distance": "fd",
+    "alignment_train": "as_train",
+    "alignment_held_out": "as_held_out",
+}
+
 
 def register(
     model: StableDiffusion, evaluation: Evaluation, decision: GateDecision, lineage: Lineage, registered_model: str
@@ -41,12 +49,8 @@ def register(
 def headline_metrics(evaluation: Evaluation) -> dict[str, float]:
     """The numbers that versions are compared by, before and after."""
     asked = (*evaluation.targets, *evaluation.earlier)
-    changes = {f"ua_{target.request_id}": target.unlearning_accuracy for target in asked}
-    changes |= {
-        "ra": evaluation.retain_accuracy,
-        "fd": evaluation.frechet_distance,
-        "as_train": evaluation.alignment_train,
-        "as_held_out": evaluation.alignment_held_out,
-    }
+    measured = ((each.request_id, each.numbers.get("unlearning_accuracy")) for each in asked)
+    changes = {f"ua_{request}": ua for request, ua in measured if ua}
+    changes |= {short: evaluation.rest[name] for name, short in HEADLINES.items() if name in evaluation.rest}
     sides = (("before", lambda change: change.before), ("after", lambda change: change.after))
     return {f"{name}_{side}": pick(change).value for name, change in changes.items() for side, pick in sides}

@@ -1,6 +1,7 @@
 """The certificate as a page that people print."""
 
 from expunge.errors import ExpungeError
+from expunge.metrics.quantities import QUANTITIES
 from expunge.release.certificate import Certificate, verify
 from expunge.reports import wording
 from expunge.reports.rendering import render
@@ -19,5 +20,7 @@ def render_certificate(certificate: Certificate) -> str:
         "certificate.html.j2",
         certificate=certificate,
         passed=certificate.outcome is Outcome.FULFILLED,
-        rows=[wording.quantity_row(name, certificate.numbers[name]) for name in wording.QUANTITIES],
+        rows=[
+            wording.quantity_row(name, certificate.numbers[name]) for name in QUANTITIES if name in certificate.numbers
+        ],
     )

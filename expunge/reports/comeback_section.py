@@ -8,10 +8,10 @@ from markupsafe import Markup
 from expunge.comeback.comeback_report import NEVER_SAW, ORIGINAL, UNLEARNED, ComebackReport
 from expunge.comeback.comeback_table import NOTES, as_markdown
 from expunge.metrics.numbers import Interval
+from expunge.metrics.units import SHARE
 from expunge.reports.comeback_chart import relearning_curves
 from expunge.reports.comeback_verdict import Finding, findings, headline, sentences
 from expunge.reports.rendering import flattened
-from expunge.reports.wording import SHARE
 
 COLUMNS = {UNLEARNED: "Unlearned", ORIGINAL: "Original", NEVER_SAW: "Never saw it"}
 ANSWERS = {True: "yes", False: "no", None: "–"}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from expunge.comeback.comeback_report import UNLEARNED, ComebackReport, Outcome, Reading, surely_higher
 from expunge.metrics.numbers import Interval
-from expunge.reports.wording import SHARE, SPACE
+from expunge.metrics.units import SHARE, SPACE
 
 GONE = 0.1  # share of pictures above which a target that is asked for plainly counts as still drawn
 

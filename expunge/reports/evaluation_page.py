@@ -12,6 +12,7 @@ from expunge.comeback.comeback_report import ComebackReport
 from expunge.evaluation.plan import TARGET_PART, Shard, label
 from expunge.evaluation.score import Scores
 from expunge.metrics.numbers import Change
+from expunge.metrics.quantities import QUANTITIES
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.target import Target
 from expunge.reports import evaluation_tables as tables
@@ -129,7 +130,7 @@ def render_evaluation(
         sentences=tables.sentences(result),
         sections=tables.sections(result),
         comeback=comeback_views(comeback),
-        power=wording.power_sentence(result.evaluation.retain_accuracy),
+        power=wording.power_sentence(result.evaluation.rest.get("retain_accuracy")),
         interval_chart=plots.interval_chart(_shares(scores), "evaluation"),
         targets=[
             {"name": each.name, "pairs": [pairs[i] for i in shown.targets.get(label(each), [])]}
@@ -148,10 +149,11 @@ def _shares(scores: Scores) -> list[tuple[str, Change]]:
     evaluation, result = scores.result.evaluation, scores.result
     rows: list[tuple[str, Change | None]] = []
     for target, each in zip(result.targets, evaluation.targets, strict=True):
-        rows.append((f"UA {target.name}", each.unlearning_accuracy))
+        rows.append((f"UA {target.name}", each.numbers.get("unlearning_accuracy")))
         own = [group for group in result.wordings if group.target == label(target)]
         rows += [(f"UA {target.name}, {group.group}", group.unlearning_accuracy) for group in own]
-    rows += [("RA", evaluation.retain_accuracy), ("IRA", evaluation.in_domain), ("CRA", evaluation.cross_domain)]
+    rest = ("retain_accuracy", "in_domain", "cross_domain")
+    rows += [(QUANTITIES[name].label, evaluation.rest.get(name)) for name in rest]
     return [(name, change) for name, change in rows if change is not None]
 
 

@@ -8,11 +8,12 @@ from expunge.evaluation.plan import label
 from expunge.evaluation.quality import QualityScores
 from expunge.evaluation.result import CompositionScores, EvaluationResult, WordingScores
 from expunge.metrics.numbers import Change, Interval
+from expunge.metrics.units import COSINE, DISTANCE, SHARE
 from expunge.prompts.compositions import COMPOSITIONS
 from expunge.prompts.target import Target
 from expunge.prompts.variants import WORDINGS
 from expunge.reports import wording
-from expunge.reports.wording import COSINE, DISTANCE, SHARE, UNDEFINED, Row, table_row
+from expunge.reports.wording import Row, table_row, unmeasured_row
 
 # Shares of pictures that show the target, by the unfavourable end of the interval.
 GONE = 0.1
@@ -38,16 +39,14 @@ def sections(result: EvaluationResult) -> list[tuple[str, list[Row]]]:
 def wording_row(scores: WordingScores) -> Row:
     """UA by the classifier in one wording group; what cannot be asked says so."""
     if scores.unlearning_accuracy is None:
-        return Row(scores.group, "the world has none", UNDEFINED, "", UNDEFINED, "", UNDEFINED, "", "0")
+        return unmeasured_row(scores.group, "the world has none")
     return table_row(scores.group, WORDINGS[scores.group][1], scores.unlearning_accuracy, SHARE)
 
 
 def composition_rows(scores: CompositionScores) -> list[Row]:
     """Alignment, CLIP distance and structural distance of one kind of scene; what cannot be asked says so."""
     if scores.alignment is None or scores.drift is None or scores.structure is None:
-        return [
-            Row(scores.group, "none: the world has no such scene", UNDEFINED, "", UNDEFINED, "", UNDEFINED, "", "0")
-        ]
+        return [unmeasured_row(scores.group, "none: the world has no such scene")]
     told = f"{COMPOSITIONS[scores.group][1]}; AS of single subjects before: {COSINE.value(scores.single_alignment)}"
     return [
         table_row(f"AS, {scores.group}", told, scores.alignment, COSINE),
@@ -83,8 +82,8 @@ def _moved_row(name: str, note: str, distance: Interval) -> Row:
 
 def headline(result: EvaluationResult) -> str:
     """The verdict in one line: whether each target is gone, and whether the rest is still there."""
-    said = [f"“{each.name}” {_forgotten(each.unlearning_accuracy)}" for each in result.evaluation.targets]
-    said.append(f"{'everything else' if said else 'everything'} {_retained(result.evaluation.retain_accuracy)}")
+    said = [f"“{each.name}” {_forgotten(each.numbers['unlearning_accuracy'])}" for each in result.evaluation.targets]
+    said.append(f"{'everything else' if said else 'everything'} {_retained(result.evaluation.rest['retain_accuracy'])}")
     line = f"{'; '.join(said)}."
     return line[0].upper() + line[1:]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from expunge.evaluation.evaluation import CollateralRow
+from expunge.metrics.retain_accuracy import CollateralRow
 from expunge.pictures.picture_set import PictureSet
 from expunge.reports.figures import data_uris
 from expunge.reports.report_facts import ReportFacts

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from expunge.metrics.units import SHARE
 from expunge.reports import wording
 
 # Nothing may be loaded or run: should untrusted text ever slip past the escaping, it still has no way out.
@@ -23,8 +24,8 @@ def render(template: str, **context: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "share": wording.SHARE.value,
-        "share_difference": wording.SHARE.difference,
+        "share": SHARE.value,
+        "share_difference": SHARE.difference,
         "duration": wording.duration,
         "moment": moment,
     }

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from expunge.metrics.quantities import QUANTITIES
 from expunge.reports import plots, wording
 from expunge.reports.comeback_section import comeback_views
 from expunge.reports.gallery import build_gallery, suffered
@@ -28,7 +29,7 @@ def render_report(facts: ReportFacts) -> str:
         headline=wording.headline(facts.decision),
         costs=[*wording.earlier_sentences(evaluation.earlier), *wording.cost_sentences(evaluation)],
         earlier=wording.earlier_rows(evaluation.earlier),
-        power=wording.power_sentence(evaluation.retain_accuracy),
+        power=wording.power_sentence(evaluation.rest.get("retain_accuracy")),
         requests=_requests(facts),
         retention=wording.retention_rows(evaluation),
         interval_chart=_interval_chart(facts),
@@ -61,13 +62,10 @@ def _requests(facts: ReportFacts) -> list[dict[str, Any]]:
 def _interval_chart(facts: ReportFacts) -> str:
     evaluation = facts.evaluation
     asked = (*evaluation.targets, *evaluation.earlier)
-    rows = [(f"UA {scores.name}", scores.unlearning_accuracy) for scores in asked]
-    named = (
-        ("RA", evaluation.retain_accuracy),
-        ("IRA", evaluation.in_domain),
-        ("CRA", evaluation.cross_domain),
-    )
-    return plots.interval_chart([*rows, *((name, change) for name, change in named if change is not None)], "intervals")
+    rows = [(f"UA {scores.name}", scores.numbers.get("unlearning_accuracy")) for scores in asked]
+    rest = ("retain_accuracy", "in_domain", "cross_domain")
+    rows += [(QUANTITIES[name].label, evaluation.rest.get(name)) for name in rest]
+    return plots.interval_chart([(name, change) for name, change in rows if change is not None], "intervals")
 
 
 def _training(trace: pd.DataFrame) -> dict[str, Any] | None:

@@ -11,12 +11,12 @@ from expunge.errors import ExpungeError
 from expunge.evaluation.evaluate_models import check_sizes, evaluate_models
 from expunge.evaluation.score import score
 from expunge.judges.judged import judge_pictures
+from expunge.metrics.units import COSINE
 from expunge.models.stable_diffusion import StableDiffusion
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.compositions import COMPOSITIONS
 from expunge.reports.evaluation_files import stored, write_evaluation
 from expunge.reports.evaluation_tables import as_markdown, sections
-from expunge.reports.wording import COSINE
 from tests.evaluation.conftest import CAT, SMALL, question
 from tests.metrics.colour_judges import WORLD, colour_panel, draw
 
@@ -71,9 +71,9 @@ def test_samples_are_those_of_the_plan(evaluated):
     held_out = table[table["part"].isin(["held_out", "target"])]
     for target, scores in zip(result.targets, result.evaluation.targets, strict=True):
         asked = held_out[held_out[f"asked_{target.factor}"].isin(target.levels)]
-        assert scores.unlearning_accuracy.after.samples == len(asked)
+        assert scores.numbers["unlearning_accuracy"].after.samples == len(asked)
         found = asked[f"{target.factor}_after"].isin(target.levels).mean()
-        assert scores.unlearning_accuracy.after.value == pytest.approx(1 - found)
+        assert scores.numbers["unlearning_accuracy"].after.value == pytest.approx(1 - found)
 
 
 def test_numbers_of_judged_pictures_are_those_of_a_model_that_forgot(evaluated):
@@ -89,8 +89,12 @@ def test_numbers_of_judged_pictures_are_those_of_a_model_that_forgot(evaluated):
 
     result = score(asked, shards, judged(None), judged({"cat": "dog"}), WORLD, panel).result
     (cat,) = result.evaluation.targets
-    assert (cat.unlearning_accuracy.before.value, cat.unlearning_accuracy.after.value) == (0, 1)
-    assert result.evaluation.retain_accuracy.before.value == result.evaluation.retain_accuracy.after.value == 1
+    assert (cat.numbers["unlearning_accuracy"].before.value, cat.numbers["unlearning_accuracy"].after.value) == (0, 1)
+    assert (
+        result.evaluation.rest["retain_accuracy"].before.value
+        == result.evaluation.rest["retain_accuracy"].after.value
+        == 1
+    )
     wordings = {each.group: each.unlearning_accuracy for each in result.wordings if each.unlearning_accuracy}
     assert wordings and all(change.after.value == 1 for change in wordings.values())
 
@@ -153,8 +157,8 @@ def test_nothing_can_differ_between_a_model_and_itself(tiny_model, store):
     asked = question(tiny_model, tiny_model, CAT)
     scores, _ = evaluate_models(asked, tiny_model, tiny_model, WORLD, colour_panel(), store, progress=False)
     assert "Both models have the same weights: nothing can differ." in scores.result.warnings
-    assert scores.result.evaluation.retain_accuracy.difference.value == 0
-    assert scores.result.evaluation.frechet_distance.difference.value == pytest.approx(0)
+    assert scores.result.evaluation.rest["retain_accuracy"].difference.value == 0
+    assert scores.result.evaluation.rest["frechet_distance"].difference.value == pytest.approx(0)
 
 
 def test_models_of_two_sizes_are_not_compared(tiny_model):

@@ -36,17 +36,19 @@ def _evaluation(targets=None, **changed):
     scores = targets if targets is not None else (_scores("cat"),)
     numbers = {
         "retain_accuracy": _change(0.97, 0.96),
-        "in_domain": None,
-        "cross_domain": None,
         "retain_accuracy_clip": _change(0.97, 0.96),
         "frechet_distance": _change(10.0, 11.0, margin=0.5),
-        "frechet_features": "clip, 64 features",
         "alignment_train": _change(0.30, 0.295, margin=0.005),
         "alignment_held_out": _change(0.30, 0.295, margin=0.005),
-        "collateral": (),
-        "sampling": {},
     }
-    return Evaluation(targets=scores, **(numbers | changed))
+    return Evaluation(
+        targets=scores,
+        earlier=changed.pop("earlier", ()),
+        rest=numbers | changed,
+        frechet_features="clip, 64 features",
+        collateral=(),
+        sampling={},
+    )
 
 
 def _scores(name, accuracy=None):
@@ -55,8 +57,7 @@ def _scores(name, accuracy=None):
         request_id=name,
         name=name,
         kind="object",
-        unlearning_accuracy=accuracy,
-        unlearning_accuracy_clip=accuracy,
+        numbers={"unlearning_accuracy": accuracy, "unlearning_accuracy_clip": accuracy},
     )
 
 
@@ -79,7 +80,7 @@ def test_good_evidence_passes_and_every_condition_is_written_down():
         "alignment, held-out wordings drop",
         "Fréchet distance ratio",
     ]
-    assert decision.conditions[1].measured == "0.980 [0.940, 1.000]"
+    assert decision.conditions[1].measured == "0.980 [0.940, 1.000], 100 pictures"
     assert decision.conditions[5].measured == "0.010 [0.000, 0.020]"
     assert decision.conditions[8].measured == "1.100 [1.050, 1.150]"
 
@@ -87,7 +88,7 @@ def test_good_evidence_passes_and_every_condition_is_written_down():
 def test_no_evaluation_fails_every_condition():
     decision = judge(None, GateThresholds())
     assert not decision.passed and not any(condition.passed for condition in decision.conditions)
-    assert all(condition.measured.startswith("missing: no evaluation") for condition in decision.conditions)
+    assert all(condition.measured.startswith("missing: no") for condition in decision.conditions)
     assert len(decision.conditions) == 6
 
 

@@ -41,9 +41,9 @@ def test_the_numbers_are_those_of_before(evaluated):
 def test_quality_is_measured_on_what_was_to_be_kept(evaluated):
     result = evaluated.scores.result
     assert result.quality is not None
-    assert result.quality.samples == result.evaluation.retain_accuracy.after.samples
+    assert result.quality.samples == result.evaluation.rest["retain_accuracy"].after.samples
     assert result.quality.frechet_distance.after.value == pytest.approx(
-        result.evaluation.frechet_distance.after.value, rel=1e-9
+        result.evaluation.rest["frechet_distance"].after.value, rel=1e-9
     )
     assert 0 < result.quality.drift.features.value < 2
 

@@ -38,18 +38,18 @@ def _inputs(targets, instead=None, per_stratum=15):
 
 def test_an_unchanged_model_changed_nothing():
     result = evaluate_pictures(**_inputs([CAT]))
-    assert result.targets[0].unlearning_accuracy.after.value == 0
+    assert result.targets[0].numbers["unlearning_accuracy"].after.value == 0
     for change in (
-        result.retain_accuracy,
-        result.in_domain,
-        result.cross_domain,
-        result.retain_accuracy_clip,
-        result.frechet_distance,
-        result.alignment_train,
-        result.alignment_held_out,
+        result.rest["retain_accuracy"],
+        result.rest["in_domain"],
+        result.rest["cross_domain"],
+        result.rest["retain_accuracy_clip"],
+        result.rest["frechet_distance"],
+        result.rest["alignment_train"],
+        result.rest["alignment_held_out"],
     ):
         assert change.difference.value == 0 and change.before == change.after
-    assert result.retain_accuracy.after.value == 1 and result.retain_accuracy_clip.after.value == 1
+    assert result.rest["retain_accuracy"].after.value == 1 and result.rest["retain_accuracy_clip"].after.value == 1
     assert result.sampling == SAMPLING
     assert not judge(result, GateThresholds()).passed
 
@@ -59,10 +59,16 @@ def test_a_clean_removal_passes_the_gate():
     result = evaluate_pictures(**inputs)
     scores = result.targets[0]
     assert (scores.request_id, scores.name, scores.kind) == ("a", "cat", "object")
-    assert scores.unlearning_accuracy.before.value == 0 and scores.unlearning_accuracy.after.value == 1
-    assert scores.unlearning_accuracy_clip.after.value == 1
-    assert scores.unlearning_accuracy.after.samples == 75 and result.retain_accuracy.after.samples == 225
-    assert result.retain_accuracy.difference.value == 0
+    assert (
+        scores.numbers["unlearning_accuracy"].before.value == 0
+        and scores.numbers["unlearning_accuracy"].after.value == 1
+    )
+    assert scores.numbers["unlearning_accuracy_clip"].after.value == 1
+    assert (
+        scores.numbers["unlearning_accuracy"].after.samples == 75
+        and result.rest["retain_accuracy"].after.samples == 225
+    )
+    assert result.rest["retain_accuracy"].difference.value == 0
     assert result.frechet_features == "colour-clip, 6 features"
     decision = judge(result, GateThresholds())
     assert decision.passed, decision
@@ -71,9 +77,9 @@ def test_a_clean_removal_passes_the_gate():
 def test_collateral_damage_shows_where_it_is_and_fails_the_gate():
     """The dog goes with the cat: subjects suffer (in-domain), styles do not (cross-domain)."""
     result = evaluate_pictures(**_inputs([CAT], instead={"cat": "pear", "dog": "apple"}, per_stratum=25))
-    assert result.targets[0].unlearning_accuracy.after.value == 1
-    assert result.retain_accuracy.after.value == pytest.approx(2 / 3)
-    assert result.in_domain.after.value == pytest.approx(2 / 3) and result.cross_domain.after.value == 1
+    assert result.targets[0].numbers["unlearning_accuracy"].after.value == 1
+    assert result.rest["retain_accuracy"].after.value == pytest.approx(2 / 3)
+    assert result.rest["in_domain"].after.value == pytest.approx(2 / 3) and result.rest["cross_domain"].after.value == 1
     worst = result.collateral[0]
     assert (worst.factor, worst.level, worst.before, worst.after, worst.samples) == (
         "subject",
@@ -82,9 +88,9 @@ def test_collateral_damage_shows_where_it_is_and_fails_the_gate():
         0,
         75,
     )
-    assert result.retain_accuracy_clip.difference.high < 0
-    assert result.alignment_train.difference.high < 0 and result.alignment_held_out.difference.high < 0
-    assert result.frechet_distance.difference.low > 0
+    assert result.rest["retain_accuracy_clip"].difference.high < 0
+    assert result.rest["alignment_train"].difference.high < 0 and result.rest["alignment_held_out"].difference.high < 0
+    assert result.rest["frechet_distance"].difference.low > 0
     failed = {condition.name for condition in judge(result, GateThresholds()).conditions if not condition.passed}
     assert failed == {
         "retain accuracy drop",
@@ -97,10 +103,16 @@ def test_collateral_damage_shows_where_it_is_and_fails_the_gate():
 def test_two_targets_are_scored_each_on_its_own_prompts():
     result = evaluate_pictures(**_inputs([CAT, BLOB], instead={"cat": "pear"}))
     cat, blob = result.targets
-    assert cat.unlearning_accuracy.after.value == 1 and blob.unlearning_accuracy.after.value == 0
-    assert cat.unlearning_accuracy.after.samples == 45 and blob.unlearning_accuracy.after.samples == 60
-    assert result.retain_accuracy.after.samples == 3 * 2 * 15
-    assert cat.in_domain == blob.cross_domain and cat.cross_domain == blob.in_domain
+    assert cat.numbers["unlearning_accuracy"].after.value == 1 and blob.numbers["unlearning_accuracy"].after.value == 0
+    assert (
+        cat.numbers["unlearning_accuracy"].after.samples == 45
+        and blob.numbers["unlearning_accuracy"].after.samples == 60
+    )
+    assert result.rest["retain_accuracy"].after.samples == 3 * 2 * 15
+    assert (
+        cat.numbers["in_domain"] == blob.numbers["cross_domain"]
+        and cat.numbers["cross_domain"] == blob.numbers["in_domain"]
+    )
 
 
 def test_order_of_pictures_does_not_matter():
@@ -109,9 +121,13 @@ def test_order_of_pictures_does_not_matter():
     shuffled = inputs | {name: inputs[name].select(order) for name in ("before", "after")}
     first, second = evaluate_pictures(**inputs), evaluate_pictures(**shuffled)
     assert second.targets == first.targets and second.collateral == first.collateral
-    assert second.retain_accuracy == first.retain_accuracy
-    assert second.frechet_distance.difference.value == pytest.approx(first.frechet_distance.difference.value)
-    assert second.alignment_held_out.difference.low == pytest.approx(first.alignment_held_out.difference.low)
+    assert second.rest["retain_accuracy"] == first.rest["retain_accuracy"]
+    assert second.rest["frechet_distance"].difference.value == pytest.approx(
+        first.rest["frechet_distance"].difference.value
+    )
+    assert second.rest["alignment_held_out"].difference.low == pytest.approx(
+        first.rest["alignment_held_out"].difference.low
+    )
 
 
 def test_each_picture_set_is_embedded_once():

@@ -47,9 +47,9 @@ def test_round_trip_keeps_every_field(passed, parts):
     again = load_certificate(certificate.model_dump_json(indent=2))
     assert again == certificate and verify(again)
     assert again.outcome is (Outcome.FULFILLED if passed else Outcome.FAILED)
-    assert again.numbers["unlearning_accuracy"] == parts["evaluation"]().targets[1].unlearning_accuracy
-    assert again.numbers["in_domain"] == parts["evaluation"]().targets[1].in_domain
-    assert again.numbers["retain_accuracy"] == parts["evaluation"]().retain_accuracy
+    assert again.numbers["unlearning_accuracy"] == parts["evaluation"]().targets[1].numbers["unlearning_accuracy"]
+    assert again.numbers["in_domain"] == parts["evaluation"]().targets[1].numbers["in_domain"]
+    assert again.numbers["retain_accuracy"] == parts["evaluation"]().rest["retain_accuracy"]
     assert "approximate" in again.statement
 
 
@@ -125,7 +125,7 @@ def test_a_pass_without_evidence_is_refused(parts):
             {"evaluation": evaluation.model_copy(update={"targets": evaluation.targets[:1]})},
             "unlearning_accuracy",
         ),
-        ({"evaluation": evaluation.model_copy(update={"retain_accuracy": undefined()})}, "retain_accuracy"),
+        ({"evaluation": evaluation.model_copy(update={"rest": {"retain_accuracy": undefined()}})}, "retain_accuracy"),
         ({"decision": parts["decision"](False).model_copy(update={"passed": True})}, "not every condition"),
         ({"decision": parts["decision"]().model_copy(update={"conditions": ()})}, "not every condition"),
         ({"registered_version": None}, "Register the model first"),
@@ -135,10 +135,23 @@ def test_a_pass_without_evidence_is_refused(parts):
             issue(parts, **changed)
 
 
+def test_any_known_names_do_and_others_do_not(parts):
+    """A quantity that is added to the table leaves certificates issued before it valid."""
+    evaluation = parts["evaluation"]()
+    fewer = evaluation.model_copy(update={"rest": {"retain_accuracy": evaluation.rest["retain_accuracy"]}})
+    certificate = issue(parts, evaluation=fewer)
+    assert "frechet_distance" not in certificate.numbers
+    assert load_certificate(certificate.model_dump_json()) == certificate
+    content = json.loads(certificate.model_dump_json())
+    content["numbers"]["prettiness"] = None
+    with pytest.raises(ExpungeError, match="prettiness: no such quantity"):
+        load_certificate(json.dumps(content))
+
+
 def test_a_failure_without_numbers_is_still_certified(parts, read_page):
-    evaluation = parts["evaluation"]().model_copy(update={"targets": (), "retain_accuracy": undefined()})
+    evaluation = parts["evaluation"]().model_copy(update={"targets": (), "rest": {"retain_accuracy": undefined()}})
     certificate = issue(parts, False, evaluation=evaluation, registered_model=None, registered_version=None)
-    assert certificate.numbers["unlearning_accuracy"] is None and certificate.numbers["retain_accuracy"] is None
+    assert certificate.numbers == {"retain_accuracy": None}
     assert load_certificate(certificate.model_dump_json()) == certificate
     text = read_page(render_certificate(certificate)).text
     assert "not measured" in text and "not registered" in text and "The model in use was not changed" in text

@@ -89,26 +89,10 @@ def test_verdict_comes_first_and_says_what_it_cost(report_html, read_page, make_
 def test_every_number_of_the_evaluation_is_there(report_html, read_page, make_facts):
     text = read_page(report_html).text
     evaluation = make_facts().evaluation
-    shares = [
-        evaluation.retain_accuracy,
-        evaluation.in_domain,
-        evaluation.cross_domain,
-        evaluation.retain_accuracy_clip,
-    ]
-    for scores in evaluation.targets:
-        shares += [
-            scores.unlearning_accuracy,
-            scores.unlearning_accuracy_clip,
-            scores.in_domain,
-            scores.cross_domain,
-        ]
-    cosines = [evaluation.alignment_train, evaluation.alignment_held_out]
-    for changes, factor, form in (
-        (shares, 100, ".1f"),
-        (cosines, 1, ".3f"),
-        ([evaluation.frechet_distance], 1, ".3g"),
-    ):
-        for change in changes:
+    forms = {"%": (100, ".1f"), "alignment": (1, ".3f"), "frechet": (1, ".3g")}
+    for numbers in (evaluation.rest, *(scores.numbers for scores in evaluation.targets)):
+        for name, change in numbers.items():
+            factor, form = forms.get(name.split("_")[0], forms["%"])
             for interval in (change.before, change.after, change.difference):
                 for number in (interval.value, interval.low, interval.high):
                     assert format(abs(number) * factor, form) in text

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from expunge.metrics.numbers import Change, Interval
+from expunge.metrics.units import COSINE, DISTANCE, SHARE
 from expunge.reports import wording
-from expunge.reports.wording import COSINE, DISTANCE, SHARE
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,9 @@ def shifted(parts, difference: float, half: float) -> Change:
     ],
 )
 def test_the_cost_is_worded_by_its_interval(difference, half, expected, parts):
-    evaluation = parts["evaluation"]().model_copy(update={"retain_accuracy": shifted(parts, difference, half)})
+    evaluation = parts["evaluation"]().model_copy(
+        update={"rest": {"retain_accuracy": shifted(parts, difference, half)}}
+    )
     assert expected in wording.cost_sentences(evaluation)[0]
 
 
@@ -78,8 +80,8 @@ def test_different_sample_sizes_are_all_given(parts):
 
 def test_what_came_back_of_earlier_runs_is_named(parts):
     kept, back = parts["evaluation"]().targets[:2]
-    still = kept.model_copy(update={"unlearning_accuracy": parts["change"](0.97, 0.98, 0.02, 40)})
-    lost = back.model_copy(update={"unlearning_accuracy": parts["change"](1.0, 0.25, 0.1, 40)})
+    still = kept.model_copy(update={"numbers": {"unlearning_accuracy": parts["change"](0.97, 0.98, 0.02, 40)}})
+    lost = back.model_copy(update={"numbers": {"unlearning_accuracy": parts["change"](1.0, 0.25, 0.1, 40)}})
     (said,) = wording.earlier_sentences([still, lost])
     assert f"“{lost.name}”, forgotten by an earlier run, came back" in said and "75.0\u00a0% of 40 pictures" in said
     assert "None of the 1 targets" in wording.earlier_sentences([still])[0]

@@ -145,7 +145,7 @@ def test_gradients_and_unlearning_belong_together(run):
 def test_evaluation_is_paired(run):
     assert (run.before.prompts, run.before.seeds) == (run.after.prompts, run.after.seeds)
     (target,) = run.scores.targets
-    assert target.name == "cat" and target.unlearning_accuracy.after.samples == 6
+    assert target.name == "cat" and target.numbers["unlearning_accuracy"].after.samples == 6
 
 
 def test_the_gate_decides_and_promotion_obeys(run):

@@ -31,11 +31,11 @@ def test_each_round_starts_from_what_the_last_one_left(rounds, tiny_model, folde
 def test_all_targets_are_measured_after_every_round_on_the_same_pictures(rounds):
     for done in rounds:
         assert [each.name for each in done.evaluation.targets] == NAMES
-        assert done.evaluation.retain_accuracy.before == rounds[0].evaluation.retain_accuracy.before
+        assert done.evaluation.rest["retain_accuracy"].before == rounds[0].evaluation.rest["retain_accuracy"].before
         for scores in done.evaluation.targets:
             verdicts = done.verdicts[scores.name]
             assert verdicts.texts == rounds[0].verdicts[scores.name].texts and len(verdicts.texts) == 4
-            assert scores.unlearning_accuracy.after.value == sum(verdicts.absent) / len(verdicts.absent)
+            assert scores.numbers["unlearning_accuracy"].after.value == sum(verdicts.absent) / len(verdicts.absent)
 
 
 def test_each_target_is_asked_for_without_the_others_and_the_rest_without_any(tiny_model):

@@ -29,7 +29,10 @@ def test_every_number_of_every_round_is_a_row(rounds):
     for done in rounds:
         for scores in done.evaluation.targets:
             row = ua.loc[(done.number, scores.name)]
-            after, change = scores.unlearning_accuracy.after, scores.unlearning_accuracy.difference
+            after, change = (
+                scores.numbers["unlearning_accuracy"].after,
+                scores.numbers["unlearning_accuracy"].difference,
+            )
             assert (row["value"], row["low"], row["high"], row["change_value"]) == (
                 after.value, after.low, after.high, change.value
             )  # fmt: skip
@@ -41,7 +44,9 @@ def test_every_number_of_every_round_is_a_row(rounds):
 def test_the_heat_map_begins_with_the_original(rounds):
     shares = ua_matrix(rounds)
     assert shares.shape == (4, 3) and ((shares >= 0) & (shares <= 1)).all()
-    assert shares[0].tolist() == [each.unlearning_accuracy.before.value for each in rounds[2].evaluation.targets]
+    assert shares[0].tolist() == [
+        each.numbers["unlearning_accuracy"].before.value for each in rounds[2].evaluation.targets
+    ]
 
 
 def test_a_return_is_told_and_a_tie_is_not(rounds):
