@@ -22,6 +22,7 @@ from expunge.benchmark.machine import command, machine
 from expunge.benchmark.materials import Bench, Materials, make_bench, prepare
 from expunge.benchmark.run_cell import step_cost
 from expunge.benchmark.runner import learning_rate
+from expunge.case import Case
 from expunge.comeback.comeback_report import NEVER_SAW
 from expunge.comeback.comeback_settings import PROFILES
 from expunge.comeback.comeback_table import as_markdown
@@ -29,7 +30,7 @@ from expunge.comeback.hiding import text_filter
 from expunge.comeback.try_comeback import comeback_tests
 from expunge.models.sources import load_text_to_image
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.unlearning.job import unlearn_model
+from expunge.unlearning.job import TrainingSets, unlearn_model
 from expunge.unlearning.methods import method_names
 
 METHODS = ("stepping_metric", "gradient_difference", "erased_stable_diffusion", "concept_ablation")
@@ -73,15 +74,10 @@ def unlearned(
     check_every = min(steps, max(1, round(settings.check_passes / (cost.passes or 1))))
     model, trace = unlearn_model(
         bench.model,
-        materials.forget,
-        materials.retain,
-        materials.cache,
-        [materials.target],
-        bench.world,
-        bench.panel,
+        TrainingSets(materials.forget, materials.retain, materials.cache),
+        Case.of(bench.world, bench.panel, settings.evaluation_drawing).about([materials.target]),
         cell_settings(cell, settings, steps, check_every),
         settings.check,
-        settings.evaluation_drawing,
     )
     spent = sum(row.passes for row in trace.rows)
     return model, f"{len(trace.rows)} steps, {spent:.0f} passes, stopped by {trace.stopped}"

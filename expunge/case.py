@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from expunge.errors import ExpungeError
 from expunge.judges.load_panel import load_panel
@@ -47,6 +47,14 @@ class Case(BaseModel):
     judges_digest: str
     drawing: DrawingSettings
     device: str = "cpu"
+    _given: Panel | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, world: World, panel: Panel, drawing: DrawingSettings, name: str = "given") -> "Case":
+        """A case with judges that have no name, as in a notebook. Written down and read again, it has lost them."""
+        case = cls(world_name=name, world=world, judges=name, judges_digest=panel.digest(), drawing=drawing)
+        case._given = panel
+        return case
 
     def digest(self) -> str:
         """SHA-256 over all of it, the world's text and the judges' weights included."""
@@ -58,6 +66,8 @@ class Case(BaseModel):
         Raises:
             ExpungeError: they are not there, or their weights are no longer those that the case was resolved with.
         """
+        if self._given is not None:
+            return self._given
         panel = _panel(self.judges, self.world)
         if panel.digest() != self.judges_digest:
             raise ExpungeError(
@@ -101,7 +111,7 @@ def resolve_case(
         judges: a named panel or an open_clip model.
         drawing: how pictures are drawn.
         batch: the requests; none for a case without targets, which ``Case.about`` gives some.
-        device: where models run.
+        device: where models run; ``auto`` for a GPU where there is one.
 
     Raises:
         ExpungeError: world or judges are not there, or a request names nothing that the model draws.
@@ -116,8 +126,16 @@ def resolve_case(
         judges=judges,
         judges_digest=_panel(judges, known).digest(),
         drawing=drawing,
-        device=device,
+        device=_device(device),
     )
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _panel(judges: str, world: World) -> Panel:

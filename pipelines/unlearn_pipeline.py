@@ -8,8 +8,6 @@ from expunge.comeback.comeback_settings import chosen_comeback
 from expunge.evaluation.gate import GateThresholds
 from expunge.evaluation.model_evaluation import EvaluationSettings
 from expunge.pictures.drawing import DrawingSettings
-from expunge.prompts.load_world import load_world
-from expunge.prompts.target import resolve_targets
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from expunge.unlearning.diversification import DiversificationSettings
@@ -19,12 +17,13 @@ from steps.cache_gradients import cache_gradients
 from steps.close_takedowns import close_takedowns
 from steps.collect_takedowns import collect_takedowns
 from steps.diversify_datasets import diversify_datasets
-from steps.draw_over_world import draw_over_world
+from steps.draw_pool import draw_pool
 from steps.evaluate import evaluate
 from steps.gate import gate as hold_gate
 from steps.load_base_model import load_base_model
 from steps.promote_model import promote_model
 from steps.register_model import register_model
+from steps.resolve_case import resolve_case
 from steps.trace_lineage import trace_lineage
 from steps.try_comeback import try_comeback
 from steps.unlearn import unlearn
@@ -46,6 +45,7 @@ def unlearn_pipeline(
     evaluation: EvaluationSettings = EvaluationSettings(),  # noqa: B008
     gate: GateThresholds = GateThresholds(),  # noqa: B008
     comeback: str = "none",
+    device: str = "auto",
     hide_target_pictures: bool = False,
 ) -> None:
     """Work on every pending takedown request; with none pending, end at once.
@@ -64,6 +64,7 @@ def unlearn_pipeline(
         evaluation: sample sizes.
         gate: thresholds for promotion.
         comeback: ``none``, ``quick`` or ``full``: try to bring each target back, for the report. The gate does not ask.
+        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or another name that torch knows.
         hide_target_pictures: leave pictures of the targets out of the report altogether.
     """
     tests = chosen_comeback(comeback)
@@ -91,24 +92,22 @@ def unlearn_pipeline(
         print(f"No takedown request is pending in {inbox}: nothing to do. File one with: expunge takedown file --help")
         return
     try:
+        case = resolve_case(world, judges, drawing, takedowns, device)
         base, base_facts = load_base_model(base_model, registered_model)
-        pool = draw_over_world(base, world, "train", diversification.pool_per_stratum, diversification.seed, drawing)
-        held_out = draw_over_world(base, world, "held_out", evaluation.held_out_per_stratum, evaluation.seed, drawing)
-        forget, retain, diversity = diversify_datasets(
-            base, pool, takedowns, inbox, world, judges, diversification, drawing
-        )
+        pool = draw_pool(base, case, diversification)
+        forget, retain, diversity = diversify_datasets(base, pool, case, inbox, diversification)
         cache = cache_gradients(base, forget, retain, gradients, unlearning.forget_threshold)
-        unlearned, trace = unlearn(base, forget, retain, cache, takedowns, world, judges, unlearning, check, drawing)
-        scores, before, after = evaluate(base, unlearned, held_out, pool, takedowns, world, judges, evaluation, drawing)
-        targets = resolve_targets(takedowns.load(), load_world(world)) if tests else []
-        reports = [try_comeback(base, unlearned, target, world, judges, tests, forget=forget) for target in targets]
+        unlearned, trace = unlearn(base, forget, retain, cache, case, unlearning, check)
+        scores, before, after = evaluate(base, unlearned, pool, case, evaluation)
+        targets = case.load().targets if tests else ()
+        reports = [try_comeback(base, unlearned, each, case, tests, forget=forget) for each in targets]
         decision = hold_gate(scores, gate)
         lineage = trace_lineage(base_facts, unlearned, forget, retain, takedowns, config)
         version = register_model(unlearned, scores, decision, lineage, registered_model)
         if decision.load().passed:
             version = promote_model(version, decision)
         report = write_report(
-            takedowns,
+            case,
             scores,
             decision,
             reports,
@@ -118,7 +117,6 @@ def unlearn_pipeline(
             cache,
             diversity,
             lineage,
-            world,
             hide_target_pictures,
         )
         close_takedowns(inbox, takedowns, scores, decision, lineage, version, report, unlearning.method)

@@ -8,9 +8,10 @@ from expunge.models.stable_diffusion import StableDiffusion
 from expunge.pictures.picture_set import PictureSet
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.job import GradientSettings, measure_gradients
+from steps.caching import BY_CODE
 
 
-@step
+@step(cache_policy=BY_CODE)
 def cache_gradients(
     model: StableDiffusion,
     forget: PictureSet,

@@ -18,8 +18,7 @@ def collect_takedowns(inbox: str, world: str) -> Annotated[TakedownBatch, "taked
 
     What earlier requests asked for is told as well, so that the run does not retain it.
     """
-    world = load_world(world)
-    owner = this_owner(str(get_step_context().pipeline_run.id))
-    box = Inbox(open_store(inbox))
-    batch = box.claim_pending(owner, lambda request: resolve_target(request, world))
+    known = load_world(world)  # first: if it cannot be read that is nobody's request's fault
+    owner, box = this_owner(str(get_step_context().pipeline_run.id)), Inbox(open_store(inbox))
+    batch = box.claim_pending(owner, lambda request: resolve_target(request, known))
     return batch.model_copy(update={"forgotten": box.fulfilled()})

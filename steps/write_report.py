@@ -6,20 +6,19 @@ import pandas as pd
 from zenml import get_step_context, step
 from zenml.types import HTMLString
 
+from expunge.case import Case
 from expunge.comeback.comeback_report import ComebackReport
 from expunge.evaluation.evaluation import Evaluation, GateDecision
 from expunge.pictures.picture_set import PictureSet
-from expunge.prompts.load_world import load_world
 from expunge.release.lineage import Lineage
 from expunge.reports.assemble import assemble_report
-from expunge.takedown.request import TakedownBatch
 from expunge.unlearning.gradient_cache import GradientCache
 from steps.timing import step_seconds
 
 
 @step(enable_cache=False)
 def write_report(
-    takedowns: TakedownBatch,
+    case: Case,
     evaluation: Evaluation,
     decision: GateDecision,
     comeback: list[ComebackReport],
@@ -29,15 +28,13 @@ def write_report(
     cache: GradientCache,
     diversity: pd.DataFrame,
     lineage: Lineage,
-    world: str,
     hide_target_pictures: bool,
 ) -> Annotated[HTMLString, "report"]:
     """One self-contained page: verdict, pictures, numbers, curves, how to do it again."""
     seconds = step_seconds(get_step_context().pipeline_run)
-    world = load_world(world)
     return HTMLString(
         assemble_report(
-            takedowns, world, evaluation, decision, comeback, pictures_before, pictures_after, trace,
+            case, evaluation, decision, comeback, pictures_before, pictures_after, trace,
             cache.conflict_map(), diversity, lineage, seconds, hide_target_pictures,
         )
     )  # fmt: skip

@@ -118,14 +118,7 @@ def test_model_that_fails_the_gate_is_not_promoted_and_finished_work_is_not_repe
 
     box.retry(dog)
     repeated = steps_run(unlearn_pipeline(**PARAMETERS, gate=LENIENT))
-    for name in (
-        "draw_over_world",
-        "draw_over_world_2",
-        "diversify_datasets",
-        "cache_gradients",
-        "unlearn",
-        "evaluate",
-    ):
+    for name in ("draw_pool", "diversify_datasets", "cache_gradients", "unlearn", "evaluate"):
         assert repeated[name] == "cached", repeated
     assert box.state(dog).label == "fulfilled"
     assert registry.champion() is not None

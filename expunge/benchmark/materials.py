@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from expunge.benchmark.benchmark_settings import BenchmarkSettings
+from expunge.case import Case
 from expunge.judges.load_panel import load_panel
 from expunge.judges.panel import Panel
 from expunge.models.sources import load_text_to_image
@@ -97,9 +98,8 @@ def draw_pool(
 def prepare(bench: Bench, target: Target) -> Materials:
     """Draw a target's forget and retain set, and measure the gradients at θ₀."""
     settings, model = bench.settings, bench.model
-    sets = diversify(
-        model, bench.pool, [target], bench.world, bench.panel, settings.diversification, settings.drawing, {}
-    )
+    case = Case.of(bench.world, bench.panel, settings.drawing).about([target])
+    sets = diversify(model, bench.pool, case, settings.diversification)
     started = time.perf_counter()
     threshold = settings.unlearn_settings(settings.entries[0]).forget_threshold  # all entries have the same
     cache = measure_gradients(model, sets.forget, sets.retain, settings.gradients, threshold)

@@ -11,13 +11,14 @@ from expunge.benchmark.cell import Cell, CellResult, cell_settings, measures_pro
 from expunge.benchmark.judging import Judging
 from expunge.benchmark.materials import Bench, Materials, WatchedCache
 from expunge.benchmark.peak_memory import PeakMemory
+from expunge.case import Case
 from expunge.comeback.relearning import relearn
 from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation import Evaluation
 from expunge.evaluation.model_evaluation import EvaluationSettings, evaluate_model
 from expunge.models.text_to_image import TextToImage
 from expunge.prompts.target import Target
-from expunge.unlearning.job import unlearn_model
+from expunge.unlearning.job import TrainingSets, unlearn_model
 from expunge.unlearning.trace import Trace, TraceRow
 
 NO_CHECK = 1_000_000_000  # steps between checks
@@ -111,15 +112,10 @@ def _unlearn(
     settings = bench.settings
     return unlearn_model(
         bench.model,
-        materials.forget,
-        materials.retain,
-        cache,
-        [materials.target],
-        bench.world,
-        bench.panel,
+        TrainingSets(materials.forget, materials.retain, cache),
+        Case.of(bench.world, bench.panel, settings.evaluation_drawing).about([materials.target]),
         cell_settings(cell, settings, steps, check_every),
         settings.check,
-        settings.evaluation_drawing,
     )
 
 

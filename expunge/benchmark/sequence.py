@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from expunge.case import Case
 from expunge.benchmark.round_store import FORMAT_VERSION, Round, RoundStore, Verdicts
 from expunge.benchmark.sequence_settings import SequentialSettings, targets_of
 from expunge.evaluation.evaluation import Evaluation
@@ -19,7 +20,7 @@ from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
 from expunge.prompts.world import Prompt, Side, World
 from expunge.unlearning.diversification import diversify
-from expunge.unlearning.job import measure_gradients, unlearn_model
+from expunge.unlearning.job import TrainingSets, measure_gradients, unlearn_model
 from expunge.unlearning.trace import Trace
 
 
@@ -78,11 +79,12 @@ def forget_next(
     how, sizes = settings.drawing, settings.diversification
     asked = _without(forgotten, world.sample("train", sizes.pool_per_stratum, sizes.seed))
     pool = draw_with_own_seeds(model, asked, f"{sizes.seed}/train", how, "Drawing what is not forgotten")
-    sets = diversify(model, pool, [target], world, panel, sizes, how, {}, forgotten)
+    case = Case.of(world, panel, how).about([target], forgotten)
+    sets = diversify(model, pool, case, sizes)
     threshold = settings.unlearning.forget_threshold
     cache = measure_gradients(model, sets.forget, sets.retain, settings.gradients, threshold)
     return unlearn_model(
-        model, sets.forget, sets.retain, cache, [target], world, panel, settings.unlearning, settings.check, how
+        model, TrainingSets(sets.forget, sets.retain, cache), case, settings.unlearning, settings.check
     )
 
 

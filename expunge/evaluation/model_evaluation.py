@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
+from expunge.case import Case
 from expunge.evaluation.evaluation import Evaluation, TargetScores
 from expunge.evaluation.score_judged import evaluate_pictures
 from expunge.judges.judged import judge_pictures
 from expunge.judges.panel import Panel
 from expunge.metrics.unlearning_accuracy import accuracies_by_both
 from expunge.models.text_to_image import TextToImage
-from expunge.pictures.drawing import DrawingSettings, draw_with_own_seeds
+from expunge.pictures.drawing import DrawingSettings, draw_over_world, draw_with_own_seeds
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
@@ -121,3 +122,28 @@ def _extra_target_pictures(
             salt = f"{settings.seed}/target/{target.name}"
             extra.append(draw_with_own_seeds(base, prompts, salt, drawing, f"Drawing before: {target.name}"))
     return extra
+
+
+def evaluate_case(
+    base: TextToImage, unlearned: TextToImage, pool: PictureSet, case: Case, settings: EvaluationSettings
+) -> EvaluatedPictures:
+    """``evaluate_model`` of a run's case: of what was forgotten before, only whether it came back is measured.
+
+    Args:
+        pool: the base model's pictures over the whole world, train side.
+    """
+    held_out = draw_over_world(
+        base, case.world, "held_out", settings.held_out_per_stratum, settings.seed, case.drawing
+    ).where(case.is_measured)
+    return evaluate_model(
+        base,
+        unlearned,
+        held_out,
+        pool.where(case.is_measured),
+        case.targets,
+        case.world,
+        case.panel(),
+        settings,
+        case.drawing,
+        case.forgotten,
+    )

@@ -1,7 +1,5 @@
 """What a takedown request means in a world: the factor and the levels to be forgotten."""
 
-from collections.abc import Sequence
-
 from pydantic import BaseModel, ConfigDict
 
 from expunge.errors import ExpungeError
@@ -88,8 +86,3 @@ def resolve_forgotten(batch: TakedownBatch, world: World) -> list[Target]:
     """What earlier runs forgot, as far as the world asks for it."""
     found = (_find(request, world) for request in batch.forgotten)
     return [target for target in found if target is not None]
-
-
-def still_asked(prompt: Prompt, targets: Sequence[Target], forgotten: Sequence[Target]) -> bool:
-    """Whether a run measures this prompt: it asks for a target of its own, or for nothing forgotten before."""
-    return any(each.matches(prompt) for each in targets) or not any(each.matches(prompt) for each in forgotten)

@@ -2,49 +2,34 @@
 
 import hashlib
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from expunge.judges.panel import Panel
-from expunge.models.stable_diffusion import StableDiffusion
-from expunge.pictures.drawing import DrawingSettings
-from expunge.pictures.picture_set import PictureSet
-from expunge.prompts.target import Target
-from expunge.prompts.world import World
+from expunge.case import Case
+from expunge.models.text_to_image import TextToImage
 from expunge.release.registry import TrainingLog
-from expunge.unlearning.gradient_cache import GradientCache
-from expunge.unlearning.job import CheckSettings, unlearn_model
+from expunge.unlearning.job import CheckSettings, Hooks, TrainingSets, unlearn_model
 from expunge.unlearning.trace import Trace, TraceRow
 from expunge.unlearning.unlearn_settings import UnlearnSettings
 
+Model = TypeVar("Model", bound=TextToImage)
 CHECKPOINTS = Path(".expunge") / "checkpoints"
 CURVES = ("forget_loss", "retain_loss", "cosine", "change_forget", "change_retain", "learning_rate", "forgotten")
 
 
 def unlearn_and_log(
-    model: StableDiffusion,
-    forget: PictureSet,
-    retain: PictureSet,
-    cache: GradientCache,
-    targets: Sequence[Target],
-    world: World,
-    panel: Panel,
-    settings: UnlearnSettings,
-    check: CheckSettings,
-    drawing: DrawingSettings,
-) -> tuple[StableDiffusion, Trace]:
+    model: Model, sets: TrainingSets, case: Case, settings: UnlearnSettings, check: CheckSettings
+) -> tuple[Model, Trace]:
     """As ``unlearn_model``; checkpoints are kept by what the run is made of, and removed when it is done."""
-    named = hashlib.sha256(f"{cache.key}{settings.model_dump_json()}".encode()).hexdigest()
-    folder = CHECKPOINTS / named[:16]
-    names = ", ".join(target.name for target in targets)
-    with TrainingLog(f"unlearn {names}", params={"method": settings.method, "gradient_cache": cache.key}) as log:
+    key = sets.cache.key
+    folder = CHECKPOINTS / hashlib.sha256(f"{key}{settings.model_dump_json()}".encode()).hexdigest()[:16]
+    names = ", ".join(target.name for target in case.targets)
+    with TrainingLog(f"unlearn {names}", params={"method": settings.method, "gradient_cache": key}) as log:
 
         def write(row: TraceRow) -> None:
             values = {name: getattr(row, name) for name in CURVES}
             log.log(row.step, {name: value for name, value in values.items() if value is not None})
 
-        unlearned, trace = unlearn_model(
-            model, forget, retain, cache, targets, world, panel, settings, check, drawing, write, folder
-        )
+        unlearned, trace = unlearn_model(model, sets, case, settings, check, Hooks(write, folder))
     shutil.rmtree(folder, ignore_errors=True)
     return unlearned, trace

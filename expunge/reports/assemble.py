@@ -5,20 +5,17 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
+from expunge.case import Case
 from expunge.comeback.comeback_report import ComebackReport
 from expunge.evaluation.evaluation import Evaluation, GateDecision
 from expunge.pictures.picture_set import PictureSet
-from expunge.prompts.target import resolve_targets
-from expunge.prompts.world import World
 from expunge.release.lineage import Lineage
 from expunge.reports.report_facts import ReportFacts
 from expunge.reports.takedown_report import render_report
-from expunge.takedown.request import TakedownBatch
 
 
 def assemble_report(
-    takedowns: TakedownBatch,
-    world: World,
+    case: Case,
     evaluation: Evaluation,
     decision: GateDecision,
     comeback: Sequence[ComebackReport],
@@ -32,12 +29,11 @@ def assemble_report(
     hide_target_pictures: bool,
 ) -> str:
     """The report of one run as one HTML page. Arguments as in ``ReportFacts``."""
-    targets = tuple(resolve_targets(takedowns, world))
     facts = ReportFacts(
-        title=f"Takedown: {', '.join(target.name for target in targets)}",
+        title=f"Takedown: {', '.join(target.name for target in case.targets)}",
         created_at=datetime.now(UTC),
-        batch=takedowns,
-        targets=targets,
+        batch=case.batch,
+        targets=case.targets,
         evaluation=evaluation,
         decision=decision,
         comeback=tuple(comeback),

@@ -1,18 +1,19 @@
 """Forget and retain sets: paired prompts, balanced strata, the target's neighbours always among the retained."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from expunge.case import Case
 from expunge.judges.panel import Panel
 from expunge.metrics.diversity import mean_pairwise_distance, vendi_score
 from expunge.metrics.unlearning_accuracy import not_found
 from expunge.models.text_to_image import TextToImage
-from expunge.pictures.drawing import DrawingSettings, draw_with_own_seeds
+from expunge.pictures.drawing import draw_with_own_seeds
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.pairing import forget_prompts, nearest_levels, pair_without_target
 from expunge.prompts.target import Target
@@ -45,13 +46,9 @@ class Datasets:
 def diversify(
     model: TextToImage,
     pool: PictureSet,
-    targets: Sequence[Target],
-    world: World,
-    panel: Panel,
+    case: Case,
     settings: DiversificationSettings,
-    drawing: DrawingSettings,
-    references: dict[str, np.ndarray],
-    forgotten: Sequence[Target] = (),
+    references: Mapping[str, np.ndarray] | None = None,
 ) -> Datasets:
     """Build the forget and retain sets of one run.
 
@@ -64,93 +61,94 @@ def diversify(
     Args:
         model: the base model.
         pool: its pictures over the whole world, train side.
-        targets: what is to be forgotten.
-        world: what the model draws.
-        panel: judges; its CLIP finds the neighbours and measures diversity.
+        case: targets, what was forgotten before, and the judges, whose CLIP finds neighbours and measures diversity.
         settings: sizes and seed.
-        drawing: how pictures are drawn.
         references: reference pictures by request id, uint8 ``(n, h, w, 3)`` of the model's size.
-        forgotten: what earlier runs made this model forget.
+
+    Raises:
+        ExpungeError: a target is all that the model draws of its kind.
     """
-    rng = random.Random(settings.seed)
-    gone = [*targets, *forgotten]
-    forget: list[PictureSet] = []
-    retain = [pool.where(lambda prompt: not any(each.matches(prompt) for each in gone))]
-    facts = []
-    nearest = [neighbouring_levels(each, gone, world, panel)[: settings.neighbours] for each in gone]
-    spared = Spared(gone, nearest, world, random.Random(f"{settings.seed}/anchors"))
-    for target, neighbours in zip(targets, nearest, strict=False):
-        known = pool.where(target.matches)
-        known = replace(known, prompts=tuple(spared.paired(prompt, prompt) for prompt in known.prompts))
-        wanted = forget_prompts(target, world, "train", settings.forget_size, settings.seed + 1)
-        pairs = [pair_without_target(prompt, target, world, neighbours, rng) for prompt in wanted]
-        wanted = [spared.paired(prompt, pair) for prompt, pair in zip(wanted, pairs, strict=True)]
-        drawn = (
-            draw_with_own_seeds(
-                model,
-                wanted[len(known) :],
-                f"{settings.seed}/{target.name}",
-                drawing,
-                f"Drawing forget set: {target.name}",
-            )
-            if len(known) < len(wanted)
-            else None
-        )
-        forget += [each for each in (known, drawn) if each is not None and len(each)]
-        if (pictures := references.get(target.request_id)) is not None:
-            forget.append(_captioned(pictures, wanted))
-        pairs = [pair for pair in pairs if not any(other.matches(pair) for other in gone)][: settings.paired_size]
-        salt = f"{settings.seed}/paired/{target.name}"
-        if pairs:
-            retain.append(draw_with_own_seeds(model, pairs, salt, drawing, f"Drawing retain pairs: {target.name}"))
-        facts.append({"set": f"neighbours of {target.name}", "value": ", ".join(neighbours)})
-    retain += [_drawn_in_place(model, each, targets, world, panel, settings, drawing) for each in forgotten]
+    making = _Making(model, pool, case, settings, references or {})
+    forget = [part for target in case.targets for part in making.forget(target)]
+    retain = [pool.where(lambda prompt: not case.asks_for_gone(prompt))]
+    retain += [making.beside(target) for target in case.targets] + [making.in_place(each) for each in case.forgotten]
+    facts = [(f"neighbours of {each.name}", ", ".join(making.nearest[each])) for each in case.targets]
     sets = {"forget": concatenate(forget), "retain": concatenate(retain)}
     for name, made in sets.items():
-        features = panel.clip.picture_features(made.pictures)
+        features = case.panel().clip.picture_features(made.pictures)
         facts += [
-            {"set": f"{name}: pictures", "value": str(len(made))},
-            {"set": f"{name}: mean pairwise CLIP distance", "value": f"{mean_pairwise_distance(features):.4f}"},
-            {"set": f"{name}: Vendi score", "value": f"{vendi_score(features):.2f}"},
+            (f"{name}: pictures", str(len(made))),
+            (f"{name}: mean pairwise CLIP distance", f"{mean_pairwise_distance(features):.4f}"),
+            (f"{name}: Vendi score", f"{vendi_score(features):.2f}"),
         ]
-    return Datasets(forget=sets["forget"], retain=sets["retain"], facts=pd.DataFrame(facts))
+    return Datasets(sets["forget"], sets["retain"], pd.DataFrame(facts, columns=["set", "value"]))
 
 
-def _drawn_in_place(
-    model: TextToImage,
-    earlier: Target,
-    targets: Sequence[Target],
-    world: World,
-    panel: Panel,
-    settings: DiversificationSettings,
-    drawing: DrawingSettings,
-) -> PictureSet:
-    """What the model draws when asked for an earlier target; pictures in which that is still found are left out."""
-    count, seed = settings.held_pictures, settings.seed
-    asked = forget_prompts(earlier, world, "train", 4 * count, seed + 2)
-    prompts = [prompt for prompt in asked if not any(target.matches(prompt) for target in targets)][:count]
-    if not prompts:
-        return PictureSet((), (), np.zeros((0, model.size, model.size, 3), np.uint8))
-    label = f"Drawing in place of {earlier.name}"
-    drawn = draw_with_own_seeds(model, prompts, f"{seed}/held/{earlier.name}", drawing, label)
-    gone = not_found(earlier, panel.classifiers[earlier.factor].recognise(drawn.pictures))
-    return drawn.select(np.flatnonzero(gone).tolist())
+class _Making:
+    """The parts of both sets, target by target."""
 
+    def __init__(
+        self,
+        model: TextToImage,
+        pool: PictureSet,
+        case: Case,
+        settings: DiversificationSettings,
+        references: Mapping[str, np.ndarray],
+    ) -> None:
+        self.model, self.pool, self.case, self.settings, self.references = model, pool, case, settings, references
+        self.nearest = {
+            each: neighbouring_levels(each, case.gone, case.world, case.panel())[: settings.neighbours]
+            for each in case.gone
+        }
+        rng, anchors = random.Random(settings.seed), random.Random(f"{settings.seed}/anchors")
+        self.prompts: dict[Target, list[Prompt]] = {}
+        self.pairs: dict[Target, list[Prompt]] = {}
+        self.known: dict[Target, PictureSet] = {}
+        for target in case.targets:
+            known = pool.where(target.matches)
+            spared = tuple(self._spared(prompt, prompt, anchors) for prompt in known.prompts)
+            self.known[target] = replace(known, prompts=spared)
+            wanted = forget_prompts(target, case.world, "train", settings.forget_size, settings.seed + 1)
+            pairs = [pair_without_target(each, target, case.world, self.nearest[target], rng) for each in wanted]
+            self.pairs[target] = pairs
+            self.prompts[target] = [self._spared(*each, anchors) for each in zip(wanted, pairs, strict=True)]
 
-@dataclass(frozen=True)
-class Spared:
-    """What forget prompts could have asked for instead: the targets, each with its neighbours."""
+    def forget(self, target: Target) -> list[PictureSet]:
+        """What the pool has of the target, more of it, and the request's own pictures."""
+        known, wanted = self.known[target], self.prompts[target]
+        parts = [known, self._draw(wanted[len(known) :], target.name, f"Drawing forget set: {target.name}")]
+        if (pictures := self.references.get(target.request_id)) is not None:
+            captions = tuple(wanted[i % len(wanted)] for i in range(len(pictures)))
+            parts.append(PictureSet(captions, tuple(range(len(pictures))), pictures))
+        return [part for part in parts if len(part)]
 
-    targets: Sequence[Target]
-    neighbours: Sequence[Sequence[str]]
-    world: World
-    rng: random.Random
+    def beside(self, target: Target) -> PictureSet:
+        """The same sentences with a neighbour in the target's place."""
+        pairs = [pair for pair in self.pairs[target] if not self.case.asks_for_gone(pair)][: self.settings.paired_size]
+        return self._draw(pairs, f"paired/{target.name}", f"Drawing retain pairs: {target.name}")
 
-    def paired(self, prompt: Prompt, pair: Prompt) -> Prompt:
+    def in_place(self, earlier: Target) -> PictureSet:
+        """What the model draws when asked for an earlier target; pictures in which that is still found are left out."""
+        count, seed = self.settings.held_pictures, self.settings.seed
+        asked = forget_prompts(earlier, self.case.world, "train", 4 * count, seed + 2)
+        prompts = [prompt for prompt in asked if not self.case.asks_for_target(prompt)][:count]
+        drawn = self._draw(prompts, f"held/{earlier.name}", f"Drawing in place of {earlier.name}")
+        if not len(drawn):
+            return drawn
+        gone = not_found(earlier, self.case.panel().classifiers[earlier.factor].recognise(drawn.pictures))
+        return drawn.select(np.flatnonzero(gone).tolist())
+
+    def _draw(self, prompts: Sequence[Prompt], salt: str, label: str) -> PictureSet:
+        if not prompts:
+            return PictureSet((), (), np.zeros((0, self.model.size, self.model.size, 3), np.uint8))
+        salt = f"{self.settings.seed}/{salt}"
+        return draw_with_own_seeds(self.model, prompts, salt, self.case.drawing, label)
+
+    def _spared(self, prompt: Prompt, pair: Prompt, rng: random.Random) -> Prompt:
         """The prompt with the text of ``pair`` beside it, in which every target has given way to a neighbour."""
-        for target, neighbours in zip(self.targets, self.neighbours, strict=True):
+        for target in self.case.gone:
             if target.matches(pair):
-                pair = pair_without_target(pair, target, self.world, neighbours, self.rng)
+                pair = pair_without_target(pair, target, self.case.world, self.nearest[target], rng)
         return prompt.model_copy(update={"paired": pair.text})
 
 
@@ -162,8 +160,3 @@ def neighbouring_levels(target: Target, targets: Sequence[Target], world: World,
         features[name] = mean / np.linalg.norm(mean)
     excluded = [level for other in targets if other.factor == target.factor for level in other.levels]
     return nearest_levels(features, target.levels, excluded)
-
-
-def _captioned(pictures: np.ndarray, prompts: Sequence[Prompt]) -> PictureSet:
-    captions = tuple(prompts[i % len(prompts)] for i in range(len(pictures)))
-    return PictureSet(captions, tuple(range(len(pictures))), pictures)

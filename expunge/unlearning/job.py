@@ -1,21 +1,20 @@
 """From a base model and two picture sets to an unlearned model: what the pipeline's steps call."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from pydantic import Field
 
-from expunge.judges.panel import Panel
+from expunge.case import Case
 from expunge.metrics.unlearning_accuracy import not_found
 from expunge.models.text_to_image import TextToImage
-from expunge.pictures.drawing import DrawingSettings, draw_with_own_seeds
+from expunge.pictures.drawing import draw_with_own_seeds
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.pairing import forget_prompts
-from expunge.prompts.target import Target
-from expunge.prompts.world import World
 from expunge.settings import Settings
 from expunge.unlearning.encoding import encode
 from expunge.unlearning.gradient_cache import GradientCache, cache_gradients
@@ -64,40 +63,56 @@ def measure_gradients(
     )
 
 
+@dataclass(frozen=True)
+class TrainingSets:
+    """What a run trains on.
+
+    Attributes:
+        forget: forget set.
+        retain: retain set.
+        cache: gradients of both at θ₀.
+    """
+
+    forget: PictureSet
+    retain: PictureSet
+    cache: GradientCache
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Who is told of each step, and where checkpoints are kept; an unfinished run found there goes on."""
+
+    on_step: Callable[[TraceRow], None] | None = None
+    checkpoint_folder: Path | None = None
+
+
 def unlearn_model(
     model: Model,
-    forget: PictureSet,
-    retain: PictureSet,
-    cache: GradientCache,
-    targets: Sequence[Target],
-    world: World,
-    panel: Panel,
+    sets: TrainingSets,
+    case: Case,
     settings: UnlearnSettings,
     check: CheckSettings,
-    drawing: DrawingSettings,
-    on_step: Callable[[TraceRow], None] | None = None,
-    checkpoint_folder: Path | None = None,
+    hooks: Hooks = Hooks(),  # noqa: B008
 ) -> tuple[Model, Trace]:
-    """Unlearn the targets. The given model is left as it is.
+    """Unlearn the case's targets. The given model is left as it is.
 
     Returns:
         The unlearned model and the trace of its training.
     """
     unlearned = model.with_own_denoiser()
     unlearned.unet.requires_grad_(True)
-    scheduler = model.training_scheduler()
-    how = drawing.model_copy(update={"steps": min(check.steps, drawing.steps)})
+    looked = case.drawn_with(case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)}))
     trace = unlearn(
         unlearned.unet,
-        scheduler,
-        encode(model, forget),
-        encode(model, retain),
+        model.training_scheduler(),
+        encode(model, sets.forget),
+        encode(model, sets.retain),
         settings,
-        cache,
-        probe=probe_of(model, forget, retain, settings.seed) if settings.safeguard else None,
-        is_forgotten=lambda: least_forgotten(unlearned, targets, world, panel, check.pictures, how, settings.seed),
-        on_step=on_step,
-        checkpoint_folder=checkpoint_folder,
+        sets.cache,
+        probe=probe_of(model, sets.forget, sets.retain, settings.seed) if settings.safeguard else None,
+        is_forgotten=lambda: least_forgotten(unlearned, looked, check.pictures, settings.seed),
+        on_step=hooks.on_step,
+        checkpoint_folder=hooks.checkpoint_folder,
     )
     unlearned.unet.requires_grad_(False)
     return unlearned, trace
@@ -113,20 +128,12 @@ def probe_of(model: TextToImage, forget: PictureSet, retain: PictureSet, seed: i
     return make_probe(*sides, timesteps=timesteps, seed=seed + 1)
 
 
-def least_forgotten(
-    model: TextToImage,
-    targets: Sequence[Target],
-    world: World,
-    panel: Panel,
-    pictures: int,
-    drawing: DrawingSettings,
-    seed: int,
-) -> float:
+def least_forgotten(model: TextToImage, case: Case, pictures: int, seed: int) -> float:
     """UA of the target that is forgotten least, on train-level prompts: a share, 0–1."""
     shares = []
-    for target in targets:
-        prompts = forget_prompts(target, world, "train", pictures, seed)
-        drawn = draw_with_own_seeds(model, prompts, f"check/{target.name}", drawing, "")
-        recognised = panel.classifiers[target.factor].recognise(drawn.pictures)
+    for target in case.targets:
+        prompts = forget_prompts(target, case.world, "train", pictures, seed)
+        drawn = draw_with_own_seeds(model, prompts, f"check/{target.name}", case.drawing, "")
+        recognised = case.panel().classifiers[target.factor].recognise(drawn.pictures)
         shares.append(float(not_found(target, recognised).mean()))
     return min(shares)

@@ -3,7 +3,7 @@
 import pytest
 
 from expunge.errors import ExpungeError
-from expunge.prompts.target import resolve_forgotten, resolve_target, resolve_targets, still_asked
+from expunge.prompts.target import resolve_forgotten, resolve_target, resolve_targets
 from expunge.takedown.request import Kind, TakedownBatch
 from expunge.zoo.emoji_world import zoo_world
 from tests.prompts.worlds import request
@@ -87,10 +87,3 @@ def test_what_was_forgotten_before_is_found_as_far_as_the_grid_draws_it():
     batch = TakedownBatch(requests=(request(Kind.OBJECT, "cat"),), forgotten=before)
     assert [each.name for each in resolve_forgotten(batch, WORLD)] == ["blob"]
     assert resolve_forgotten(TakedownBatch(requests=batch.requests), WORLD) == []
-
-
-def test_a_run_measures_its_own_targets_and_nothing_forgotten_before():
-    cat, blob = (resolve_target(request(*each), WORLD) for each in ((Kind.OBJECT, "cat"), (Kind.STYLE, "blob")))
-    asked = [each.factors for each in WORLD.sample("train", 1, 0) if still_asked(each, [cat], [blob])]
-    assert {each["style"] for each in asked if each["subject"] == "cat"} == set(WORLD.factors["style"])
-    assert {each["style"] for each in asked if each["subject"] != "cat"} == set(WORLD.factors["style"]) - {"blob"}

@@ -50,15 +50,17 @@ STRICT = EASY.model_copy(update={"minimum_target_samples": 1000})
 @pytest.fixture(scope="module")
 def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
     """All steps that need no run context, one after the other; every result by the step's name."""
+    from steps.draw_pool import draw_pool
+
     from steps.cache_gradients import cache_gradients
     from steps.close_takedowns import close_takedowns
     from steps.diversify_datasets import diversify_datasets
-    from steps.draw_over_world import draw_over_world
     from steps.evaluate import evaluate
     from steps.gate import gate
     from steps.load_base_model import load_base_model
     from steps.promote_model import promote_model
     from steps.register_model import register_model
+    from steps.resolve_case import resolve_case
     from steps.trace_lineage import trace_lineage
     from steps.unlearn import unlearn
 
@@ -74,22 +76,16 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
         batch = box.claim_pending(this_owner("a-run"), lambda request: resolve_target(request, world))
 
         base, facts = load_base_model.entrypoint(str(tiny_folder), "tiny")
-        pool = draw_over_world.entrypoint(base, "world.yaml", "train", 1, 0, DRAWING)
-        held_out = draw_over_world.entrypoint(base, "world.yaml", "held_out", 1, 1000, DRAWING)
         sizes = DiversificationSettings(pool_per_stratum=1, forget_size=6, paired_size=3)
-        forget, retain, diversity = diversify_datasets.entrypoint(
-            base, pool, batch, "inbox", "world.yaml", judges, sizes, DRAWING
-        )
+        case = resolve_case.entrypoint("world.yaml", judges, DRAWING, batch, "cpu")
+        pool = draw_pool.entrypoint(base, case, sizes)
+        forget, retain, diversity = diversify_datasets.entrypoint(base, pool, case, "inbox", sizes)
         cache = cache_gradients.entrypoint(base, forget, retain, GradientSettings(batch_size=8), 1.0)
         how = UnlearnSettings(steps=2, forget_batch_size=2, retain_batch_size=2, check_every=2)
         check = CheckSettings(pictures=3, steps=1)
-        unlearned, trace = unlearn.entrypoint(
-            base, forget, retain, cache, batch, "world.yaml", judges, how, check, DRAWING
-        )
+        unlearned, trace = unlearn.entrypoint(base, forget, retain, cache, case, how, check)
         few = EvaluationSettings(held_out_per_stratum=1, target_pictures=6)
-        scores, before, after = evaluate.entrypoint(
-            base, unlearned, held_out, pool, batch, "world.yaml", judges, few, DRAWING
-        )
+        scores, before, after = evaluate.entrypoint(base, unlearned, pool, case, few)
         refusal, decision = (gate.entrypoint(scores, thresholds) for thresholds in (STRICT, EASY))
         config = {"unlearning": how.model_dump(mode="json")}
         lineage = trace_lineage.entrypoint(facts, unlearned, forget, retain, batch, config)
@@ -104,13 +100,10 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
         box.file(kind="object", target="dog")
         next_batch = box.claim_pending(this_owner("a-run"), lambda request: resolve_target(request, world))
         next_batch = next_batch.model_copy(update={"forgotten": box.fulfilled()})
-        next_pool = draw_over_world.entrypoint(next_base, "world.yaml", "train", 1, 0, DRAWING)
-        next_forget, next_retain, _ = diversify_datasets.entrypoint(
-            next_base, next_pool, next_batch, "inbox", "world.yaml", judges, sizes, DRAWING
-        )
-        next_scores, next_before, _ = evaluate.entrypoint(
-            next_base, base, held_out, next_pool, next_batch, "world.yaml", judges, few, DRAWING
-        )
+        next_case = resolve_case.entrypoint("world.yaml", judges, DRAWING, next_batch, "cpu")
+        next_pool = draw_pool.entrypoint(next_base, next_case, sizes)
+        next_forget, next_retain, _ = diversify_datasets.entrypoint(next_base, next_pool, next_case, "inbox", sizes)
+        next_scores, next_before, _ = evaluate.entrypoint(next_base, base, next_pool, next_case, few)
         yield SimpleNamespace(**locals())
 
 
@@ -124,10 +117,8 @@ def test_the_base_is_the_configured_one_until_there_is_a_champion(run, tiny_fold
     assert run.next_base.digest() == run.next_facts.digest == run.unlearned.digest()
 
 
-def test_grids_are_drawn_on_the_side_asked_for(run):
-    assert len(run.pool) == len(run.held_out) == 12
-    assert {prompt.side for prompt in run.pool.prompts} == {"train"}
-    assert {prompt.side for prompt in run.held_out.prompts} == {"held_out"}
+def test_the_pool_is_drawn_over_the_whole_world_on_the_train_side(run):
+    assert len(run.pool) == 12 and {prompt.side for prompt in run.pool.prompts} == {"train"}
 
 
 def test_sets_are_told_apart_by_the_target(run):

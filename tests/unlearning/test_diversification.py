@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from expunge.case import Case
 from expunge.errors import ExpungeError
 from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.pictures.picture_set import PictureSet
@@ -26,7 +27,11 @@ def pool(tiny_model) -> PictureSet:
 
 
 def build(model, pool, targets=(CAT, BLOB), settings=SMALL, references=None) -> Datasets:
-    return diversify(model, pool, targets, WORLD, colour_panel(), settings, DRAWING, references or {})
+    return diversify(model, pool, case_of(*targets), settings, references)
+
+
+def case_of(*targets: Target, forgotten: tuple[Target, ...] = ()) -> Case:
+    return Case.of(WORLD, colour_panel(), DRAWING).about(targets, forgotten)
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +105,11 @@ def test_neighbours_are_the_likest_and_no_targets():
 def test_what_was_forgotten_before_is_not_retained(tiny_model, pool):
     panel = colour_panel()
     plain = SMALL.model_copy(update={"held_pictures": 0})
-    sets = diversify(tiny_model, pool, [CAT], WORLD, panel, plain, DRAWING, {}, forgotten=[BLOB])
+    sets = diversify(tiny_model, pool, case_of(CAT, forgotten=(BLOB,)), plain)
     assert not any(CAT.matches(prompt) or BLOB.matches(prompt) for prompt in sets.retain.prompts)
     assert not any("blob" in prompt.paired.split() for prompt in sets.forget.prompts)
     dog = CAT.model_copy(update={"request_id": "object-dog", "name": "dog", "levels": ("dog",)})
-    sets = diversify(tiny_model, pool, [CAT], WORLD, panel, plain, DRAWING, {}, forgotten=[dog])
+    sets = diversify(tiny_model, pool, case_of(CAT, forgotten=(dog,)), plain)
     assert {prompt.factors["subject"] for prompt in sets.retain.prompts} == {"apple", "pear"}
     told = sets.facts.set_index("set").loc["neighbours of cat", "value"]
     assert told == ", ".join(neighbouring_levels(CAT, [CAT, dog], WORLD, panel)[: SMALL.neighbours])
@@ -112,7 +117,7 @@ def test_what_was_forgotten_before_is_not_retained(tiny_model, pool):
 
 def test_what_is_drawn_in_place_of_earlier_targets_is_retained(tiny_model, pool):
     panel = colour_panel()
-    sets = diversify(tiny_model, pool, [CAT], WORLD, panel, SMALL, DRAWING, {}, forgotten=[BLOB])
+    sets = diversify(tiny_model, pool, case_of(CAT, forgotten=(BLOB,)), SMALL)
     held = sets.retain.where(BLOB.matches)
     assert 0 < len(held) <= SMALL.held_pictures
     assert not any(CAT.matches(prompt) for prompt in held.prompts)

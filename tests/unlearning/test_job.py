@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from expunge.case import Case
 from expunge.judges.panel import Panel
 from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.prompts.target import Target
@@ -15,6 +16,8 @@ from expunge.unlearning.diversification import DiversificationSettings, diversif
 from expunge.unlearning.encoding import encode
 from expunge.unlearning.job import (
     CheckSettings,
+    Hooks,
+    TrainingSets,
     GradientSettings,
     least_forgotten,
     measure_gradients,
@@ -59,7 +62,7 @@ def drawn(seen) -> Target:
 @pytest.fixture(scope="module")
 def datasets(tiny_model, pool, drawn):
     sizes = DiversificationSettings(pool_per_stratum=1, forget_size=6, paired_size=3)
-    return diversify(tiny_model, pool, [drawn], WORLD, colour_panel(), sizes, DRAWING, {})
+    return diversify(tiny_model, pool, case_of(drawn), sizes)
 
 
 @pytest.fixture(scope="module")
@@ -67,21 +70,14 @@ def cache(tiny_model, datasets):
     return measure_gradients(tiny_model, datasets.forget, datasets.retain, GradientSettings(batch_size=8), 1.0)
 
 
+def case_of(*targets: Target, panel: Panel | None = None) -> Case:
+    return Case.of(WORLD, panel or colour_panel(), DRAWING).about(targets)
+
+
 @pytest.fixture
 def job(tiny_model, datasets, cache, drawn):
     """The arguments of one run."""
-    return [
-        tiny_model,
-        datasets.forget,
-        datasets.retain,
-        cache,
-        [drawn],
-        WORLD,
-        colour_panel(),
-        SETTINGS,
-        CHECK,
-        DRAWING,
-    ]
+    return [tiny_model, TrainingSets(datasets.forget, datasets.retain, cache), case_of(drawn), SETTINGS, CHECK]
 
 
 def parameters(model) -> dict[str, torch.Tensor]:
@@ -122,8 +118,8 @@ def test_gradients_are_measured_on_a_copy_and_keyed_by_model_and_data(tiny_model
     assert tiny_model.digest() == before and not any(p.requires_grad for p in tiny_model.unet.parameters())
 
 
-def test_unlearning_leaves_the_given_model_bit_for_bit_and_changes_the_denoiser_alone(tiny_model, job):
-    job[7] = SETTINGS.model_copy(update={"retain_weight": 0.1})
+def test_unlearning_leaves_the_given_model_bit_for_bit_and_changes_the_denoiser_alone(tiny_model, datasets, cache, job):
+    job[3] = SETTINGS.model_copy(update={"retain_weight": 0.1})
     before, digest = parameters(tiny_model), tiny_model.digest()
     unlearned, trace = unlearn_model(*job)
     after, changed = parameters(tiny_model), parameters(unlearned)
@@ -133,14 +129,14 @@ def test_unlearning_leaves_the_given_model_bit_for_bit_and_changes_the_denoiser_
     assert differing and all(name.startswith("unet.") for name in differing)
     assert not any(p.requires_grad for model in (tiny_model, unlearned) for p in model.unet.parameters())
     assert len(trace.rows) == 6 and trace.stopped == "steps"
-    now = measure_gradients(unlearned, *job[1:3], GradientSettings(batch_size=8), 1.0)
-    assert now.forget_loss < job[3].forget_loss  # on the same noise: the target is drawn worse
+    now = measure_gradients(unlearned, datasets.forget, datasets.retain, GradientSettings(batch_size=8), 1.0)
+    assert now.forget_loss < cache.forget_loss  # on the same noise: the target is drawn worse
     assert (tiny_model.draw(["a cat"], [0], steps=1) != unlearned.draw(["a cat"], [0], steps=1)).any()
 
 
 def test_the_same_job_gives_the_same_model_and_tells_every_step(job):
     rows = []
-    first, trace = unlearn_model(*job, on_step=rows.append)
+    first, trace = unlearn_model(*job, Hooks(rows.append))
     second, _ = unlearn_model(*job)
     assert first.digest() == second.digest()
     assert tuple(rows) == trace.rows
@@ -148,15 +144,15 @@ def test_the_same_job_gives_the_same_model_and_tells_every_step(job):
 
 
 def test_it_ends_early_once_the_target_is_gone(job, seen):
-    job[4] = [target(seen[-1])]  # the tiny model hardly ever draws it
-    job[7] = SETTINGS.model_copy(update={"stop_at": 0.5, "learning_rate": 1e-6, "pace": None})
+    job[2] = case_of(target(seen[-1]))  # the tiny model hardly ever draws it
+    job[3] = SETTINGS.model_copy(update={"stop_at": 0.5, "learning_rate": 1e-6, "pace": None})
     _, trace = unlearn_model(*job)
     assert trace.stopped == "forgotten" and len(trace.rows) == 4
 
 
 def test_least_forgotten_is_the_worst_of_all_targets(tiny_model, seen, drawn):
     def share(*targets: Target) -> float:
-        return least_forgotten(tiny_model, targets, WORLD, colour_panel(), 6, DRAWING, 0)
+        return least_forgotten(tiny_model, case_of(*targets), 6, 0)
 
     rare = target(seen[-1])
     assert share(drawn) < share(rare) <= 1
@@ -184,13 +180,15 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_as_one_that_was_not(j
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    patient = job[6]
-    job[6] = Panel({**patient.classifiers, "subject": KilledAtThirdLook("subject")}, patient.clip)
+    patient = job[2]
+    panel = patient.panel()
+    impatient = Panel({**panel.classifiers, "subject": KilledAtThirdLook("subject")}, panel.clip)
+    job[2] = case_of(*patient.targets, panel=impatient)
     with pytest.raises(Killed):
         unlearn_and_log(*job)
     (kept,) = CHECKPOINTS.iterdir()
     assert any(kept.iterdir())
-    job[6] = patient
+    job[2] = patient
     resumed, trace = unlearn_and_log(*job)
     assert len(trace.rows) == 6 and list(CHECKPOINTS.iterdir()) == []
     assert resumed.digest() == unlearn_model(*job)[0].digest()
@@ -199,7 +197,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_as_one_that_was_not(j
     (experiment,) = (e.experiment_id for e in client.search_experiments() if e.name == "expunge")
     finished, failed = client.search_runs([experiment])
     assert (finished.info.status, failed.info.status) == ("FINISHED", "FAILED")
-    assert finished.data.params == {"method": SETTINGS.method, "gradient_cache": job[3].key}
+    assert finished.data.params == {"method": SETTINGS.method, "gradient_cache": job[1].cache.key}
     points = [*client.get_metric_history(failed.info.run_id, "forget_loss")]
     points += client.get_metric_history(finished.info.run_id, "forget_loss")
     logged = {point.step: point.value for point in points}

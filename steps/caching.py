@@ -1,0 +1,6 @@
+"""What a cached step depends on besides its inputs and its own source: the library's code."""
+
+from expunge.code_digest import code_digest
+from zenml.config import CachePolicy
+
+BY_CODE = CachePolicy(cache_func=code_digest)
