@@ -6,7 +6,7 @@ from zenml import step
 from zenml.types import HTMLString
 
 from expunge.evaluation.evaluation import Evaluation, GateDecision
-from expunge.release import lineage as release
+from expunge.release import closing as release
 from expunge.release.certificate import Certificate
 from expunge.release.lineage import Lineage
 from expunge.release.model_version import ModelVersion

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from expunge.case import Case
 from expunge.benchmark.round_store import FORMAT_VERSION, Round, RoundStore, Verdicts
 from expunge.benchmark.sequence_settings import SequentialSettings, targets_of
+from expunge.case import Case
 from expunge.evaluation.evaluation import Evaluation
 from expunge.evaluation.model_evaluation import EvaluationSettings, evaluate_model
 from expunge.judges.panel import Panel

@@ -50,11 +50,10 @@ STRICT = EASY.model_copy(update={"minimum_target_samples": 1000})
 @pytest.fixture(scope="module")
 def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
     """All steps that need no run context, one after the other; every result by the step's name."""
-    from steps.draw_pool import draw_pool
-
     from steps.cache_gradients import cache_gradients
     from steps.close_takedowns import close_takedowns
     from steps.diversify_datasets import diversify_datasets
+    from steps.draw_pool import draw_pool
     from steps.evaluate import evaluate
     from steps.gate import gate
     from steps.load_base_model import load_base_model

@@ -16,9 +16,9 @@ from expunge.unlearning.diversification import DiversificationSettings, diversif
 from expunge.unlearning.encoding import encode
 from expunge.unlearning.job import (
     CheckSettings,
+    GradientSettings,
     Hooks,
     TrainingSets,
-    GradientSettings,
     least_forgotten,
     measure_gradients,
     unlearn_model,
