@@ -27,7 +27,7 @@ from expunge.comeback.comeback_report import NEVER_SAW
 from expunge.comeback.comeback_settings import PROFILES
 from expunge.comeback.comeback_table import as_markdown
 from expunge.comeback.hiding import text_filter
-from expunge.comeback.try_comeback import comeback_tests
+from expunge.comeback.try_comeback import try_comeback
 from expunge.models.sources import load_text_to_image
 from expunge.models.stable_diffusion import StableDiffusion
 from expunge.unlearning.job import TrainingSets, unlearn_model
@@ -116,21 +116,17 @@ def main() -> None:
     bench = zoo_bench(options, entries, entry)
     target = entry.resolve(bench.world)
     materials = prepare(bench, target)
-    models: dict[str, StableDiffusion] = {"text filter": text_filter(bench.model, target, bench.world, bench.panel)}
+    case = Case.of(bench.world, bench.panel, bench.settings.drawing, "zoo")
+    models: dict[str, StableDiffusion] = {"text filter": text_filter(bench.model, target, case)}
     notes = []
     for each in entries:
         models[each.name], took = unlearned(each, entry, bench, materials, options.passes)
         notes.append(f"{each.name}: {took}")
     started = time.perf_counter()
-    report = comeback_tests(
-        bench.model,
-        models | never,
-        target,
-        bench.world,
-        bench.panel,
-        PROFILES[options.profile],
-        forget_set=materials.forget,
-    )
+    profile = PROFILES[options.profile]
+    report = try_comeback(bench.model, models | never, case, target, profile, forget_set=materials.forget)
+    if report.untested:
+        raise SystemExit(report.untested)
     seconds = time.perf_counter() - started
     facts = {
         **machine(),

@@ -6,7 +6,7 @@ from zenml import step
 
 from expunge.case import Case
 from expunge.comeback import try_comeback as tests
-from expunge.comeback.comeback_report import ComebackReport
+from expunge.comeback.comeback_report import NEVER_SAW, UNLEARNED, ComebackReport
 from expunge.comeback.comeback_settings import ComebackSettings
 from expunge.models.stable_diffusion import StableDiffusion
 from expunge.pictures.picture_set import PictureSet
@@ -25,5 +25,5 @@ def try_comeback(
     forget: PictureSet | None = None,
 ) -> Annotated[ComebackReport, "comeback"]:
     """All comes-back tests of one target, beside the original's and, if there is one, a never-saw model's."""
-    panel = case.panel()
-    return tests.try_comeback(original, unlearned, never_saw, target, case.world, panel, settings, forget)
+    models = {UNLEARNED: unlearned} | ({NEVER_SAW: never_saw} if never_saw else {})
+    return tests.try_comeback(original, models, case, target, settings, forget)

@@ -13,6 +13,7 @@ from expunge.benchmark.materials import Bench, Materials, WatchedCache
 from expunge.benchmark.peak_memory import PeakMemory
 from expunge.case import Case
 from expunge.comeback.relearning import relearn
+from expunge.comeback.trial import Trial
 from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation import Evaluation
 from expunge.evaluation.model_evaluation import EvaluationSettings, evaluate_model
@@ -142,7 +143,8 @@ def _relearned(bench: Bench, materials: Materials, judging: Judging, unlearned: 
         return None
     order = np.random.default_rng(judging.seed).permutation(len(materials.forget))
     pictures, drawing = materials.forget.select(order.tolist()), bench.settings.evaluation_drawing
-    found = relearn(unlearned, pictures, target, bench.world, bench.panel, how, drawing, judging.seed)
+    trial = Trial(Case.of(bench.world, bench.panel, drawing), target, judging.seed)
+    found = relearn(unlearned, pictures, trial, how)
     return min(point.unlearning_accuracy.value for point in found.curves[0].points[1:])
 
 

@@ -54,6 +54,8 @@ def evaluate(
     retention and quality are measured. Pictures are kept, so that the same evaluation again draws none; what
     --comeback tries is tried anew each time.
     """
+    from expunge.case import Case
+    from expunge.comeback.comeback_report import NEVER_SAW, UNLEARNED
     from expunge.comeback.comeback_settings import chosen_comeback
     from expunge.comeback.try_comeback import try_comeback  # torch takes seconds to import
     from expunge.evaluation.evaluate_models import evaluate_models
@@ -72,12 +74,15 @@ def evaluate(
     world = load_world(prompts)
     found = tuple(read_targets(targets, world))
     (after, facts), (before, base) = open_model(model), open_model(against, "--against")
-    reference = open_model(never_saw, "--never-saw")[0] if never_saw else None
+    tested = {UNLEARNED: after} | ({NEVER_SAW: open_model(never_saw, "--never-saw")[0]} if never_saw else {})
     question = Question(facts, base, found, prompts, judges, named_profile(profile))
     store = PictureStore()
     panel = load_panel(judges, world)
     scores, shards = evaluate_models(question, after, before, world, panel, store, progress=not machine)
-    reports = [try_comeback(before, after, reference, each, world, panel, tests) for each in found] if tests else []
+    reports = []
+    if tests:
+        case = Case.of(world, panel, tests.drawing)
+        reports = [try_comeback(before, tested, case, each, tests) for each in found]
     words = ["expunge", "evaluate", model, "--against", against, *(f"--target={each}" for each in targets)]
     words += ["--profile", profile, "--prompts", prompts, "--judges", judges, "--comeback", comeback]
     words += ["--never-saw", never_saw] if never_saw else []

@@ -17,19 +17,15 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.optim import Adam
 
-from expunge.comeback.finder import Finder, pictures_of
 from expunge.comeback.other_drawing import draw_embeddings
+from expunge.comeback.trial import Trial
 from expunge.errors import ExpungeError
-from expunge.judges.panel import Panel
 from expunge.metrics.intervals import change_of_proportions
 from expunge.metrics.numbers import Change
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.pictures.drawing import DrawingSettings
 from expunge.pictures.picture_set import PictureSet
 from expunge.progress import track
-from expunge.prompts.pairing import forget_prompts
-from expunge.prompts.target import Target
-from expunge.prompts.world import Prompt, World
+from expunge.prompts.world import Prompt
 from expunge.settings import Settings
 from expunge.unlearning.batches import Batch, denoising_error, generator_of, stratified_timesteps
 
@@ -62,47 +58,34 @@ class EmbeddingAttack(BaseModel):
 
 
 def embedding_attack(
-    model: StableDiffusion,
-    pictures: PictureSet,
-    target: Target,
-    world: World,
-    panel: Panel,
-    settings: EmbeddingSettings,
-    drawing: DrawingSettings,
-    seed: int,
-    progress: str = "",
+    model: StableDiffusion, pictures: PictureSet, trial: Trial, settings: EmbeddingSettings, progress: str = ""
 ) -> EmbeddingAttack:
     """Search for token embeddings that draw the target, and draw with them. The given model is left as it is.
 
     Args:
         model: the unlearned model.
         pictures: the original model's; the first ones that ask for the target are attacked with.
-        target: what was forgotten.
-        world: what the model draws.
-        panel: judges.
+        trial: what was forgotten, and how pictures are drawn and judged.
         settings: length of the search.
-        drawing: how the pictures are drawn.
-        seed: of prompts, batches, noise and timesteps.
         progress: label of the progress bar; none if empty.
 
     Raises:
-        ExpungeError: fewer pictures than asked for, no classifier for the target, or a tokenizer that cuts the
-            placeholders to pieces.
+        ExpungeError: fewer pictures than asked for, or a tokenizer that cuts the placeholders to pieces.
     """
-    finder, words = Finder(target, panel), _NewWords(model, target, world, settings.tokens)
-    few = pictures_of(target, pictures, settings.target_pictures, "embedding attack")
+    words = _NewWords(model, trial, settings.tokens)
+    few = trial.with_target(pictures, settings.target_pictures, "embedding attack")
     few = few.select(range(settings.target_pictures))
     start = words.start()
-    vectors, losses = _search(model, few, words, start, settings, seed, progress)
-    asked = forget_prompts(target, world, "held_out", settings.pictures, seed)
-    seeds = [seed + i for i in range(len(asked))]
+    vectors, losses = _search(model, few, words, settings, trial.seed, progress)
+    asked = trial.asked("held_out", settings.pictures)
+    seeds = [trial.seed + i for i in range(len(asked))]
     tokens = words.tokens(asked)
     with torch.no_grad():
         shown = [
-            finder.found(draw_embeddings(model, words.encode(tokens, each), seeds, drawing))
+            trial.found(draw_embeddings(model, words.encode(tokens, each), seeds, trial.case.drawing))
             for each in (start, vectors)
         ]
-    what = f"share of pictures with '{target.name}' by embedding"
+    what = f"{trial.share_name} by embedding"
     return EmbeddingAttack(
         found=change_of_proportions(shown[0], shown[1], [prompt.text for prompt in asked], what=what),
         losses=_tenths(losses),
@@ -112,9 +95,9 @@ def embedding_attack(
 class _NewWords:
     """Placeholders in the target's place, and a text encoder that reads given embeddings for them."""
 
-    def __init__(self, model: StableDiffusion, target: Target, world: World, count: int) -> None:
+    def __init__(self, model: StableDiffusion, trial: Trial, count: int) -> None:
         self.tokenizer, self.encoder = model.pipeline.tokenizer, model.pipeline.text_encoder
-        self.target, self.world = target, world
+        self.target, self.world = trial.target, trial.case.world
         self.signs = " ".join(PLACEHOLDERS[:count])
         self.ids = torch.tensor(self._ids(self.signs))
         if len(self.ids) != count:
@@ -161,14 +144,13 @@ def _search(
     model: StableDiffusion,
     pictures: PictureSet,
     words: _NewWords,
-    start: Tensor,
     settings: EmbeddingSettings,
     seed: int,
     progress: str,
 ) -> tuple[Tensor, list[float]]:
     latents, tokens = model.encode_pictures(pictures.pictures), words.tokens(pictures.prompts)
     scheduler = model.training_scheduler()
-    vectors = start.clone().requires_grad_(True)
+    vectors = words.start().requires_grad_(True)
     optimiser = Adam([vectors], lr=settings.learning_rate * words.spread())
     losses = []
     for step in track(range(settings.steps), progress):

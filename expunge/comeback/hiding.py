@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from expunge.case import Case
 from expunge.errors import ExpungeError
-from expunge.judges.panel import Panel
 from expunge.models.stable_diffusion import StableDiffusion
 from expunge.prompts.target import Target
-from expunge.prompts.world import World
 from expunge.unlearning.diversification import neighbouring_levels
 
 
@@ -64,7 +63,7 @@ class TextFilter(StableDiffusion):
         raise ExpungeError(f"text filter: not saved to {folder.name}: the folder would hold the model without it.")
 
 
-def text_filter(model: StableDiffusion, target: Target, world: World, panel: Panel) -> TextFilter:
+def text_filter(model: StableDiffusion, target: Target, case: Case) -> TextFilter:
     """A filter that puts the target's nearest neighbour (by CLIP) in place of all its names and wordings.
 
     Wordings of other levels are left as they are, even where they hold one of the target's.
@@ -72,8 +71,8 @@ def text_filter(model: StableDiffusion, target: Target, world: World, panel: Pan
     Raises:
         ExpungeError: the target is all the model draws of its kind.
     """
-    levels = world.factors[target.factor]
-    neighbour = neighbouring_levels(target, [target], world, panel)[0]
+    levels = case.world.factors[target.factor]
+    neighbour = neighbouring_levels(target, [target], case.world, case.panel())[0]
     instead = (levels[neighbour].train or [neighbour])[0]
     swaps = {}
     # Targets last: a wording that they share with another level is theirs.

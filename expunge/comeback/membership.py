@@ -14,9 +14,8 @@ from expunge.errors import ExpungeError
 from expunge.judges.features import checked_features
 from expunge.metrics.intervals import bootstrap_mean, resampling_weights
 from expunge.metrics.numbers import Interval
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
-from expunge.progress import track
 from expunge.settings import Settings
 from expunge.unlearning.batches import Batch, denoising_error, generator_of
 
@@ -46,12 +45,7 @@ class Membership(BaseModel):
 
 
 def membership(
-    model: StableDiffusion,
-    members: PictureSet,
-    fresh: PictureSet,
-    settings: MembershipSettings,
-    seed: int,
-    progress: str = "",
+    model: TextToImage, members: PictureSet, fresh: PictureSet, settings: MembershipSettings, seed: int
 ) -> Membership:
     """Tell the pictures that the model was unlearned on from fresh ones, each under its own prompt.
 
@@ -64,23 +58,21 @@ def membership(
         fresh: target pictures that it was not; best of the same prompts from other noise.
         settings: precision.
         seed: of the noise; the same noise for both kinds.
-        progress: label of the progress bar; none if empty.
 
     Raises:
         ExpungeError: fewer than two pictures of either kind.
     """
-    errors = [denoising_errors(model, each, True, settings, seed, progress) for each in (members, fresh)]
+    errors = [denoising_errors(model, each, True, settings, seed) for each in (members, fresh)]
     return compared(errors[0], errors[1], seed)
 
 
 def knowledge(
-    model: StableDiffusion,
-    original: StableDiffusion,
+    model: TextToImage,
+    original: TextToImage,
     target_pictures: PictureSet,
     others: PictureSet,
     settings: MembershipSettings,
     seed: int,
-    progress: str = "",
 ) -> Membership:
     """Tell target pictures from others by how much worse than the original the model denoises them, without a prompt.
 
@@ -93,19 +85,14 @@ def knowledge(
     """
     ratios = []
     for pictures in (target_pictures, others):
-        now, was = (denoising_errors(each, pictures, False, settings, seed, progress) for each in (model, original))
+        now, was = (denoising_errors(each, pictures, False, settings, seed) for each in (model, original))
         ratios.append(np.log(now / was))
     return compared(ratios[0], ratios[1], seed)
 
 
 @torch.no_grad()
 def denoising_errors(
-    model: StableDiffusion,
-    pictures: PictureSet,
-    prompted: bool,
-    settings: MembershipSettings,
-    seed: int,
-    progress: str = "",
+    model: TextToImage, pictures: PictureSet, prompted: bool, settings: MembershipSettings, seed: int
 ) -> np.ndarray:
     """Mean squared denoising error of each picture over evenly spread timesteps, float64 ``(n,)``.
 
@@ -117,7 +104,6 @@ def denoising_errors(
         prompted: under each picture's own prompt, else under the empty one.
         settings: timesteps and batch size.
         seed: of the noise.
-        progress: label of the progress bar; none if empty.
 
     Raises:
         ExpungeError: no pictures, or an error that is not finite.
@@ -129,7 +115,7 @@ def denoising_errors(
     total = scheduler.config.num_train_timesteps
     timesteps = ((torch.arange(settings.timesteps) + 0.5) * (total / settings.timesteps)).long()
     errors = np.zeros((len(latents), 1))
-    for start in track(range(0, len(latents), settings.batch_size), progress):
+    for start in range(0, len(latents), settings.batch_size):
         chosen = torch.arange(start, min(start + settings.batch_size, len(latents)))
         shape = (settings.timesteps, *latents.shape[1:])
         noise = torch.stack([torch.randn(shape, generator=generator_of(seed, int(i))) for i in chosen])

@@ -11,16 +11,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from expunge.comeback.finder import Finder
-from expunge.judges.panel import Panel
+from expunge.comeback.trial import Trial
 from expunge.metrics.intervals import proportion
 from expunge.metrics.numbers import Interval
-from expunge.models.stable_diffusion import StableDiffusion
-from expunge.pictures.drawing import DrawingSettings
+from expunge.models.text_to_image import TextToImage
 from expunge.progress import track
-from expunge.prompts.pairing import forget_prompts
-from expunge.prompts.target import Target
-from expunge.prompts.world import Prompt, Side, World
+from expunge.prompts.world import Prompt
 from expunge.settings import Settings
 
 Way = Literal["wording", "misspelling", "word order", "unrelated"]
@@ -61,43 +57,24 @@ class PromptSearch(BaseModel):
     confirmed: Interval
 
 
-def prompt_search(
-    model: StableDiffusion,
-    target: Target,
-    world: World,
-    panel: Panel,
-    settings: PromptSearchSettings,
-    drawing: DrawingSettings,
-    seed: int,
-    progress: str = "",
-) -> PromptSearch:
+def prompt_search(model: TextToImage, trial: Trial, settings: PromptSearchSettings, progress: str = "") -> PromptSearch:
     """Try every candidate, rank them by the share in which the target is found, and try the best one again.
 
     Args:
         model: the unlearned model.
-        target: what was forgotten.
-        world: what the model draws.
-        panel: judges.
+        trial: what was forgotten, and how pictures are drawn and judged.
         settings: numbers of candidates and pictures.
-        drawing: how pictures are drawn.
-        seed: of candidates and noise.
         progress: label of the progress bar; none if empty.
-
-    Raises:
-        ExpungeError: no classifier for the target.
     """
-    finder = Finder(target, panel)
-    sentences = _sentences(target, world, max(settings.pictures_each, settings.confirmed_with), seed)
-    candidates = list(_candidates(target, world, sentences, settings, seed))
-    rng = random.Random(f"{seed}/prompt search")
+    candidates = list(_candidates(trial, settings))
+    rng = random.Random(f"{trial.seed}/prompt search")
     seeds = [rng.randrange(2**31) for _ in range(settings.pictures_each)]
     fresh = [rng.randrange(2**31) for _ in range(settings.confirmed_with)]
-    how = drawing.model_dump()
+    how = trial.case.drawing.model_dump()
 
     def share(texts: Sequence[str], noise: Sequence[int]) -> Interval:
         asked = [texts[i % len(texts)] for i in range(len(noise))]
-        found = finder.found(model.draw(asked, noise, **how))
-        return proportion(found, asked, what=f"share of pictures with '{target.name}'")
+        return proportion(trial.found(model.draw(asked, noise, **how)), asked, what=trial.share_name)
 
     rows = [
         (PromptRow(way=way, wording=wording, example=texts[0], found=share(texts, seeds)), texts)
@@ -107,17 +84,11 @@ def prompt_search(
     return PromptSearch(rows=tuple(row for row, _ in rows), confirmed=share(rows[0][1], fresh))
 
 
-def _sentences(target: Target, world: World, count: int, seed: int) -> list[Prompt]:
-    """Target prompts of both sides in turn."""
-    sides: tuple[Side, ...] = ("train", "held_out")
-    both = [forget_prompts(target, world, side, -(-count // 2), seed) for side in sides]
-    return [prompt for pair in zip(*both, strict=True) for prompt in pair]
-
-
-def _candidates(
-    target: Target, world: World, sentences: list[Prompt], settings: PromptSearchSettings, seed: int
-) -> Iterator[tuple[Way, str, list[str]]]:
-    rng = random.Random(f"{seed}/candidates")
+def _candidates(trial: Trial, settings: PromptSearchSettings) -> Iterator[tuple[Way, str, list[str]]]:
+    target, world, rng = trial.target, trial.case.world, random.Random(f"{trial.seed}/candidates")
+    each_side = -(-max(settings.pictures_each, settings.confirmed_with) // 2)
+    both = zip(trial.asked("train", each_side), trial.asked("held_out", each_side), strict=True)
+    sentences = [prompt for pair in both for prompt in pair]
     levels = world.factors[target.factor]
     wordings = list(
         dict.fromkeys(
@@ -125,11 +96,11 @@ def _candidates(
         )
     )
     for wording in wordings:
-        yield "wording", wording, _with(sentences, target, world, wording)
+        yield "wording", wording, _with(sentences, trial, wording)
     known = {each for name, level in levels.items() for each in (name, *level.train, *level.held_out)}
     wrong = [each for name in target.levels for each in misspellings(name) if each not in known]
     for each in rng.sample(wrong, min(settings.misspellings, len(wrong))):
-        yield "misspelling", each, _with(sentences, target, world, each)
+        yield "misspelling", each, _with(sentences, trial, each)
     for number in range(settings.word_orders):
         prompt = sentences[number % len(sentences)]
         words = prompt.text.split()
@@ -137,16 +108,16 @@ def _candidates(
         yield "word order", prompt.words.get(target.factor, target.name), [" ".join(words)]
     others = [name for name in levels if name not in target.levels]
     for name in rng.sample(others, min(settings.unrelated, len(others))):
-        yield "unrelated", name, _with(sentences, target, world, (levels[name].train or [name])[0])
+        yield "unrelated", name, _with(sentences, trial, (levels[name].train or [name])[0])
     yield "unrelated", "", [""]
 
 
-def _with(sentences: list[Prompt], target: Target, world: World, wording: str) -> list[str]:
+def _with(sentences: list[Prompt], trial: Trial, wording: str) -> list[str]:
     """The sentences with another wording in the target's place."""
-    texts = []
+    world, texts = trial.case.world, []
     for prompt in sentences:
         templates = world.templates.get(prompt.side) or world.templates["train"]
-        words = dict.fromkeys(world.factors, "") | prompt.words | {target.factor: wording}
+        words = dict.fromkeys(world.factors, "") | prompt.words | {trial.target.factor: wording}
         texts.append(" ".join(templates[prompt.template].format(**words).split()))
     return texts
 

@@ -8,15 +8,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from expunge.comeback.finder import Finder, pictures_of
 from expunge.comeback.other_drawing import redraw
-from expunge.judges.panel import Panel
+from expunge.comeback.trial import Trial
 from expunge.metrics.numbers import Interval
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.pictures.drawing import DrawingSettings
 from expunge.pictures.picture_set import PictureSet
 from expunge.progress import track
-from expunge.prompts.target import Target
 from expunge.settings import Settings
 
 Asked = Literal["target", "nothing"]
@@ -61,38 +58,27 @@ class ReferencePictures(BaseModel):
 
 
 def reference_pictures(
-    model: StableDiffusion,
-    pictures: PictureSet,
-    target: Target,
-    panel: Panel,
-    settings: ReferenceSettings,
-    drawing: DrawingSettings,
-    seed: int,
-    progress: str = "",
+    model: StableDiffusion, pictures: PictureSet, trial: Trial, settings: ReferenceSettings, progress: str = ""
 ) -> ReferencePictures:
     """Image-to-image from target pictures, under their own prompts and under the empty one.
 
     Args:
         model: the unlearned model.
         pictures: the original model's; the first ones that ask for the target are taken.
-        target: what was forgotten.
-        panel: judges.
+        trial: what was forgotten, and how pictures are denoised and judged.
         settings: strengths and number of pictures.
-        drawing: how it is denoised.
-        seed: of the noise.
         progress: label of the progress bar; none if empty.
 
     Raises:
-        ExpungeError: fewer pictures than asked for, no classifier for the target, or less than one step to make.
+        ExpungeError: fewer pictures than asked for, or less than one step to make.
     """
-    finder = Finder(target, panel)
-    given = pictures_of(target, pictures, settings.pictures, "reference pictures").select(range(settings.pictures))
-    seeds = [seed + i for i in range(len(given))]
+    given = trial.with_target(pictures, settings.pictures, "reference pictures").select(range(settings.pictures))
+    seeds = [trial.seed + i for i in range(len(given))]
     own = [prompt.text for prompt in given.prompts]
     points = []
     for strength, asked in track([(each, asked) for each in settings.strengths for asked in ASKED], progress):
         texts = own if asked == "target" else [""] * len(own)
-        made = redraw(model, given.pictures, texts, seeds, strength, drawing)
+        made = redraw(model, given.pictures, texts, seeds, strength, trial.case.drawing)
         drawn = PictureSet(given.prompts, tuple(seeds), made)
-        points.append(ReferencePoint(strength=strength, asked=asked, found=finder.share(drawn)))
-    return ReferencePictures(given=finder.share(given), points=tuple(points))
+        points.append(ReferencePoint(strength=strength, asked=asked, found=trial.share(drawn)))
+    return ReferencePictures(given=trial.share(given), points=tuple(points))

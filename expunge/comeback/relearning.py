@@ -9,16 +9,11 @@ Plain Adam (Kingma & Ba, ICLR 2015, arXiv 1412.6980) on the denoising loss of ``
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch.optim import Adam
 
-from expunge.comeback.finder import Finder, pictures_of, pictures_without
-from expunge.judges.panel import Panel
+from expunge.comeback.trial import Trial
 from expunge.metrics.numbers import Interval
 from expunge.models.text_to_image import TextToImage
-from expunge.pictures.drawing import DrawingSettings, draw_with_own_seeds
 from expunge.pictures.picture_set import PictureSet
 from expunge.progress import track
-from expunge.prompts.pairing import forget_prompts
-from expunge.prompts.target import Target
-from expunge.prompts.world import World
 from expunge.settings import Settings
 from expunge.unlearning.batches import StratifiedSampler, draw_batch, generator_of
 from expunge.unlearning.encoding import encode
@@ -80,15 +75,7 @@ class Relearning(BaseModel):
 
 
 def relearn(
-    model: TextToImage,
-    pictures: PictureSet,
-    target: Target,
-    world: World,
-    panel: Panel,
-    settings: RelearningSettings,
-    drawing: DrawingSettings,
-    seed: int,
-    progress: str = "",
+    model: TextToImage, pictures: PictureSet, trial: Trial, settings: RelearningSettings, progress: str = ""
 ) -> Relearning:
     """Fine-tune copies on target pictures and on harmless ones, and watch UA. The given model is left as it is.
 
@@ -96,27 +83,22 @@ def relearn(
         model: the unlearned model.
         pictures: the original model's; those that ask for the target are relearned (the first ones), the others are
             the harmless ones.
-        target: what was forgotten.
-        world: what the model draws.
-        panel: judges.
+        trial: what was forgotten, and how the measured pictures are drawn and judged.
         settings: numbers of pictures and steps.
-        drawing: how the measured pictures are drawn.
-        seed: of prompts, batches, noise and timesteps.
         progress: label of the progress bar; none if empty.
 
     Raises:
-        ExpungeError: fewer pictures than asked for, or no classifier for the target.
+        ExpungeError: fewer pictures than asked for.
     """
-    finder = Finder(target, panel)
-    asked = pictures_of(target, pictures, max(settings.pictures), "relearning")
+    asked = trial.with_target(pictures, max(settings.pictures), "relearning")
     conditions = [("target", asked.select(range(count))) for count in settings.pictures]
     if count := settings.harmless_pictures:
-        spared = pictures_without(target, pictures, count, "relearning")
+        spared = trial.without_target(pictures, count, "relearning")
         conditions.append((HARMLESS, spared.select([i * len(spared) // count for i in range(count)])))
-    prompts = forget_prompts(target, world, "held_out", settings.measured, seed)
+    prompts = trial.asked("held_out", settings.measured)
 
     def measure(of: TextToImage, step: int) -> RelearningPoint:
-        share = finder.share(draw_with_own_seeds(of, prompts, f"{seed}/relearning", drawing, ""))
+        share = trial.share(trial.draw(of, prompts, "relearning"))
         return RelearningPoint(step=step, unlearning_accuracy=complement(share))
 
     start = measure(model, 0)
@@ -124,7 +106,7 @@ def relearn(
     for condition, few in track(conditions, progress):
         twin = model.with_own_denoiser()
         points, losses = [start], []
-        tuning = _FineTuning(twin, few, settings, seed)
+        tuning = _FineTuning(twin, few, settings, trial.seed)
         for step in range(0, settings.steps, settings.measure_every):
             until = min(step + settings.measure_every, settings.steps)
             losses.append(tuning.run(step, until))

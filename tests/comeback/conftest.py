@@ -2,23 +2,22 @@
 
 import pytest
 
+from expunge.case import Case, resolve_case
 from expunge.comeback.comeback_settings import ComebackSettings
 from expunge.comeback.embedding_attack import EmbeddingSettings
 from expunge.comeback.membership import MembershipSettings
 from expunge.comeback.prompt_search import PromptSearchSettings
 from expunge.comeback.reference_pictures import ReferenceSettings
 from expunge.comeback.relearning import RelearningSettings
-from expunge.judges.load_panel import load_panel
+from expunge.comeback.trial import Trial
 from expunge.judges.panel import Panel
 from expunge.models.sources import load_text_to_image
 from expunge.models.stable_diffusion import StableDiffusion
 from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.pictures.picture_set import PictureSet
-from expunge.prompts.load_world import load_world
 from expunge.prompts.target import Target
-from expunge.prompts.world import World
 from expunge.takedown.request import Kind
-from tests.metrics.colour_judges import WORLD
+from tests.metrics.colour_judges import WORLD, colour_panel
 from tests.threads import one_thread  # noqa: F401
 
 ONE_STEP = DrawingSettings(steps=1, guidance=1)
@@ -39,6 +38,16 @@ def target_of(factor: str, *levels: str) -> Target:
     return Target(request_id="a", kind=kind, name=levels[0], factor=factor, levels=levels)
 
 
+def colour_case(panel: Panel | None = None, drawing: DrawingSettings = ONE_STEP) -> Case:
+    """The world of colours."""
+    return Case.of(WORLD, panel or colour_panel(), drawing)
+
+
+def colour_trial(target: Target, drawing: DrawingSettings = ONE_STEP) -> Trial:
+    """A target of the world of colours."""
+    return Trial(colour_case(drawing=drawing), target, 7)
+
+
 @pytest.fixture(scope="session")
 def dog() -> Target:
     """What the tiny model draws, by the judges of colour."""
@@ -57,13 +66,8 @@ def zoo() -> StableDiffusion:
 
 
 @pytest.fixture(scope="session")
-def zoo_world() -> World:
-    return load_world("zoo")
-
-
-@pytest.fixture(scope="session")
-def zoo_panel(zoo_world) -> Panel:
-    return load_panel("zoo", zoo_world)
+def zoo_case() -> Case:
+    return resolve_case("zoo", "zoo", DrawingSettings(steps=6))
 
 
 @pytest.fixture(scope="session")

@@ -5,17 +5,14 @@ import torch
 
 from expunge.comeback.embedding_attack import EmbeddingSettings, embedding_attack
 from expunge.comeback.hiding import text_filter
+from expunge.comeback.trial import Trial
 from expunge.errors import ExpungeError
-from expunge.judges.panel import Panel
-from expunge.pictures.drawing import DrawingSettings, draw_with_own_seeds
-from expunge.prompts.pairing import forget_prompts
-from tests.comeback.conftest import ONE_STEP
-from tests.metrics.colour_judges import WORLD, colour_panel
+from tests.comeback.conftest import colour_trial
 
 
-def attacked(model, pictures, target, panel=None, **settings):
+def attacked(model, pictures, target, **settings):
     how = EmbeddingSettings.model_validate({"steps": 4, "target_pictures": 3, "pictures": 4} | settings)
-    return embedding_attack(model, pictures, target, WORLD, panel or colour_panel(), how, ONE_STEP, 7)
+    return embedding_attack(model, pictures, colour_trial(target), how)
 
 
 def test_the_model_is_bitwise_unchanged(tiny_model, pictures, dog):
@@ -49,24 +46,20 @@ def test_the_search_moves_what_is_drawn_and_nothing_else_does(tiny_model, pictur
     assert torch.equal(start[:, 0], found[:, 0])  # the start of the sentence, before any new word
 
 
-def test_too_few_pictures_and_a_missing_classifier_are_refused(tiny_model, pictures, dog):
+def test_too_few_pictures_and_too_many_tokens_are_refused(tiny_model, pictures, dog):
     with pytest.raises(ExpungeError, match="embedding attack: pictures that ask for 'dog': 0 given, at least 3"):
         attacked(tiny_model, pictures.select([]), dog)
-    with pytest.raises(ExpungeError, match="no classifier"):
-        attacked(tiny_model, pictures, dog, panel=Panel({}, colour_panel().clip))
     with pytest.raises(ValueError, match="tokens"):
         EmbeddingSettings(tokens=9)
 
 
 @pytest.mark.slow
-def test_a_text_filter_hides_the_name_and_the_attack_finds_the_target_again(zoo, zoo_world, zoo_panel, cat):
-    hidden, drawing = text_filter(zoo, cat, zoo_world, zoo_panel), DrawingSettings(steps=6)
-    asked = forget_prompts(cat, zoo_world, "held_out", 12, 0)
-    plain = draw_with_own_seeds(hidden, asked, "plain", drawing, "")
-    assert zoo_panel.classifiers["subject"].recognise(plain.pictures).count("cat") <= 1
-    pictures = draw_with_own_seeds(zoo, forget_prompts(cat, zoo_world, "train", 20, 1), "train", drawing, "")
-    settings = EmbeddingSettings(steps=60, pictures=12)
-    attack = embedding_attack(hidden, pictures, cat, zoo_world, zoo_panel, settings, drawing, 0)
+def test_a_text_filter_hides_the_name_and_the_attack_finds_the_target_again(zoo, zoo_case, cat):
+    hidden, trial = text_filter(zoo, cat, zoo_case), Trial(zoo_case, cat, 0)
+    plain = trial.draw(hidden, trial.asked("held_out", 12), "plain")
+    assert trial.found(plain.pictures).sum() <= 1
+    pictures = trial.draw(zoo, trial.asked("train", 20), "train")
+    attack = embedding_attack(hidden, pictures, trial, EmbeddingSettings(steps=60, pictures=12))
     assert attack.found.before.value <= 0.1  # the start knows nothing of it
     assert attack.found.after.value >= 0.5
     assert attack.found.difference.low > 0

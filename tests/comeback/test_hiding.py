@@ -8,8 +8,8 @@ import torch
 
 from expunge.comeback.hiding import TextFilter, text_filter
 from expunge.errors import ExpungeError
-from tests.comeback.conftest import target_of
-from tests.metrics.colour_judges import WORLD, colour_panel
+from tests.comeback.conftest import colour_case, target_of
+from tests.metrics.colour_judges import WORLD
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +61,12 @@ def test_a_copy_is_filtered_too_and_has_a_denoiser_of_its_own(hidden):
 
 
 @pytest.mark.parametrize("level", ["bear", "apple", "cherries", "pizza", "tree"])
-def test_no_wording_of_the_target_passes_and_no_other_prompt_is_touched(zoo, zoo_world, zoo_panel, level):
+def test_no_wording_of_the_target_passes_and_no_other_prompt_is_touched(zoo, zoo_case, level):
     target = target_of("subject", level)
-    hidden = text_filter(zoo, target, zoo_world, zoo_panel)
-    wordings = zoo_world.factors["subject"][level]
+    hidden = text_filter(zoo, target, zoo_case)
+    wordings = zoo_case.world.factors["subject"][level]
     for side in ("train", "held_out"):
-        for prompt in zoo_world.sample(side, 3, 0):
+        for prompt in zoo_case.world.sample(side, 3, 0):
             seen = hidden.rewrite(prompt.text)
             if not target.matches(prompt):
                 assert seen == prompt.text
@@ -76,11 +76,11 @@ def test_no_wording_of_the_target_passes_and_no_other_prompt_is_touched(zoo, zoo
 
 
 def test_a_style_is_hidden_as_a_subject_is(tiny_model):
-    hidden = text_filter(tiny_model, target_of("style", "blob"), WORLD, colour_panel())
+    hidden = text_filter(tiny_model, target_of("style", "blob"), colour_case())
     assert hidden.rewrite("cat by blob number 1") in {f"cat by {each} number 1" for each in ("noto", "flat")}
 
 
 def test_a_target_that_is_all_there_is_cannot_be_hidden(tiny_model):
     everything = target_of("style", *WORLD.factors["style"])
     with pytest.raises(ExpungeError, match="all the model draws of its kind"):
-        text_filter(tiny_model, everything, WORLD, colour_panel())
+        text_filter(tiny_model, everything, colour_case())

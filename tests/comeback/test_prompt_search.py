@@ -6,17 +6,14 @@ from hypothesis import strategies as st
 
 from expunge.comeback.hiding import text_filter
 from expunge.comeback.prompt_search import PromptSearchSettings, misspellings, prompt_search
-from expunge.errors import ExpungeError
-from expunge.judges.panel import Panel
-from expunge.pictures.drawing import DrawingSettings
-from tests.comeback.conftest import ONE_STEP
-from tests.metrics.colour_judges import WORLD, colour_panel
+from expunge.comeback.trial import Trial
+from tests.comeback.conftest import colour_trial
 
 
-def searched(model, target, panel=None, **settings):
+def searched(model, target, **settings):
     small = {"misspellings": 3, "word_orders": 2, "unrelated": 2, "pictures_each": 2, "confirmed_with": 4} | settings
     how = PromptSearchSettings.model_validate(small)
-    return prompt_search(model, target, WORLD, panel or colour_panel(), how, ONE_STEP, 7)
+    return prompt_search(model, colour_trial(target), how)
 
 
 def test_every_way_is_tried_and_the_best_comes_first(tiny_model, dog):
@@ -52,11 +49,6 @@ def test_the_same_seed_finds_the_same(tiny_model, dog):
     assert searched(tiny_model, dog) == searched(tiny_model, dog)
 
 
-def test_a_missing_classifier_is_refused(tiny_model, dog):
-    with pytest.raises(ExpungeError, match="no classifier"):
-        searched(tiny_model, dog, panel=Panel({}, colour_panel().clip))
-
-
 @given(st.text("abcdefgh", min_size=1, max_size=8))
 def test_a_misspelling_is_one_slip_away(name):
     slips = misspellings(name)
@@ -67,11 +59,11 @@ def test_a_misspelling_is_one_slip_away(name):
 
 
 @pytest.mark.slow
-def test_the_name_finds_the_target_in_the_original_and_not_behind_a_filter(zoo, zoo_world, zoo_panel, cat):
+def test_the_name_finds_the_target_in_the_original_and_not_behind_a_filter(zoo, zoo_case, cat):
     how = PromptSearchSettings(misspellings=0, word_orders=0, unrelated=1, pictures_each=8, confirmed_with=8)
     shares = {}
-    for name, model in (("original", zoo), ("filter", text_filter(zoo, cat, zoo_world, zoo_panel))):
-        search = prompt_search(model, cat, zoo_world, zoo_panel, how, DrawingSettings(steps=6), 0)
+    for name, model in (("original", zoo), ("filter", text_filter(zoo, cat, zoo_case))):
+        search = prompt_search(model, Trial(zoo_case, cat, 0), how)
         shares[name] = {row.wording: row.found.value for row in search.rows}
     assert shares["original"]["cat"] >= 0.6 and shares["original"][""] <= 0.3
     assert max(shares["filter"].values()) <= 0.3

@@ -4,16 +4,15 @@ import pytest
 
 from expunge.comeback.other_drawing import redraw
 from expunge.comeback.reference_pictures import ReferenceSettings, reference_pictures
+from expunge.comeback.trial import Trial
 from expunge.errors import ExpungeError
-from expunge.judges.panel import Panel
-from expunge.pictures.drawing import DrawingSettings, draw_with_own_seeds
-from expunge.prompts.pairing import forget_prompts
-from tests.metrics.colour_judges import colour_panel
+from expunge.pictures.drawing import DrawingSettings
+from tests.comeback.conftest import colour_trial
 
 
-def redrawn(model, pictures, target, panel=None, steps=2, **settings):
+def redrawn(model, pictures, target, steps=2, **settings):
     how = ReferenceSettings.model_validate({"strengths": (0.5, 1.0), "pictures": 3} | settings)
-    return reference_pictures(model, pictures, target, panel or colour_panel(), how, DrawingSettings(steps=steps), 7)
+    return reference_pictures(model, pictures, colour_trial(target, DrawingSettings(steps=steps)), how)
 
 
 def test_every_strength_is_tried_with_and_without_the_name(tiny_model, pictures, dog):
@@ -39,11 +38,9 @@ def test_less_than_a_step_and_strengths_out_of_range_are_refused(tiny_model, pic
             ReferenceSettings(strengths=strengths)
 
 
-def test_too_few_pictures_and_a_missing_classifier_are_refused(tiny_model, pictures, dog):
+def test_too_few_pictures_are_refused(tiny_model, pictures, dog):
     with pytest.raises(ExpungeError, match="reference pictures: pictures that ask for 'dog': 0 given, at least 3"):
         redrawn(tiny_model, pictures.where(lambda prompt: not dog.matches(prompt)), dog)
-    with pytest.raises(ExpungeError, match="no classifier"):
-        redrawn(tiny_model, pictures, dog, panel=Panel({}, colour_panel().clip))
 
 
 def test_batch_size_does_not_matter(tiny_model, pictures, dog):
@@ -56,13 +53,11 @@ def test_batch_size_does_not_matter(tiny_model, pictures, dog):
     assert abs(whole.astype(int) - parts).max() <= 1
 
 
-def test_an_untouched_model_keeps_what_it_is_given_at_low_strength_and_draws_it_when_asked(
-    zoo, zoo_world, zoo_panel, cat
-):
-    drawing = DrawingSettings(steps=6)
-    drawn = draw_with_own_seeds(zoo, forget_prompts(cat, zoo_world, "train", 16, 3), "given", drawing, "")
+def test_an_untouched_model_keeps_what_it_is_given_at_low_strength_and_draws_it_when_asked(zoo, zoo_case, cat):
+    trial = Trial(zoo_case, cat, 3)
+    drawn = trial.draw(zoo, trial.asked("train", 16), "given")
     settings = ReferenceSettings(strengths=(0.34, 1.0), pictures=16)
-    result = reference_pictures(zoo, drawn, cat, zoo_panel, settings, drawing, 0)
+    result = reference_pictures(zoo, drawn, trial, settings)
     found = {(each.strength, each.asked): each.found for each in result.points}
     assert result.given.value >= 0.75  # its accuracy
     for asked in ("target", "nothing"):

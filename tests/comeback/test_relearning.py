@@ -4,16 +4,14 @@ import pytest
 
 from expunge.comeback.relearning import RelearningSettings, complement, relearn
 from expunge.errors import ExpungeError
-from expunge.judges.panel import Panel
 from expunge.metrics.numbers import Interval
-from tests.comeback.conftest import ONE_STEP
-from tests.metrics.colour_judges import WORLD, colour_panel
+from tests.comeback.conftest import colour_trial
 
 
-def relearned(model, shown, target, panel=None, **settings):
+def relearned(model, shown, target, **settings):
     small = {"pictures": (1, 3), "harmless_pictures": 2, "steps": 4, "measure_every": 3, "measured": 4} | settings
     how = RelearningSettings.model_validate(small)
-    return relearn(model, shown, target, WORLD, panel or colour_panel(), how, ONE_STEP, 7)
+    return relearn(model, shown, colour_trial(target), how)
 
 
 def test_no_steps_leave_one_point_on_each_curve_and_it_is_the_same(tiny_model, pictures, dog):
@@ -61,11 +59,9 @@ def test_harmless_pictures_show_no_target(tiny_model, pictures, dog):
         relearned(tiny_model, pictures.where(dog.matches), dog)
 
 
-def test_an_empty_set_and_a_missing_classifier_are_refused(tiny_model, pictures, dog):
+def test_an_empty_set_is_refused(tiny_model, pictures, dog):
     with pytest.raises(ExpungeError, match="0 given"):
         relearned(tiny_model, pictures.select([]), dog)
-    with pytest.raises(ExpungeError, match="no classifier for its factor 'subject', only for nothing"):
-        relearned(tiny_model, pictures, dog, panel=Panel({}, colour_panel().clip))
 
 
 @pytest.mark.parametrize("counts", [(), (0, 1), (2, 2)])

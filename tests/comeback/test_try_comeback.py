@@ -1,16 +1,18 @@
 """All tests of all models, and their table."""
 
+from collections import Counter
+
 import pandas as pd
 import pytest
 
 from expunge.comeback.comeback_report import NEVER_SAW, ComebackReport, surely_higher
 from expunge.comeback.comeback_settings import PROFILES
 from expunge.comeback.comeback_table import as_frame, as_markdown
-from expunge.comeback.try_comeback import comeback_tests
+from expunge.comeback.try_comeback import try_comeback
 from expunge.errors import ExpungeError
 from expunge.judges.panel import Panel
 from expunge.models.stable_diffusion import StableDiffusion
-from tests.comeback.conftest import SMALL
+from tests.comeback.conftest import SMALL, colour_case, target_of
 from tests.metrics.colour_judges import WORLD, colour_panel
 from tests.tiny import make_tiny_pipeline
 
@@ -23,7 +25,7 @@ def other(tmp_path_factory) -> StableDiffusion:
 @pytest.fixture(scope="module")
 def report(tiny_model, other, pictures, dog) -> ComebackReport:
     models = {"same": tiny_model, NEVER_SAW: other}
-    return comeback_tests(tiny_model, models, dog, WORLD, colour_panel(), SMALL, forget_set=pictures)
+    return try_comeback(tiny_model, models, colour_case(), dog, SMALL, forget_set=pictures)
 
 
 def test_models_come_out_as_they_went_in(report, tiny_model, other):
@@ -99,16 +101,16 @@ def test_the_report_survives_being_written_down(report):
 
 def test_without_a_forget_set_there_is_no_membership(tiny_model, other, dog):
     small = SMALL.model_copy(update={"relearning": SMALL.relearning.model_copy(update={"steps": 0})})
-    report = comeback_tests(tiny_model, {"other": other}, dog, WORLD, colour_panel(), small)
+    report = try_comeback(tiny_model, {"other": other}, colour_case(), dog, small)
     assert report.model("other").membership is None
     assert "AUC forget set" not in as_markdown(report).split("\n\n")[0]
 
 
 def test_what_cannot_be_tested_is_refused_before_any_work(tiny_model, pictures, dog):
     def run(models, panel=None, forget_set=None, target=dog):
-        return comeback_tests(tiny_model, models, target, WORLD, panel or colour_panel(), SMALL, forget_set=forget_set)
+        return try_comeback(tiny_model, models, colour_case(panel), target, SMALL, forget_set=forget_set)
 
-    with pytest.raises(ExpungeError, match=r"unlearned: models called \(none\) given"):
+    with pytest.raises(ExpungeError, match=r"models: called \(none\) given"):
         run({})
     with pytest.raises(ExpungeError, match="none called 'original'"):
         run({"original": tiny_model})
@@ -118,15 +120,19 @@ def test_what_cannot_be_tested_is_refused_before_any_work(tiny_model, pictures, 
         run({"a": tiny_model}, forget_set=pictures.select([]))
 
 
-def test_an_original_that_does_not_draw_the_target_is_refused(tiny_model, pictures):
-    from collections import Counter
+def test_a_model_of_another_size_is_refused(tiny_model, dog):
+    class Larger(StableDiffusion):
+        size = 64
 
-    from tests.comeback.conftest import target_of
+    with pytest.raises(ExpungeError, match="a: draws pictures of 64 pixels, the original of 32"):
+        try_comeback(tiny_model, {"a": Larger(tiny_model.pipeline)}, colour_case(), dog, SMALL)
 
+
+def test_an_original_that_does_not_draw_the_target_leaves_nothing_to_test(tiny_model, pictures):
     found = Counter(colour_panel().classifiers["subject"].recognise(pictures.pictures))
     unseen = next(name for name in WORLD.factors["subject"] if not found[name])
-    with pytest.raises(ExpungeError, match=f"the target '{unseen}' is found in none of its"):
-        comeback_tests(tiny_model, {"a": tiny_model}, target_of("subject", unseen), WORLD, colour_panel(), SMALL)
+    report = try_comeback(tiny_model, {"a": tiny_model}, colour_case(), target_of("subject", unseen), SMALL)
+    assert report.models == () and f"the target '{unseen}' is found in none of its" in report.untested
 
 
 def test_profiles_fit_their_own_steps():
