@@ -1,15 +1,31 @@
-"""Progress bars on long work."""
+"""What stands on a terminal while work goes on: its streams, its width, and progress bars on long work."""
 
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 Item = TypeVar("Item")
+LEAST_WIDTH = 20  # characters
+
+
+def make_streams_safe() -> None:
+    """Let stdout and stderr write ``\\xe4`` for a letter that the locale does not know, instead of raising."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
+
+
+def console(stderr: bool = False) -> Console:
+    """Standard output or error, as wide as the terminal; ``COLUMNS=0`` and the like count as not said."""
+    return Console(stderr=stderr, width=max(LEAST_WIDTH, shutil.get_terminal_size().columns))
 
 
 def progress_bar(shown: bool = True) -> Progress:
-    """The bar that all long work shows; also fit for logs, where it prints its final state once."""
+    """The bar that all long work shows, on stderr; in a log, a pipe or on a dumb terminal, its final state once."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -17,6 +33,7 @@ def progress_bar(shown: bool = True) -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
+        console=console(stderr=True),
         disable=not shown,
     )
 

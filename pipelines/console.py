@@ -2,21 +2,22 @@
 
 import logging
 import sys
-from collections.abc import Iterator
 from types import TracebackType
 
 from pydantic import ValidationError
 
-from expunge.errors import ExpungeError
+from expunge.errors import explained
+from expunge.progress import make_streams_safe
 
 
 def speak_clearly() -> None:
-    """From now on an uncaught error of input or configuration ends the process with its message alone.
+    """From now on an uncaught error of input, configuration or a system below ends the process with its message alone.
 
     ZenML would wrap it in hundreds of lines of traceback. Anything else goes to the hook that was there before, whole.
     Silenced besides: two lines for each value that ZenML hands from step to step.
     """
     logging.getLogger("zenml.artifacts.external_artifact").setLevel(logging.WARNING)
+    make_streams_safe()
     before = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -31,18 +32,12 @@ def speak_clearly() -> None:
 
 def clear_lines(error: BaseException) -> list[str]:
     """The messages of the first error in the chain of causes that names a field; none if there is none."""
-    for each in _causes(error):
-        if isinstance(each, ExpungeError):
-            return [str(each)]
-        if isinstance(each, ValidationError):
-            return [_described(dict(problem)) for problem in each.errors()]
-    return []
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ValidationError):
+        cause = cause.__cause__ or cause.__context__
+    if line := explained(error):
+        return [" ".join(line.split())]
+    return [_described(dict(problem)) for problem in cause.errors()] if cause is not None else []
 
 
 def _described(problem: dict) -> str:

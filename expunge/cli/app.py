@@ -1,12 +1,15 @@
 """The root of the command line: imports commands when they are run, and shows errors as one line."""
 
+import os
+import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from expunge.cli.output import complain
-from expunge.errors import ExpungeError
+from expunge.errors import explained
+from expunge.progress import make_streams_safe
 
 # name: (module, one line for --help); the module's attribute has the command's name.
 COMMANDS = {
@@ -16,16 +19,6 @@ COMMANDS = {
     "evaluate": ("expunge.cli.evaluate", "Measure a model against another one."),
     "report": ("expunge.cli.report", "Show or open the latest report."),
 }
-
-
-class Complaint(click.ClickException):
-    """An ExpungeError on its way to the terminal: one red line on stderr, exit code 2."""
-
-    exit_code = 2
-
-    def show(self, file: Any = None) -> None:
-        """Print the line."""
-        complain(self.message)
 
 
 class LazyGroup(click.Group):
@@ -44,12 +37,31 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what a user can mend becomes one line."""
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command; what a user can mend becomes one red line on stderr and exit code 2."""
+        make_streams_safe()
         try:
-            return super().invoke(ctx)
-        except ExpungeError as error:
-            raise Complaint(str(error)) from error
+            try:
+                return super().main(*args, **extra)
+            finally:
+                sys.stdout.flush()  # here, where a full disk can still be told
+        except BrokenPipeError:
+            _leave(1)
+        except Exception as error:
+            line = explained(error)
+            if not line:
+                raise
+            complain(line)
+            _leave(2)
+
+
+def _leave(code: int) -> NoReturn:
+    """End; if stdout takes nothing more, without Python's own complaint about it."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -7,7 +7,7 @@ import click
 import numpy as np
 from PIL import Image, ImageDraw
 
-from expunge.cli.output import as_json, print_json, say
+from expunge.cli.output import Number, as_json, print_json, say
 from expunge.errors import ExpungeError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ LEAST_WIDTH = 256  # pixels; smaller pictures are enlarged by a whole factor
 @click.option("--count", default=1, show_default=True, type=click.IntRange(1, 16), help="Rows, one seed each.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31), help="Seed of the first row.")
 @click.option("--steps", default=20, show_default=True, type=click.IntRange(1, 1000), help="Sampling steps.")
-@click.option("--guidance", default=2.5, show_default=True, type=click.FloatRange(1, 30), help="Guidance scale.")
+@click.option("--guidance", default=2.5, show_default=True, type=Number(1, 30), help="Guidance scale.")
 @as_json
 def draw(
     prompt: str,
