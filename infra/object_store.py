@@ -5,18 +5,16 @@ python -m infra.object_store --port 9000                 until it is interrupted
 
 import argparse
 import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.serving import free_ports, serve, start, stop, wait_until
 
 BUCKETS = ("expunge", "zenml", "mlflow")
 SERVERS = ("s3", "master", "filer", "volume")
@@ -44,44 +42,13 @@ def object_store(folder: Path, port: int = 0, buckets: Sequence[str] = BUCKETS) 
     ports[0] = port or ports[0]
     (folder / "data").mkdir(parents=True, exist_ok=True)
     log = folder / "log"
-    with log.open("ab") as stream:
-        server = subprocess.Popen(
-            _command((folder / "data").resolve(), ports, buckets),
-            stdout=stream,
-            stderr=stream,
-            cwd=folder,
-            start_new_session=True,
-        )
+    server = start(_command((folder / "data").resolve(), ports, buckets), log, folder)
     endpoint = f"http://127.0.0.1:{ports[0]}"
     try:
         wait_until(lambda: _takes_objects(endpoint, buckets), (BotoCoreError, ClientError), server, log, 60)
         yield endpoint
     finally:
         stop(server)
-
-
-def stop(server: subprocess.Popen) -> None:
-    """End a server that was started in a session of its own, with all that it started."""
-    if server.poll() is not None:
-        return
-    os.killpg(server.pid, signal.SIGTERM)
-    try:
-        server.wait(10)
-    except subprocess.TimeoutExpired:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait(10)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _command(data: Path, ports: Sequence[int], buckets: Sequence[str]) -> list[str]:
@@ -101,41 +68,6 @@ def _command(data: Path, ports: Sequence[int], buckets: Sequence[str]) -> list[s
     return [str(Path(sys.executable).with_name("weed")), "mini", *here, *flags, *closed, *origins]
 
 
-def wait_until(
-    answers: Callable[[], bool],
-    errors: tuple[type[Exception], ...],
-    server: subprocess.Popen,
-    log: Path,
-    seconds: float,
-) -> None:
-    """Ask a server that was just started until it answers.
-
-    Args:
-        answers: whether it does; called again and again.
-        errors: what it raises as long as the server does not.
-        server: given up on when it ends.
-        log: its end is shown then.
-        seconds: given up on after so many.
-
-    Raises:
-        RuntimeError: the server ended.
-        TimeoutError: it does not answer.
-    """
-    until = time.monotonic() + seconds
-    problem: Exception | None = None
-    while True:
-        try:
-            if answers():
-                return
-        except errors as error:
-            problem = error
-        if time.monotonic() > until:
-            raise TimeoutError(f"no answer after {seconds} s: {log.read_text()[-2000:]}") from problem
-        if server.poll() is not None:
-            raise RuntimeError(f"the server ended with {server.returncode}: {log.read_text()[-2000:]}")
-        time.sleep(0.1)
-
-
 def _takes_objects(endpoint: str, buckets: Sequence[str]) -> bool:
     config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
     client = boto3.client("s3", endpoint_url=endpoint, config=config)
@@ -152,9 +84,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=9000)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     options = parser.parse_args()
-    with object_store(options.folder, options.port) as endpoint:
-        print(f"S3 at {endpoint}, buckets {', '.join(BUCKETS)}; interrupt to stop")
-        signal.sigwait([signal.SIGINT, signal.SIGTERM])
+    announcement = f"S3 at {{url}}, buckets {', '.join(BUCKETS)}; interrupt to stop"
+    serve(object_store(options.folder, options.port), announcement)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ python -m infra.tracking_server --port 5000 --artifacts s3://mlflow          unt
 
 import argparse
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +12,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from infra.object_store import free_ports, stop, wait_until
+from infra.serving import free_ports, serve, start, stop, wait_until
 
 FOLDER = Path(".expunge/tracking-server")
 
@@ -41,8 +39,7 @@ def tracking_server(folder: Path, artifacts: str, port: int = 0) -> Iterator[str
     database = f"sqlite:///{(folder / 'mlflow.db').resolve()}"
     command = [str(Path(sys.executable).with_name("mlflow")), "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", database, "--artifacts-destination", artifacts, "--workers", "1"]
-    with log.open("ab") as stream:
-        server = subprocess.Popen(command, stdout=stream, stderr=stream, env=environment, start_new_session=True)
+    server = start(command, log, environment=environment)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until(lambda: _is_healthy(url), (URLError, OSError), server, log, 120)
@@ -63,9 +60,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--artifacts", default="s3://mlflow", help="a folder or s3://BUCKET")
     options = parser.parse_args()
-    with tracking_server(options.folder, options.artifacts, options.port) as url:
-        print(f"MLflow at {url}; interrupt to stop")
-        signal.sigwait([signal.SIGINT, signal.SIGTERM])
+    serve(tracking_server(options.folder, options.artifacts, options.port), "MLflow at {url}; interrupt to stop")
 
 
 if __name__ == "__main__":
