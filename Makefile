@@ -29,7 +29,7 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
 
 $(STAMP): $(BIN)/uv requirements.lock pyproject.toml
-	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --require-hashes requirements.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --compile-bytecode --require-hashes requirements.lock
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/zenml analytics opt-out > /dev/null
 	[ -d .zen ] || $(BIN)/zenml init > /dev/null

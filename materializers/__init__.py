@@ -1,5 +1,6 @@
 """How artifacts are stored: safetensors, parquet, PNG, JSON; never pickle. ``steps`` imports them for ZenML."""
 
+import materializers.integrations  # noqa: F401
 from materializers.class_conditional import ClassConditionalMaterializer
 from materializers.gradient_cache import GradientCacheMaterializer
 from materializers.judged_pictures import JudgedPicturesMaterializer
