@@ -29,7 +29,7 @@ from expunge.comeback.comeback_table import as_markdown
 from expunge.comeback.hiding import text_filter
 from expunge.comeback.try_comeback import try_comeback
 from expunge.models.sources import load_text_to_image
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.unlearning.job import TrainingSets, unlearn_model
 from expunge.unlearning.methods import method_names
 
@@ -56,7 +56,7 @@ def zoo_bench(options: argparse.Namespace, entries: tuple[MethodEntry, ...], tar
 
 def unlearned(
     entry: MethodEntry, target: TargetEntry, bench: Bench, materials: Materials, passes: int
-) -> tuple[StableDiffusion, str]:
+) -> tuple[TextToImage, str]:
     """The model that a method makes within a budget of passes, and what it took, in words."""
     settings = bench.settings
     cell = Cell(
@@ -117,7 +117,7 @@ def main() -> None:
     target = entry.resolve(bench.world)
     materials = prepare(bench, target)
     case = Case.of(bench.world, bench.panel, bench.settings.drawing, "zoo")
-    models: dict[str, StableDiffusion] = {"text filter": text_filter(bench.model, target, case)}
+    models: dict[str, TextToImage] = {"text filter": text_filter(bench.model, target, case)}
     notes = []
     for each in entries:
         models[each.name], took = unlearned(each, entry, bench, materials, options.passes)

@@ -40,7 +40,7 @@ def measure(pictures: int, drawing_steps: int) -> dict[str, Any]:
 
     model, against, world = load_text_to_image("zoo"), load_text_to_image("zoo"), load_world("zoo")
     generator = torch.Generator().manual_seed(0)
-    for parameter in model.unet.parameters():  # two models, so that nothing is drawn once for both
+    for parameter in model.denoiser.parameters():  # two models, so that nothing is drawn once for both
         parameter.data.add_(torch.randn(parameter.shape, generator=generator), alpha=1e-4)
     panel = load_panel("zoo", world)
     each = pictures // 2

@@ -51,12 +51,12 @@ BATCH = 16
 RETAIN_WEIGHT = 5.0
 
 
-def independent_timesteps(batch: Batch, timesteps: int, generator: torch.Generator) -> Batch:
-    """The batch with timesteps drawn independently."""
-    return replace(batch, timesteps=torch.randint(timesteps, batch.timesteps.shape, generator=generator))
+def independent_levels(batch: Batch, levels: int, generator: torch.Generator) -> Batch:
+    """The batch with noise levels drawn independently."""
+    return replace(batch, level=torch.randint(levels, batch.level.shape, generator=generator))
 
 
-def batches(way: str, data: LatentSet, timesteps: int, count: int, seed: int) -> Iterator[Batch]:
+def batches(way: str, data: LatentSet, levels: int, count: int, seed: int) -> Iterator[Batch]:
     """Batches drawn in that way."""
     sampler = StratifiedSampler(data.strata, BATCH, seed)
     for number in range(count):
@@ -65,8 +65,8 @@ def batches(way: str, data: LatentSet, timesteps: int, count: int, seed: int) ->
             indices = torch.randint(len(data), (BATCH,), generator=generator)
         else:
             indices = sampler.batch(number)
-        batch = draw_batch(data, indices, timesteps, generator)
-        yield independent_timesteps(batch, timesteps, generator) if way in WAYS[:2] else batch
+        batch = draw_batch(data, indices, levels, generator)
+        yield independent_levels(batch, levels, generator) if way in WAYS[:2] else batch
 
 
 def variance_and_mean(gradients: Iterator[list[Tensor]], metric: list[Tensor]) -> tuple[float, float]:
@@ -84,14 +84,13 @@ def variance_and_mean(gradients: Iterator[list[Tensor]], metric: list[Tensor]) -
 
 def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: int) -> dict[str, tuple[float, float]]:
     """Variance and squared mean of every way, after so many steps of unlearning."""
-    unet = copy.deepcopy(bench.model.unet).requires_grad_(True)
-    scheduler = bench.model.training_scheduler()
+    denoiser, process = copy.deepcopy(bench.model.denoiser).requires_grad_(True), bench.model
     forget, retain = encode(bench.model, materials.forget), encode(bench.model, materials.retain)
     sides = {
-        alignment: Problem(unet, scheduler, 0.0, RETAIN_WEIGHT, 1.0, alignment, forget, retain)
+        alignment: Problem(denoiser, process, 0.0, RETAIN_WEIGHT, 1.0, alignment, forget, retain)
         for alignment in ("data", "original")
     }
-    start = Problem(copy.deepcopy(unet), scheduler, 0.0, RETAIN_WEIGHT, 1.0, "data", forget, retain)
+    start = Problem(copy.deepcopy(denoiser), process, 0.0, RETAIN_WEIGHT, 1.0, "data", forget, retain)
     diagonal = materials.cache.preconditioner(RETAIN_WEIGHT, EPSILON)
     means = [materials.cache.retain.get(name) for name in start.parameters]
     metric = [1 / diagonal[name].double() for name in sides["data"].parameters]
@@ -105,7 +104,7 @@ def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: in
             retain_batch_size=BATCH,
             pace=None,
         )
-        unlearn(unet, scheduler, forget, retain, how, materials.cache, progress=False)
+        unlearn(denoiser, process, forget, retain, how, materials.cache, progress=False)
 
     def gradient_in(way: str) -> Callable[[Batch], list[Tensor]]:
         problem = sides["original" if way == "original" else "data"]
@@ -122,9 +121,8 @@ def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: in
 
         return of
 
-    timesteps = scheduler.config.num_train_timesteps
     return {
-        way: variance_and_mean(map(gradient_in(way), batches(way, retain, timesteps, count, seed)), metric)
+        way: variance_and_mean(map(gradient_in(way), batches(way, retain, process.levels, count, seed)), metric)
         for way in WAYS
     }
 

@@ -34,13 +34,15 @@ from torch.nn.functional import mse_loss
 from update_speed import ratios, spread
 
 from expunge.benchmark.machine import machine
+from expunge.models.diffusion import DiffusionProcess
 from expunge.models.sources import load_text_to_image
+from expunge.models.text_to_image import TOKENS
 from expunge.unlearning.batches import Batch, LatentSet, draw_batch, generator_of, predict
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.methods import get_method
 from expunge.unlearning.problem import Alignment, Problem
 
-TOKENS = 16
+LENGTH = 16  # of a prompt, in tokens
 LEARNING_RATE = 1e-5
 RETAIN_BATCHES = 8  # of RGD
 BAR = 1.10
@@ -71,7 +73,7 @@ def random_set(unet: UNet2DConditionModel, size: int, seed: int) -> LatentSet:
     return LatentSet(
         latents=torch.randn(size, config.in_channels, config.sample_size, config.sample_size, generator=generator),
         prompt_indices=torch.arange(size),
-        embeddings=torch.randn(size, TOKENS, config.cross_attention_dim, generator=generator),
+        conditions={TOKENS: torch.randn(size, LENGTH, config.cross_attention_dim, generator=generator)},
         strata=["all"] * size,
     )
 
@@ -80,8 +82,8 @@ class Bench:
     """One denoiser with its batches; every way of stepping trains a copy of its own."""
 
     def __init__(self, unet: UNet2DConditionModel, forget_size: int, retain_size: int) -> None:
-        self.unet = unet.requires_grad_(True).eval()
-        self.scheduler = DDPMScheduler()
+        self.denoiser = unet.requires_grad_(True).eval()
+        self.process = DiffusionProcess(DDPMScheduler())
         sets = (
             random_set(unet, forget_size, 1),
             random_set(unet, retain_size * RETAIN_BATCHES, 2),
@@ -89,7 +91,7 @@ class Bench:
         self.forget, retain = (
             draw_batch(each, torch.arange(len(each)), 1000, generator_of(i)) for i, each in enumerate(sets)
         )
-        self.retain = parts(retain, retain_size)
+        self.retain = retain.split(retain_size)
         self.together = joined([self.forget, self.retain[0]])
 
     def ways(self) -> dict[str, tuple[int, Step]]:
@@ -110,40 +112,35 @@ class Bench:
 
     def plain(self, fused: bool | None) -> Step:
         """One forward and backward pass over all pictures and AdamW."""
-        unet = copy.deepcopy(self.unet)
-        optimiser = torch.optim.AdamW(unet.parameters(), lr=LEARNING_RATE, fused=fused)
+        denoiser = copy.deepcopy(self.denoiser)
+        optimiser = torch.optim.AdamW(denoiser.parameters(), lr=LEARNING_RATE, fused=fused)
 
         def step() -> None:
             optimiser.zero_grad(set_to_none=True)
-            mse_loss(*predict(unet, self.scheduler, self.together)).backward()
+            mse_loss(*predict(denoiser, self.process, self.together)).backward()
             optimiser.step()
 
         return step
 
     def method(self, name: str, retain: Sequence[Batch], alignment: Alignment = "data", **options: object) -> Step:
         """One step of a method as the loop calls it."""
-        unet, method = copy.deepcopy(self.unet), get_method(name)()
-        problem = Problem(unet, self.scheduler, LEARNING_RATE, 5.0, 1.0, alignment)
+        denoiser, method = copy.deepcopy(self.denoiser), get_method(name)()
+        problem = Problem(denoiser, self.process, LEARNING_RATE, 5.0, 1.0, alignment)
         settings = method.settings_type.model_validate(options)
         method.setup(problem, self.cache(), settings)
         return lambda: method.step(self.forget, retain)
 
     def cache(self) -> GradientCache:
         """Full gradients and squares of the right shapes; how long a step takes does not depend on their values."""
-        ones = {name: torch.full_like(p, 1e-3) for name, p in self.unet.named_parameters()}
+        ones = {name: torch.full_like(p, 1e-3) for name, p in self.denoiser.named_parameters()}
         return GradientCache("", ones, ones, ones, ones, 0.0, 0.0, len(self.forget), 1.0)
-
-
-def parts(batch: Batch, size: int) -> list[Batch]:
-    """The batch in pieces of one size."""
-    fields = (batch.latents, batch.noise, batch.timesteps, batch.embeddings, batch.indices)
-    return [Batch(*each) for each in zip(*(f.split(size) for f in fields), strict=True)]
 
 
 def joined(batches: Sequence[Batch]) -> Batch:
     """All pictures in one batch."""
-    fields = [(b.latents, b.noise, b.timesteps, b.embeddings, b.indices) for b in batches]
-    return Batch(*(torch.cat(each) for each in zip(*fields, strict=True)))
+    fields = [(b.latents, b.noise, b.level, b.conditions[TOKENS], b.indices) for b in batches]
+    latents, noise, level, tokens, indices = (torch.cat(each) for each in zip(*fields, strict=True))
+    return Batch(latents, noise, level, {TOKENS: tokens}, indices)
 
 
 def measure(bench: Bench, repeats: int, wanted: Sequence[str]) -> dict[str, tuple[int, list[float]]]:
@@ -186,7 +183,7 @@ def main() -> None:
     # Batches: the defaults of unlearning for the small denoiser; what fits a workstation for the large one, where the
     # optimiser's share of a step is the larger for it.
     denoisers = {
-        "zoo": lambda: Bench(load_text_to_image("zoo").unet, 16, 32),
+        "zoo": lambda: Bench(load_text_to_image("zoo").denoiser, 16, 32),
         "50M": lambda: Bench(large_unet(), 8, 16),
     }
     console, found = Console(width=110), {}
@@ -205,7 +202,7 @@ def main() -> None:
             }
             for way, (count, seconds) in measured.items()
         }
-        parameters = sum(p.numel() for p in bench.unet.parameters())
+        parameters = sum(p.numel() for p in bench.denoiser.parameters())
         found[name] = {"parameters": parameters, "rows": rows}
         console.print(table_of(f"One step, {parameters / 1e6:.3g}M float32 parameters: median [range]", rows))
         if "engine" in measured:

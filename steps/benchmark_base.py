@@ -4,12 +4,11 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.models.class_conditional import ClassConditional
+from expunge.models.adapter import ModelAdapter
 from expunge.models.sources import load_text_to_image
-from expunge.models.stable_diffusion import StableDiffusion
 
 
 @step(enable_cache=False)
-def benchmark_base(base_model: str) -> Annotated[StableDiffusion | ClassConditional, "base_model"]:
+def benchmark_base(base_model: str) -> Annotated[ModelAdapter, "base_model"]:
     """The configured base, whatever the registry's champion. Later steps are cached by its own hash."""
     return load_text_to_image(base_model)

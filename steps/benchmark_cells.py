@@ -9,15 +9,14 @@ from expunge.benchmark.benchmark_settings import BenchmarkSettings
 from expunge.benchmark.materials import Bench
 from expunge.benchmark.runner import BenchmarkResults, run_benchmark
 from expunge.judges.load_panel import load_panel
-from expunge.models.class_conditional import ClassConditional
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.adapter import ModelAdapter
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.load_world import load_world
 
 
 @step(enable_cache=False)
 def benchmark_cells(
-    base: StableDiffusion | ClassConditional,
+    base: ModelAdapter,
     pool: PictureSet,
     world: str,
     judges: str,

@@ -5,8 +5,7 @@ from typing import Annotated
 from zenml import step
 
 from expunge.benchmark.materials import draw_pool
-from expunge.models.class_conditional import ClassConditional
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.adapter import ModelAdapter
 from expunge.pictures.drawing import DrawingSettings
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.load_world import load_world
@@ -15,7 +14,7 @@ from expunge.unlearning.diversification import DiversificationSettings
 
 @step
 def benchmark_pool(
-    base: StableDiffusion | ClassConditional,
+    base: ModelAdapter,
     world: str,
     diversification: DiversificationSettings,
     drawing: DrawingSettings,

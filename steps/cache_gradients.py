@@ -4,7 +4,7 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.adapter import ModelAdapter
 from expunge.pictures.picture_set import PictureSet
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.job import GradientSettings, measure_gradients
@@ -13,7 +13,7 @@ from steps.caching import BY_CODE
 
 @step(cache_policy=BY_CODE)
 def cache_gradients(
-    model: StableDiffusion,
+    model: ModelAdapter,
     forget: PictureSet,
     retain: PictureSet,
     settings: GradientSettings,

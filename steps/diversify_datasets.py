@@ -6,7 +6,7 @@ import pandas as pd
 from zenml import step
 
 from expunge.case import Case
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.adapter import ModelAdapter
 from expunge.pictures.picture_set import PictureSet
 from expunge.takedown.references import read_references
 from expunge.unlearning.diversification import DiversificationSettings, diversify
@@ -15,7 +15,7 @@ from steps.caching import BY_CODE
 
 @step(cache_policy=BY_CODE)
 def diversify_datasets(
-    model: StableDiffusion, pool: PictureSet, case: Case, inbox: str, settings: DiversificationSettings
+    model: ModelAdapter, pool: PictureSet, case: Case, inbox: str, settings: DiversificationSettings
 ) -> tuple[
     Annotated[PictureSet, "forget_set"], Annotated[PictureSet, "retain_set"], Annotated[pd.DataFrame, "diversity"]
 ]:

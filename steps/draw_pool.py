@@ -5,7 +5,7 @@ from typing import Annotated
 from zenml import step
 
 from expunge.case import Case
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.adapter import ModelAdapter
 from expunge.pictures.drawing import draw_over_world
 from expunge.pictures.picture_set import PictureSet
 from expunge.unlearning.diversification import DiversificationSettings
@@ -13,6 +13,6 @@ from steps.caching import BY_CODE
 
 
 @step(cache_policy=BY_CODE)
-def draw_pool(model: StableDiffusion, case: Case, settings: DiversificationSettings) -> Annotated[PictureSet, "pool"]:
+def draw_pool(model: ModelAdapter, case: Case, settings: DiversificationSettings) -> Annotated[PictureSet, "pool"]:
     """Over the whole world, train side, balanced over its strata; it depends on no target."""
     return draw_over_world(model, case.world, "train", settings.pool_per_stratum, settings.seed, case.drawing)

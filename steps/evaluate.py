@@ -7,14 +7,14 @@ from zenml import step
 from expunge.case import Case
 from expunge.evaluation.evaluation import Evaluation
 from expunge.evaluation.model_evaluation import EvaluationSettings, evaluate_case
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.adapter import ModelAdapter
 from expunge.pictures.picture_set import PictureSet
 from steps.caching import BY_CODE
 
 
 @step(cache_policy=BY_CODE)
 def evaluate(
-    base: StableDiffusion, unlearned: StableDiffusion, pool: PictureSet, case: Case, settings: EvaluationSettings
+    base: ModelAdapter, unlearned: ModelAdapter, pool: PictureSet, case: Case, settings: EvaluationSettings
 ) -> tuple[
     Annotated[Evaluation, "evaluation"],
     Annotated[PictureSet, "pictures_before"],

@@ -5,14 +5,14 @@ from typing import Annotated
 from zenml import step
 
 from expunge.models import open_model as models
+from expunge.models.adapter import ModelAdapter
 from expunge.models.model_facts import ModelFacts
-from expunge.models.stable_diffusion import StableDiffusion
 
 
 @step(enable_cache=False)
 def open_model(
     source: str, field: str
-) -> tuple[Annotated[StableDiffusion, "model"], Annotated[ModelFacts, "model_facts"]]:
+) -> tuple[Annotated[ModelAdapter, "model"], Annotated[ModelFacts, "model_facts"]]:
     """From a folder, a hub, S3 or the registry. Later steps are cached by the model's own hash."""
     model, facts = models.open_model(source, field)
     return model, facts  # spelt out: ZenML counts the outputs here

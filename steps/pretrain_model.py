@@ -4,12 +4,12 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.adapter import ModelAdapter
 from expunge.zoo import recipe
 from expunge.zoo.recipe import RecipeSettings
 
 
 @step
-def pretrain_model(settings: RecipeSettings) -> Annotated[StableDiffusion, "zoo_model"]:
+def pretrain_model(settings: RecipeSettings) -> Annotated[ModelAdapter, "zoo_model"]:
     """Autoencoder first, then text encoder and denoiser on its latents."""
     return recipe.pretrain_model(settings)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.adapter import ModelAdapter
 from expunge.pictures.picture_set import PictureSet
 from expunge.zoo.publish import publish
 from expunge.zoo.recipe import RecipeSettings, ZooScores
@@ -14,7 +14,7 @@ from expunge.zoo.zoo_panel import ZooJudges
 
 @step(enable_cache=False)
 def publish_zoo(
-    model: StableDiffusion,
+    model: ModelAdapter,
     judges: ZooJudges,
     scores: ZooScores,
     pictures: PictureSet,

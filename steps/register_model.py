@@ -5,7 +5,7 @@ from typing import Annotated
 from zenml import step
 
 from expunge.evaluation.evaluation import Evaluation, GateDecision
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.adapter import ModelAdapter
 from expunge.release.lineage import Lineage
 from expunge.release.model_version import ModelVersion
 from expunge.release.registration import register
@@ -13,7 +13,7 @@ from expunge.release.registration import register
 
 @step(enable_cache=False)
 def register_model(
-    model: StableDiffusion, evaluation: Evaluation, decision: GateDecision, lineage: Lineage, registered_model: str
+    model: ModelAdapter, evaluation: Evaluation, decision: GateDecision, lineage: Lineage, registered_model: str
 ) -> Annotated[ModelVersion, "registered_version"]:
     """A registry version with signature, numbers, tags and lineage. The same weights are registered once."""
     return register(model, evaluation, decision, lineage, registered_model)

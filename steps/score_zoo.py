@@ -4,7 +4,7 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.adapter import ModelAdapter
 from expunge.pictures.drawing import DrawingSettings
 from expunge.pictures.picture_set import PictureSet
 from expunge.zoo.recipe import ZooScores, score
@@ -13,7 +13,7 @@ from expunge.zoo.zoo_panel import ZooJudges
 
 @step
 def score_zoo(
-    model: StableDiffusion, judges: ZooJudges, drawing: DrawingSettings
+    model: ModelAdapter, judges: ZooJudges, drawing: DrawingSettings
 ) -> tuple[Annotated[ZooScores, "zoo_scores"], Annotated[PictureSet, "zoo_pictures"]]:
     """Every subject in every style from three seeds, judged by classifiers and CLIP."""
     scores, pictures = score(model, judges.panel(), drawing)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from zenml import step
 
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.adapter import ModelAdapter
 from expunge.pictures.picture_set import PictureSet
 from expunge.release.base_model import BaseModelFacts
 from expunge.release.lineage import Lineage, trace
@@ -14,7 +14,7 @@ from expunge.takedown.request import TakedownBatch
 @step(enable_cache=False)
 def trace_lineage(
     base: BaseModelFacts,
-    unlearned: StableDiffusion,
+    unlearned: ModelAdapter,
     forget: PictureSet,
     retain: PictureSet,
     takedowns: TakedownBatch,

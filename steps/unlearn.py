@@ -6,7 +6,7 @@ import pandas as pd
 from zenml import step
 
 from expunge.case import Case
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.adapter import ModelAdapter
 from expunge.pictures.picture_set import PictureSet
 from expunge.release.logged_unlearning import unlearn_and_log
 from expunge.unlearning.gradient_cache import GradientCache
@@ -17,14 +17,14 @@ from steps.caching import BY_CODE
 
 @step(cache_policy=BY_CODE)
 def unlearn(
-    model: StableDiffusion,
+    model: ModelAdapter,
     forget: PictureSet,
     retain: PictureSet,
     cache: GradientCache,
     case: Case,
     settings: UnlearnSettings,
     check: CheckSettings,
-) -> tuple[Annotated[StableDiffusion, "unlearned_model"], Annotated[pd.DataFrame, "trace"]]:
+) -> tuple[Annotated[ModelAdapter, "unlearned_model"], Annotated[pd.DataFrame, "trace"]]:
     """Losses and the gradients' cosine go to MLflow as it runs; a run that was cut off goes on from its checkpoint."""
     unlearned, trace = unlearn_and_log(model, TrainingSets(forget, retain, cache), case, settings, check)
     return unlearned, trace.frame()

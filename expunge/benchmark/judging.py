@@ -6,7 +6,7 @@ import numpy as np
 
 from expunge.benchmark.benchmark_settings import SampleSettings
 from expunge.benchmark.materials import Bench
-from expunge.pictures.drawing import draw_with_own_seeds, own_seeds
+from expunge.pictures.drawing import draw_prompts, draw_with_own_seeds, own_seeds
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
@@ -54,9 +54,10 @@ def _others(bench: Bench, target: Target, side: Side, count: int, seed: int) -> 
     noise = own_seeds(prompts, f"{seed}/{side}")
     kept = [i for i, prompt in enumerate(prompts) if not target.matches(prompt)]
     chosen = [kept[i] for i in np.linspace(0, len(kept) - 1, min(count, len(kept))).round().astype(int)]
-    return bench.model.draw_prompts(
+    return draw_prompts(
+        bench.model,
         [prompts[i] for i in chosen],
         [noise[i] for i in chosen],
-        progress=f"Drawing {side} before: {target.name}",
-        **settings.evaluation_drawing.model_dump(),
+        settings.evaluation_drawing,
+        f"Drawing {side} before: {target.name}",
     )

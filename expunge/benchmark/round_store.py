@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation import Evaluation
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.sources import load_text_to_image
+from expunge.models.text_to_image import TextToImage
 from expunge.prompts.target import Target
 
 FORMAT_VERSION = 1
@@ -87,7 +88,7 @@ class RoundStore:
         except (OSError, json.JSONDecodeError, KeyError, TypeError, ValidationError) as error:
             raise ExpungeError(f"folder: {path}: {error}; remove it to do the round again.") from error
 
-    def model(self, done: Round) -> StableDiffusion:
+    def model(self, done: Round) -> TextToImage:
         """The model that a finished round left.
 
         Raises:
@@ -95,14 +96,14 @@ class RoundStore:
         """
         folder = self._model(done.number)
         try:
-            model = StableDiffusion.load(folder)
+            model = load_text_to_image(folder)
         except (OSError, ValueError) as error:
             raise ExpungeError(f"folder: {folder}: {error}; remove {self._facts(done.number).name} as well.") from error
         if model.digest() != done.after:
             raise ExpungeError(f"folder: {folder} holds another model than round {done.number} left; remove both.")
         return model
 
-    def put(self, done: Round, model: StableDiffusion) -> None:
+    def put(self, done: Round, model: TextToImage) -> None:
         """Keep a round. The model comes first: a round whose facts are there is whole."""
         shutil.rmtree(self._model(done.number), ignore_errors=True)  # what a killed round left
         model.save(self._model(done.number))

@@ -13,7 +13,7 @@ from expunge.evaluation.evaluation import Evaluation
 from expunge.evaluation.model_evaluation import EvaluationSettings, evaluate_model
 from expunge.judges.panel import Panel
 from expunge.metrics.unlearning_accuracy import not_found
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_with_own_seeds
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.pairing import forget_prompts
@@ -25,7 +25,7 @@ from expunge.unlearning.trace import Trace
 
 
 def run_sequence(
-    original: StableDiffusion,
+    original: TextToImage,
     world: World,
     panel: Panel,
     settings: SequentialSettings,
@@ -68,13 +68,13 @@ def run_sequence(
 
 
 def forget_next(
-    model: StableDiffusion,
+    model: TextToImage,
     target: Target,
     forgotten: Sequence[Target],
     world: World,
     panel: Panel,
     settings: SequentialSettings,
-) -> tuple[StableDiffusion, Trace]:
+) -> tuple[TextToImage, Trace]:
     """One takedown on a model that has forgotten others before: diversify, cache gradients, unlearn."""
     how, sizes = settings.drawing, settings.diversification
     asked = _without(forgotten, world.sample("train", sizes.pool_per_stratum, sizes.seed))
@@ -97,7 +97,7 @@ class Measure:
         train: of the rest, train-level.
     """
 
-    original: StableDiffusion
+    original: TextToImage
     held_out: PictureSet
     train: PictureSet
     targets: Sequence[Target]
@@ -108,7 +108,7 @@ class Measure:
     @classmethod
     def of(
         cls,
-        original: StableDiffusion,
+        original: TextToImage,
         targets: Sequence[Target],
         world: World,
         panel: Panel,
@@ -136,7 +136,7 @@ class Measure:
         train = rest("train", sizes.train_per_stratum)
         return cls(original, held_out, train, targets, world, panel, settings)
 
-    def __call__(self, model: StableDiffusion) -> tuple[Evaluation, dict[str, Verdicts]]:
+    def __call__(self, model: TextToImage) -> tuple[Evaluation, dict[str, Verdicts]]:
         """Every target and the rest, of that model against the original; verdicts by target."""
         sizes = self.settings.measuring
         enough = EvaluationSettings(target_pictures=1, seed=sizes.seed)  # they are drawn already
@@ -160,7 +160,7 @@ class Measure:
 
 
 def _play(
-    model: StableDiffusion,
+    model: TextToImage,
     targets: Sequence[Target],
     number: int,
     key: str,
@@ -168,7 +168,7 @@ def _play(
     panel: Panel,
     settings: SequentialSettings,
     measure: Measure,
-) -> tuple[StableDiffusion, Round]:
+) -> tuple[TextToImage, Round]:
     started, target = time.perf_counter(), targets[number - 1]
     unlearned, trace = forget_next(model, target, targets[: number - 1], world, panel, settings)
     evaluation, verdicts = measure(unlearned)

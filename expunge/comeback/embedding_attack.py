@@ -10,24 +10,22 @@ describe things that the model has never seen, so read the share beside that of 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
-from torch.func import functional_call
 from torch.optim import Adam
 
-from expunge.comeback.other_drawing import draw_embeddings
 from expunge.comeback.trial import Trial
-from expunge.errors import ExpungeError
 from expunge.metrics.intervals import change_of_proportions
 from expunge.metrics.numbers import Change
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import NewWords, TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.progress import track
 from expunge.prompts.world import Prompt
 from expunge.settings import Settings
-from expunge.unlearning.batches import Batch, denoising_error, generator_of, stratified_timesteps
+from expunge.unlearning.batches import Batch, denoising_error, generator_of, stratified_levels
 
 PLACEHOLDERS = "~^`|"  # signs that no sentence holds; their embeddings are what is searched
 
@@ -58,7 +56,7 @@ class EmbeddingAttack(BaseModel):
 
 
 def embedding_attack(
-    model: StableDiffusion, pictures: PictureSet, trial: Trial, settings: EmbeddingSettings, progress: str = ""
+    model: TextToImage, pictures: PictureSet, trial: Trial, settings: EmbeddingSettings, progress: str = ""
 ) -> EmbeddingAttack:
     """Search for token embeddings that draw the target, and draw with them. The given model is left as it is.
 
@@ -72,99 +70,71 @@ def embedding_attack(
     Raises:
         ExpungeError: fewer pictures than asked for, or a tokenizer that cuts the placeholders to pieces.
     """
-    words = _NewWords(model, trial, settings.tokens)
+    signs = PLACEHOLDERS[: settings.tokens]
+    words = model.new_words(list(signs))
     few = trial.with_target(pictures, settings.target_pictures, "embedding attack")
     few = few.select(range(settings.target_pictures))
-    start = words.start()
-    vectors, losses = _search(model, few, words, settings, trial.seed, progress)
+    levels = trial.case.world.factors[trial.target.factor]
+    start = words.start([name for name in levels if name not in trial.target.levels])
+    texts = _with_signs(few.prompts, trial, " ".join(signs))
+    shown = _Shown(model.encode_pictures(few.pictures), texts, words)
+    vectors, losses = _search(model, shown, start, settings, trial.seed, progress)
     asked = trial.asked("held_out", settings.pictures)
     seeds = [trial.seed + i for i in range(len(asked))]
-    tokens = words.tokens(asked)
+    texts, how = _with_signs(asked, trial, " ".join(signs)), trial.case.drawing.model_dump()
     with torch.no_grad():
-        shown = [
-            trial.found(draw_embeddings(model, words.encode(tokens, each), seeds, trial.case.drawing))
-            for each in (start, vectors)
+        found = [
+            trial.found(model.draw_conditions(words.encode(texts, each), seeds, **how)) for each in (start, vectors)
         ]
     what = f"{trial.share_name} by embedding"
     return EmbeddingAttack(
-        found=change_of_proportions(shown[0], shown[1], [prompt.text for prompt in asked], what=what),
+        found=change_of_proportions(found[0], found[1], [prompt.text for prompt in asked], what=what),
         losses=_tenths(losses),
     )
 
 
-class _NewWords:
-    """Placeholders in the target's place, and a text encoder that reads given embeddings for them."""
+def _with_signs(prompts: Sequence[Prompt], trial: Trial, signs: str) -> list[str]:
+    """The sentences with the signs in the target's place."""
+    texts, world = [], trial.case.world
+    for prompt in prompts:
+        templates = world.templates.get(prompt.side) or world.templates["train"]
+        words = dict.fromkeys(world.factors, "") | prompt.words | {trial.target.factor: signs}
+        texts.append(" ".join(templates[prompt.template].format(**words).split()))
+    return texts
 
-    def __init__(self, model: StableDiffusion, trial: Trial, count: int) -> None:
-        self.tokenizer, self.encoder = model.pipeline.tokenizer, model.pipeline.text_encoder
-        self.target, self.world = trial.target, trial.case.world
-        self.signs = " ".join(PLACEHOLDERS[:count])
-        self.ids = torch.tensor(self._ids(self.signs))
-        if len(self.ids) != count:
-            raise ExpungeError(
-                f"embedding attack: the tokenizer reads '{self.signs}' as {len(self.ids)} tokens, not {count}; "
-                "it must know each of these signs as one token."
-            )
-        table = self.encoder.get_input_embeddings().weight
-        self.name = next(name for name, weight in self.encoder.named_parameters() if weight is table)
-        self.table = table.detach()
 
-    def start(self) -> Tensor:
-        """The mean embedding of the other levels' names, once for each new word, ``(count, d)``."""
-        names = [name for name in self.world.factors[self.target.factor] if name not in self.target.levels]
-        ids = [each for name in names for each in self._ids(name)] or list(range(len(self.table)))
-        return self.table[ids].mean(dim=0).expand(len(self.ids), -1).clone()
+@dataclass(frozen=True)
+class _Shown:
+    """What is searched with: latents of pictures, their sentences with the signs, and what the signs stand for."""
 
-    def spread(self) -> float:
-        """Standard deviation of the elements of all token embeddings."""
-        return float(self.table.std())
-
-    def tokens(self, prompts: Sequence[Prompt]) -> Tensor:
-        """Token ids of the sentences with the placeholders in the target's place, ``(n, tokens)``."""
-        texts = []
-        for prompt in prompts:
-            templates = self.world.templates.get(prompt.side) or self.world.templates["train"]
-            words = dict.fromkeys(self.world.factors, "") | prompt.words | {self.target.factor: self.signs}
-            texts.append(" ".join(templates[prompt.template].format(**words).split()))
-        length = self.tokenizer.model_max_length
-        return self.tokenizer(
-            texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-        ).input_ids
-
-    def encode(self, tokens: Tensor, vectors: Tensor) -> Tensor:
-        """Prompt embeddings ``(n, tokens, d)``, differentiable in the new words' vectors ``(count, d)``."""
-        table = self.table.index_copy(0, self.ids, vectors)
-        return functional_call(self.encoder, {self.name: table}, (tokens,)).last_hidden_state
-
-    def _ids(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False).input_ids
+    latents: Tensor
+    texts: list[str]
+    words: NewWords
 
 
 def _search(
-    model: StableDiffusion,
-    pictures: PictureSet,
-    words: _NewWords,
+    model: TextToImage,
+    shown: "_Shown",
+    start: Tensor,
     settings: EmbeddingSettings,
     seed: int,
     progress: str,
 ) -> tuple[Tensor, list[float]]:
-    latents, tokens = model.encode_pictures(pictures.pictures), words.tokens(pictures.prompts)
-    scheduler = model.training_scheduler()
-    vectors = words.start().requires_grad_(True)
-    optimiser = Adam([vectors], lr=settings.learning_rate * words.spread())
+    vectors = start.clone().requires_grad_(True)
+    optimiser = Adam([vectors], lr=settings.learning_rate * shown.words.spread)
     losses = []
     for step in track(range(settings.steps), progress):
         generator = generator_of(seed, step)
-        indices = torch.randint(0, len(latents), (settings.batch_size,), generator=generator)
-        chosen = latents[indices]
+        indices = torch.randint(0, len(shown.texts), (settings.batch_size,), generator=generator)
+        noise = torch.randn(shown.latents[indices].shape, generator=generator)
         batch = Batch(
-            latents=chosen,
-            noise=torch.randn(chosen.shape, generator=generator),
-            timesteps=stratified_timesteps(len(chosen), scheduler.config.num_train_timesteps, generator),
-            embeddings=words.encode(tokens[indices], vectors),
+            latents=shown.latents[indices],
+            noise=noise,
+            level=stratified_levels(len(indices), model.levels, generator),
+            conditions=shown.words.encode([shown.texts[i] for i in indices.tolist()], vectors),
             indices=indices,
         )
-        loss = denoising_error(model.unet, scheduler, batch).mean()
+        loss = denoising_error(model.denoiser, model, batch).mean()
         (vectors.grad,) = torch.autograd.grad(loss, [vectors])
         optimiser.step()
         losses.append(loss.item())

@@ -14,7 +14,7 @@ from expunge.errors import ExpungeError
 from expunge.judges.features import checked_features
 from expunge.metrics.intervals import bootstrap_mean, resampling_weights
 from expunge.metrics.numbers import Interval
-from expunge.models.text_to_image import TextToImage
+from expunge.models.text_to_image import TextToImage, chosen
 from expunge.pictures.picture_set import PictureSet
 from expunge.settings import Settings
 from expunge.unlearning.batches import Batch, denoising_error, generator_of
@@ -94,7 +94,7 @@ def knowledge(
 def denoising_errors(
     model: TextToImage, pictures: PictureSet, prompted: bool, settings: MembershipSettings, seed: int
 ) -> np.ndarray:
-    """Mean squared denoising error of each picture over evenly spread timesteps, float64 ``(n,)``.
+    """Mean squared denoising error of each picture over evenly spread noise levels, float64 ``(n,)``.
 
     The noise of picture i depends on ``seed`` and i alone.
 
@@ -110,19 +110,18 @@ def denoising_errors(
     """
     if not len(pictures):
         raise ExpungeError("membership: no pictures given; at least 2 of each kind are needed.")
-    latents, scheduler = model.encode_pictures(pictures.pictures), model.training_scheduler()
-    embeddings = model.encode_texts([prompt.text if prompted else "" for prompt in pictures.prompts])
-    total = scheduler.config.num_train_timesteps
-    timesteps = ((torch.arange(settings.timesteps) + 0.5) * (total / settings.timesteps)).long()
+    latents = model.encode_pictures(pictures.pictures)
+    conditions = model.encode_texts([prompt.text if prompted else "" for prompt in pictures.prompts])
+    levels = ((torch.arange(settings.timesteps) + 0.5) * (model.levels / settings.timesteps)).long()
     errors = np.zeros((len(latents), 1))
     for start in range(0, len(latents), settings.batch_size):
-        chosen = torch.arange(start, min(start + settings.batch_size, len(latents)))
+        part = torch.arange(start, min(start + settings.batch_size, len(latents)))
         shape = (settings.timesteps, *latents.shape[1:])
-        noise = torch.stack([torch.randn(shape, generator=generator_of(seed, int(i))) for i in chosen])
-        for turn, timestep in enumerate(timesteps):
-            batch = Batch(latents[chosen], noise[:, turn], timestep.expand(len(chosen)), embeddings[chosen], chosen)
-            error = denoising_error(model.unet, scheduler, batch).mean(dim=(1, 2, 3))
-            errors[chosen.numpy(), 0] += error.double().numpy() / settings.timesteps
+        noise = torch.stack([torch.randn(shape, generator=generator_of(seed, int(i))) for i in part])
+        for turn, level in enumerate(levels):
+            batch = Batch(latents[part], noise[:, turn], level.expand(len(part)), chosen(conditions, part), part)
+            error = denoising_error(model.denoiser, model, batch).mean(dim=(1, 2, 3))
+            errors[part.numpy(), 0] += error.double().numpy() / settings.timesteps
     return checked_features(errors, "membership: denoising errors")[:, 0]
 
 

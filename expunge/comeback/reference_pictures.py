@@ -8,10 +8,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from expunge.comeback.other_drawing import redraw
 from expunge.comeback.trial import Trial
 from expunge.metrics.numbers import Interval
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.progress import track
 from expunge.settings import Settings
@@ -58,7 +57,7 @@ class ReferencePictures(BaseModel):
 
 
 def reference_pictures(
-    model: StableDiffusion, pictures: PictureSet, trial: Trial, settings: ReferenceSettings, progress: str = ""
+    model: TextToImage, pictures: PictureSet, trial: Trial, settings: ReferenceSettings, progress: str = ""
 ) -> ReferencePictures:
     """Image-to-image from target pictures, under their own prompts and under the empty one.
 
@@ -78,7 +77,7 @@ def reference_pictures(
     points = []
     for strength, asked in track([(each, asked) for each in settings.strengths for asked in ASKED], progress):
         texts = own if asked == "target" else [""] * len(own)
-        made = redraw(model, given.pictures, texts, seeds, strength, trial.case.drawing)
+        made = model.redraw(given.pictures, texts, seeds, strength, **trial.case.drawing.model_dump())
         drawn = PictureSet(given.prompts, tuple(seeds), made)
         points.append(ReferencePoint(strength=strength, asked=asked, found=trial.share(drawn)))
     return ReferencePictures(given=trial.share(given), points=tuple(points))

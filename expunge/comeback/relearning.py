@@ -124,20 +124,17 @@ class _FineTuning:
         self.data, self.settings, self.seed = encode(model, pictures), settings, seed
         self.sampler = StratifiedSampler(self.data.strata, settings.batch_size, seed)
         # Only the retain loss is used; what concerns forgetting has no effect.
-        self.problem = Problem(
-            model.unet.requires_grad_(True), model.training_scheduler(), settings.learning_rate, 1.0, 1.0
-        )
+        self.problem = Problem(model.denoiser.requires_grad_(True), model, settings.learning_rate, 1.0, 1.0)
         self.optimiser = Adam(self.problem.parameters.values(), lr=settings.learning_rate)
 
     def run(self, first: int, until: int) -> float:
         """Make the steps ``first`` … ``until`` − 1 and return their mean loss."""
         losses = []
-        timesteps = self.problem.scheduler.config.num_train_timesteps
         for step in range(first, until):
             batch = draw_batch(
                 self.data,
                 self.sampler.batch(step),
-                timesteps,
+                self.problem.process.levels,
                 generator_of(self.seed, step),
                 self.settings.empty_share,
             )

@@ -24,7 +24,7 @@ class Trial:
     Attributes:
         case: world, judges and drawing.
         target: what was forgotten.
-        seed: of prompts, batches, noise and timesteps; another one than unlearning uses.
+        seed: of prompts, batches, noise and its levels; another one than unlearning uses.
 
     Raises:
         ExpungeError: there is no classifier for the target.

@@ -16,7 +16,7 @@ from expunge.comeback.reference_pictures import reference_pictures
 from expunge.comeback.relearning import relearn
 from expunge.comeback.trial import Trial
 from expunge.errors import ExpungeError
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.target import Target
 
@@ -24,8 +24,8 @@ SPARE = 1.5  # so many times the target pictures needed are drawn, because some 
 
 
 def try_comeback(
-    original: StableDiffusion,
-    models: Mapping[str, StableDiffusion],
+    original: TextToImage,
+    models: Mapping[str, TextToImage],
     case: Case,
     target: Target,
     settings: ComebackSettings,
@@ -70,7 +70,7 @@ def try_comeback(
     return ComebackReport(models=tuple(tested), **facts)
 
 
-def _check(original: StableDiffusion, models: Mapping[str, StableDiffusion]) -> None:
+def _check(original: TextToImage, models: Mapping[str, TextToImage]) -> None:
     if not models or ORIGINAL in models:
         raise ExpungeError(
             f"models: called {', '.join(models) or '(none)'} given; give at least one, and none called "
@@ -94,7 +94,7 @@ class _Evidence:
         fresh: of the same prompts from other noise.
     """
 
-    original: StableDiffusion
+    original: TextToImage
     asked: PictureSet
     others: PictureSet
     members: PictureSet | None
@@ -103,7 +103,7 @@ class _Evidence:
     @classmethod
     def gathered(
         cls,
-        original: StableDiffusion,
+        original: TextToImage,
         asked: PictureSet,
         known: PictureSet | None,
         trial: Trial,
@@ -119,7 +119,7 @@ class _Evidence:
 
 
 def _tested(
-    name: str, model: StableDiffusion, evidence: _Evidence, trial: Trial, settings: ComebackSettings
+    name: str, model: TextToImage, evidence: _Evidence, trial: Trial, settings: ComebackSettings
 ) -> ModelComeback:
     pictures, few = concatenate([evidence.asked, evidence.others]), settings.membership.pictures
     told, seed = None, trial.seed
@@ -138,7 +138,7 @@ def _tested(
     )
 
 
-def _target_pictures(original: StableDiffusion, trial: Trial, settings: ComebackSettings) -> PictureSet:
+def _target_pictures(original: TextToImage, trial: Trial, settings: ComebackSettings) -> PictureSet:
     needed = max(
         *settings.relearning.pictures,
         settings.embedding.target_pictures,
@@ -149,7 +149,7 @@ def _target_pictures(original: StableDiffusion, trial: Trial, settings: Comeback
     return trial.draw(original, prompts, "asked", f"Drawing pictures of {trial.target.name}")
 
 
-def _others(original: StableDiffusion, trial: Trial, settings: ComebackSettings) -> PictureSet:
+def _others(original: TextToImage, trial: Trial, settings: ComebackSettings) -> PictureSet:
     count = max(settings.relearning.harmless_pictures, settings.membership.pictures)
     world = trial.case.world
     sampled = world.sample("train", -(-2 * count // len(world.strata())), settings.seed)

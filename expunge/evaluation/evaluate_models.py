@@ -5,7 +5,7 @@ from expunge.evaluation.plan import Shard, plan_evaluation
 from expunge.evaluation.score import Question, Scores, score
 from expunge.judges.judged import JudgedPictures, judge_pictures
 from expunge.judges.panel import Panel
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.pictures.picture_store import PictureStore
 from expunge.progress import progress_bar
@@ -14,8 +14,8 @@ from expunge.prompts.world import World
 
 def evaluate_models(
     question: Question,
-    model: StableDiffusion,
-    against: StableDiffusion,
+    model: TextToImage,
+    against: TextToImage,
     world: World,
     panel: Panel,
     store: PictureStore,
@@ -63,7 +63,7 @@ def judge_shard(pictures: PictureSet, panel: Panel) -> JudgedPictures:
         raise ExpungeError(f"judges: {error}. Name judges for this model, e.g. an open_clip one.") from error
 
 
-def check_sizes(model: StableDiffusion, against: StableDiffusion) -> None:
+def check_sizes(model: TextToImage, against: TextToImage) -> None:
     """Refuse models whose pictures cannot be compared.
 
     Raises:

@@ -12,7 +12,7 @@ from expunge.judges.judged import judge_pictures
 from expunge.judges.panel import Panel
 from expunge.metrics.unlearning_accuracy import accuracies_by_both
 from expunge.models.text_to_image import TextToImage
-from expunge.pictures.drawing import DrawingSettings, draw_over_world, draw_with_own_seeds
+from expunge.pictures.drawing import DrawingSettings, draw_over_world, draw_prompts, draw_with_own_seeds
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
@@ -70,7 +70,7 @@ def evaluate_model(
     before = concatenate([base_held_out, *extra])
     train_before = base_train.where(lambda prompt: not any(target.matches(prompt) for target in targets))
     after, train_after = (
-        unlearned.draw_prompts(each.prompts, each.seeds, progress=label, **drawing.model_dump())
+        draw_prompts(unlearned, each.prompts, each.seeds, drawing, label)
         for each, label in ((before, "Drawing held-out prompts"), (train_before, "Drawing train prompts"))
     )
     sampling = {"sampler": base.sampling(), **drawing.model_dump(), "seed": settings.seed}

@@ -5,19 +5,21 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, StableDiffusionPipeline
+from diffusers import DDIMScheduler, StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
+from torch import Tensor, nn
 from transformers.utils import logging as transformers_logging
 
+from expunge.errors import ExpungeError
+from expunge.models.adapter import ModelAdapter, in_batches
+from expunge.models.diffusion import DiffusionProcess
 from expunge.models.hashing import scheduler_facts, update_with_weights
 from expunge.models.loading import LOADING
-from expunge.models.text_to_image import draw_in_batches
-from expunge.pictures.picture_set import PictureSet
-from expunge.prompts.world import Prompt
+from expunge.models.text_to_image import TOKENS, Conditions
 
 COMPONENTS = ("unet", "vae", "text_encoder")
 
@@ -26,7 +28,7 @@ diffusers_logging.disable_progress_bar()
 transformers_logging.disable_progress_bar()
 
 
-class StableDiffusion:
+class StableDiffusion(DiffusionProcess, ModelAdapter):
     """A text-to-image model: draws, encodes, and lends its denoiser for unlearning.
 
     Attributes:
@@ -34,14 +36,15 @@ class StableDiffusion:
     """
 
     def __init__(self, pipeline: StableDiffusionPipeline) -> None:
+        super().__init__(pipeline.scheduler)
         self.pipeline = pipeline
         pipeline.set_progress_bar_config(disable=True)
         for name in COMPONENTS:
             getattr(pipeline, name).eval().requires_grad_(False)
 
     @property
-    def unet(self) -> torch.nn.Module:
-        """The denoiser, the part that unlearning changes."""
+    def denoiser(self) -> nn.Module:
+        """The UNet."""
         return self.pipeline.unet
 
     @property
@@ -49,80 +52,75 @@ class StableDiffusion:
         """Side of the pictures it draws, in pixels."""
         return self.pipeline.unet.config.sample_size * self.pipeline.vae_scale_factor
 
-    def draw(
+    def _conditions(self, texts: list[str]) -> Conditions:
+        """By the pipeline's own way, so that what is trained is what is drawn."""
+        return {TOKENS: self.pipeline.encode_prompt(texts, self.pipeline.device, 1, False)[0]}
+
+    def _latents(self, pictures: Tensor) -> Tensor:
+        """Scaled: the posterior's mode."""
+        vae = self.pipeline.vae
+        return vae.encode(pictures).latent_dist.mode() * vae.config.scaling_factor
+
+    def _sample(
+        self, conditions: Conditions, generators: list[torch.Generator], steps: int, guidance: float
+    ) -> np.ndarray:
+        return self.pipeline(
+            **self._prompted(conditions),
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            generator=generators,
+            output_type="np",
+        ).images
+
+    def redraw(
         self,
+        pictures: np.ndarray,
         texts: Sequence[str],
         seeds: Sequence[int],
+        strength: float,
         steps: int = 20,
         guidance: float = 2.5,
         batch_size: int = 64,
-        progress: str = "",
     ) -> np.ndarray:
-        """Draw one picture for each text from the noise of its own seed.
+        """Image-to-image by diffusers' own pipeline; see the protocol.
 
-        Args:
-            texts: n prompts.
-            seeds: n seeds; the same text and seed give the same picture, whatever else is drawn with it, up to the
-                floating-point differences between batch sizes.
-            steps: DDIM steps, ≥ 1.
-            guidance: classifier-free guidance scale; 1 switches it off.
-            batch_size: pictures at once.
-            progress: label of the progress bar; none if empty.
-
-        Returns:
-            RGB, uint8, ``(n, h, w, 3)``.
+        Raises:
+            ExpungeError: so few steps and so little strength that not one step is made.
         """
+        if int(steps * strength) < 1:
+            raise ExpungeError(
+                f"strength: {strength:g} of {steps} steps is less than one step; "
+                f"take a strength of at least {1 / steps:.2g}, or more steps."
+            )
+        pipeline = StableDiffusionImg2ImgPipeline(**self.pipeline.components, requires_safety_checker=False)
+        pipeline.set_progress_bar_config(disable=True)
 
-        def batch(some: list[str], generators: list[torch.Generator]) -> np.ndarray:
-            return self.pipeline(
-                prompt=some,
+        def batch(part: slice, generators: list[torch.Generator]) -> np.ndarray:
+            return pipeline(
+                **self._prompted(self.encode_texts(texts[part])),
+                image=torch.from_numpy(pictures[part]).permute(0, 3, 1, 2).float() / 255,
+                strength=strength,
                 num_inference_steps=steps,
-                guidance_scale=guidance,
+                guidance_scale=guidance if any(texts[part]) else 1.0,
                 generator=generators,
                 output_type="np",
             ).images
 
-        return draw_in_batches(batch, texts, seeds, batch_size, progress)
+        return in_batches(batch, len(texts), seeds, batch_size)
 
-    def draw_prompts(self, prompts: Sequence[Prompt], seeds: Sequence[int], **how: Any) -> PictureSet:
-        """As ``draw``, for prompts of a world."""
-        pictures = self.draw([prompt.text for prompt in prompts], seeds, **how)
-        return PictureSet(tuple(prompts), tuple(seeds), pictures)
+    def _prompted(self, conditions: Conditions) -> dict[str, Tensor]:
+        """As the pipeline takes them, with what guidance moves away from."""
+        embeddings = conditions[TOKENS]
+        empty = self.encode_texts([""])[TOKENS]
+        return {"prompt_embeds": embeddings, "negative_prompt_embeds": empty.expand_as(embeddings)}
 
-    @torch.no_grad()
-    def encode_texts(self, texts: Sequence[str], batch_size: int = 256) -> torch.Tensor:
-        """Text embeddings as the denoiser takes them, float32 ``(n, tokens, d)``."""
-        tokenizer = self.pipeline.tokenizer
-        found = []
-        for start in range(0, len(texts), batch_size):
-            tokens = tokenizer(
-                list(texts[start : start + batch_size]),
-                padding="max_length",
-                max_length=tokenizer.model_max_length,
-                truncation=True,
-                return_tensors="pt",
-            )
-            found.append(self.pipeline.text_encoder(tokens.input_ids).last_hidden_state)
-        return torch.cat(found)
+    def new_words(self, signs: Sequence[str]) -> "TokenEmbeddings":
+        """Signs as words to be found; see the protocol.
 
-    @torch.no_grad()
-    def encode_pictures(self, pictures: np.ndarray, batch_size: int = 64) -> torch.Tensor:
-        """Scaled latents of uint8 pictures ``(n, h, w, 3)``: float32 ``(n, c, h/8, w/8)``, the posterior's mode.
-
-        Pictures of another size are resized to the model's own.
+        Raises:
+            ExpungeError: the tokenizer reads one of them as no single token.
         """
-        vae, size = self.pipeline.vae, self.size
-        found = []
-        for start in range(0, len(pictures), batch_size):
-            batch = torch.from_numpy(pictures[start : start + batch_size]).permute(0, 3, 1, 2).float() / 127.5 - 1
-            if batch.shape[-2:] != (size, size):
-                batch = torch.nn.functional.interpolate(batch, (size, size), mode="bicubic", antialias=True)
-            found.append(vae.encode(batch.clamp(-1, 1)).latent_dist.mode() * vae.config.scaling_factor)
-        return torch.cat(found)
-
-    def training_scheduler(self) -> DDPMScheduler:
-        """The noise schedule the model was trained on, for adding noise and for its kind of prediction."""
-        return DDPMScheduler.from_config(self.pipeline.scheduler.config)
+        return TokenEmbeddings(self, signs)
 
     def sampling(self) -> str:
         """Name of the sampler."""
@@ -133,18 +131,23 @@ class StableDiffusion:
         digest = hashlib.sha256()
         for component in COMPONENTS:
             update_with_weights(digest, component, getattr(self.pipeline, component))
-        digest.update(scheduler_facts(self.pipeline.scheduler))
+        digest.update(scheduler_facts(self.pipeline.scheduler) + self._filter_facts.encode())
         return digest.hexdigest()
 
     def with_own_denoiser(self) -> Self:
         """The model with a copy of its denoiser; autoencoder, text encoder and whatever filters prompts are shared."""
         twin = copy.copy(self)
         twin.pipeline = copy.copy(self.pipeline)
-        twin.pipeline.register_modules(unet=copy.deepcopy(self.unet))
+        twin.pipeline.register_modules(unet=copy.deepcopy(self.denoiser))
         return twin
 
     def save(self, folder: Path) -> None:
-        """Write a stock diffusers folder, safetensors only, that does not say where its parts were loaded from."""
+        """Write a stock diffusers folder, safetensors only, that does not say where its parts were loaded from.
+
+        Raises:
+            ExpungeError: the model stands behind a filter.
+        """
+        self.refuse_filter(folder)
         self.pipeline.save_pretrained(folder, safe_serialization=True)
         for path in (folder / "model_index.json", *folder.glob("*/config.json")):
             config = json.loads(path.read_text())
@@ -162,3 +165,45 @@ class StableDiffusion:
             # Latents are not confined to −1–1, though DDIM clips to that unless told otherwise.
             pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)
         return cls(pipeline)
+
+
+class TokenEmbeddings:
+    """Signs whose token embeddings are given from outside, read by the pipeline's own way of encoding.
+
+    Attributes:
+        spread: standard deviation of the elements of all token embeddings.
+    """
+
+    def __init__(self, model: StableDiffusion, signs: Sequence[str]) -> None:
+        self.model, self.tokenizer = model, model.pipeline.tokenizer
+        self.layer = model.pipeline.text_encoder.get_input_embeddings()
+        ids = [self._ids(sign) for sign in signs]
+        if any(len(each) != 1 for each in ids):
+            raise ExpungeError(
+                f"embedding attack: the tokenizer reads '{' '.join(signs)}' as {sum(map(len, ids))} tokens, not "
+                f"{len(signs)}; it must know each of these signs as one token."
+            )
+        self.ids = [token for each in ids for token in each]
+        self.spread = float(self.layer.weight.std())
+
+    def start(self, names: Sequence[str]) -> Tensor:
+        """The mean embedding of known names, once for each sign, ``(count, d)``; of all tokens if there are none."""
+        ids = [token for name in names for token in self._ids(name)] or list(range(len(self.layer.weight)))
+        return self.layer.weight.detach()[ids].mean(dim=0).expand(len(self.ids), -1).clone()
+
+    def encode(self, texts: Sequence[str], vectors: Tensor) -> Conditions:
+        """Conditions, each ``(n, …)``, differentiable in the signs' vectors ``(count, d)``."""
+
+        def read_vectors(_: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+            for token, vector in zip(self.ids, vectors, strict=True):
+                output = torch.where((inputs[0] == token).unsqueeze(-1), vector.to(output), output)
+            return output
+
+        hook = self.layer.register_forward_hook(read_vectors)
+        try:
+            return self.model._conditions(list(texts))
+        finally:
+            hook.remove()
+
+    def _ids(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False).input_ids

@@ -31,7 +31,15 @@ def draw_with_own_seeds(
     model: TextToImage, prompts: Sequence[Prompt], salt: str, drawing: DrawingSettings, label: str
 ) -> PictureSet:
     """Draw each prompt from a noise seed derived from ``salt`` and its place in the list."""
-    return model.draw_prompts(prompts, own_seeds(prompts, salt), progress=label, **drawing.model_dump())
+    return draw_prompts(model, prompts, own_seeds(prompts, salt), drawing, label)
+
+
+def draw_prompts(
+    model: TextToImage, prompts: Sequence[Prompt], seeds: Sequence[int], drawing: DrawingSettings, label: str = ""
+) -> PictureSet:
+    """Draw each prompt from its own noise seed, under a progress bar called ``label``; without one if it is empty."""
+    pictures = model.draw([prompt.text for prompt in prompts], seeds, progress=label, **drawing.model_dump())
+    return PictureSet(tuple(prompts), tuple(seeds), pictures)
 
 
 def own_seeds(prompts: Sequence[Prompt], salt: str) -> list[int]:

@@ -16,8 +16,8 @@ from safetensors.numpy import save_file
 
 from expunge.errors import ExpungeError
 from expunge.evaluation.plan import Shard
-from expunge.models.stable_diffusion import StableDiffusion
-from expunge.pictures.drawing import DrawingSettings
+from expunge.models.text_to_image import TextToImage
+from expunge.pictures.drawing import DrawingSettings, draw_prompts
 from expunge.pictures.picture_set import PictureSet
 
 FORMAT_VERSION = 1
@@ -54,7 +54,7 @@ class PictureStore:
         except OSError as error:
             raise ExpungeError(f"pictures: the folder {folder} cannot be made: {error.strerror}") from error
 
-    def pictures(self, model: StableDiffusion, digest: str, shard: Shard, drawing: DrawingSettings) -> PictureSet:
+    def pictures(self, model: TextToImage, digest: str, shard: Shard, drawing: DrawingSettings) -> PictureSet:
         """A shard's pictures by that model: from disk, else drawn and kept.
 
         Args:
@@ -65,7 +65,7 @@ class PictureStore:
         """
         if (known := self.find(digest, model.sampling(), shard, drawing)) is not None:
             return known
-        drawn = model.draw_prompts(shard.prompts, shard.seeds, **drawing.model_dump())
+        drawn = draw_prompts(model, shard.prompts, shard.seeds, drawing)
         self._keep(shard_key(digest, model.sampling(), shard, drawing), drawn.pictures)
         return drawn
 

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from expunge.models.sources import load_stable_diffusion
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.release.registry import Registry
 
 
@@ -22,7 +22,7 @@ class BaseModelFacts(BaseModel):
     digest: str
 
 
-def load_base(base_model: str, registered_model: str) -> tuple[StableDiffusion, BaseModelFacts]:
+def load_base(base_model: str, registered_model: str) -> tuple[TextToImage, BaseModelFacts]:
     """The champion of ``registered_model``, else ``base_model``.
 
     Raises:

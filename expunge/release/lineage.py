@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.release.base_model import BaseModelFacts
 from expunge.release.certificate import Hashes, sha256_of
@@ -35,7 +35,7 @@ class Lineage(BaseModel):
 
 def trace(
     base: BaseModelFacts,
-    unlearned: StableDiffusion,
+    unlearned: TextToImage,
     forget: PictureSet,
     retain: PictureSet,
     takedowns: TakedownBatch,

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from expunge.evaluation.evaluation import Evaluation, GateDecision
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.release.lineage import Lineage
 from expunge.release.model_version import ModelVersion
 from expunge.release.registry import Registry
@@ -19,7 +19,7 @@ HEADLINES = {
 
 
 def register(
-    model: StableDiffusion, evaluation: Evaluation, decision: GateDecision, lineage: Lineage, registered_model: str
+    model: TextToImage, evaluation: Evaluation, decision: GateDecision, lineage: Lineage, registered_model: str
 ) -> ModelVersion:
     """Register a model with its numbers, lineage and the gate's decision; once for the same weights."""
     tags = {

@@ -12,7 +12,7 @@ from expunge.errors import ExpungeError
 from expunge.evaluation.plan import Shard
 from expunge.evaluation.result import EvaluationResult
 from expunge.evaluation.score import Question, Scores
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_store import PictureStore
 from expunge.reports.comeback_section import comeback_markdown
 from expunge.reports.evaluation_page import Loader, choose, load_pairs, render_evaluation
@@ -38,9 +38,7 @@ def default_folder(result: EvaluationResult, root: Path = Path(".expunge/evaluat
     return root / "-".join(each[:8] for each in (result.model.digest, result.against.digest, result.prompts_digest))
 
 
-def stored(
-    store: PictureStore, model: StableDiffusion, digest: str, shards: Sequence[Shard], question: Question
-) -> Loader:
+def stored(store: PictureStore, model: TextToImage, digest: str, shards: Sequence[Shard], question: Question) -> Loader:
     """Gives a shard's pictures by its number, from the store."""
     return lambda number: store.pictures(model, digest, shards[number], question.profile.drawing)
 

@@ -1,4 +1,4 @@
-"""Latents with prompt embeddings, batches balanced over strata, and the denoiser's error on a batch.
+"""Latents with prompts as conditions, batches balanced over strata, and the denoiser's error on a batch.
 
 Neither an autoencoder nor a text encoder runs inside the loop: both have been run when these sets are
 made. What is drawn depends on seed and position alone, so that a run can be resumed anywhere and go on
@@ -7,57 +7,36 @@ exactly as it would have.
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from expunge.errors import ExpungeError
+from expunge.models.text_to_image import Conditions, NoiseProcess, cast, chosen
 from expunge.unlearning.objectives import noise_prediction_error
-
-
-class Denoiser(Protocol):
-    """A ``torch.nn.Module`` called as diffusers' ``UNet2DConditionModel`` is."""
-
-    def __call__(self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor) -> Any:
-        """Prediction, ``(b, c, h, w)``, as attribute ``sample`` of the result."""
-
-
-class NoiseScheduler(Protocol):
-    """A diffusers scheduler that can add noise (``DDPMScheduler`` and its like)."""
-
-    # ``Any``, because diffusers annotates timesteps, int64 ``(b,)``, in several ways.
-    @property
-    def config(self) -> Any:
-        """``prediction_type`` and ``num_train_timesteps``."""
-
-    def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Any) -> Tensor:
-        """Noisy latents at the timesteps."""
-
-    def get_velocity(self, sample: Tensor, noise: Tensor, timesteps: Any) -> Tensor:
-        """Target of v-prediction."""
 
 
 @dataclass(frozen=True)
 class LatentSet:
-    """Encoded pictures with their prompts' embeddings.
+    """Encoded pictures with their prompts as conditions.
 
     Attributes:
         latents: scaled as the denoiser expects them, ``(n, c, h, w)``.
-        prompt_indices: which embedding belongs to each picture, int64 ``(n,)``.
-        embeddings: one for each distinct prompt, ``(m, tokens, d)``.
+        prompt_indices: which prompt belongs to each picture, int64 ``(n,)``.
+        conditions: of the distinct prompts, each ``(m, …)``.
         strata: what the set is balanced over, n names.
-        anchor_indices: which embedding is that of the same sentence without the target, int64 ``(n,)``; None
-            where no such sentences are known.
-        empty: embedding of the empty prompt, ``(tokens, d)``; None where it is not known.
+        anchor_indices: which prompt is the same sentence without the target, int64 ``(n,)``; None where no such
+            sentences are known.
+        empty: conditions of the empty prompt, each ``(1, …)``; None where they are not known.
     """
 
     latents: Tensor
     prompt_indices: Tensor
-    embeddings: Tensor
+    conditions: Conditions
     strata: list[str]
     anchor_indices: Tensor | None = None
-    empty: Tensor | None = None
+    empty: Conditions | None = None
 
     def __post_init__(self) -> None:
         count = len(self.latents)
@@ -66,38 +45,45 @@ class LatentSet:
                 f"{count} latents, {len(self.prompt_indices)} prompt indices and {len(self.strata)} strata: "
                 "must be equally many, and at least one"
             )
-        if self.latents.dim() != 4 or self.embeddings.dim() != 3:
+        counts = {len(tensor) for tensor in self.conditions.values()}
+        if self.latents.dim() != 4 or len(counts) != 1:
             raise ValueError(
-                f"latents are {tuple(self.latents.shape)} and embeddings {tuple(self.embeddings.shape)}: "
-                "must be (n, c, h, w) and (m, tokens, d)"
+                f"latents are {tuple(self.latents.shape)} and conditions {_shapes(self.conditions)}: "
+                "must be (n, c, h, w), and (m, …) each"
             )
+        (prompts,) = counts
         for name, indices in (("prompt", self.prompt_indices), ("anchor", self.anchor_indices)):
             if indices is None:
                 continue
             if len(indices) != count:
                 raise ValueError(f"{count} latents and {len(indices)} {name} indices: must be equally many")
             low, high = int(indices.min()), int(indices.max())
-            if low < 0 or high >= len(self.embeddings):
-                raise ValueError(f"{name} indices run from {low} to {high}: must be 0–{len(self.embeddings) - 1}")
-        if self.empty is not None and self.empty.shape != self.embeddings.shape[1:]:
-            raise ValueError(
-                f"the empty prompt's embedding is {tuple(self.empty.shape)}: "
-                f"must be {tuple(self.embeddings.shape[1:])}, as the others are"
-            )
+            if low < 0 or high >= prompts:
+                raise ValueError(f"{name} indices run from {low} to {high}: must be 0–{prompts - 1}")
+        wanted = _shapes(chosen(self.conditions, torch.tensor([0])))
+        if self.empty is not None and _shapes(self.empty) != wanted:
+            raise ValueError(f"the empty prompt's conditions are {_shapes(self.empty)}: must be {wanted}")
 
     def __len__(self) -> int:
         return len(self.latents)
 
     def digest(self) -> str:
-        """SHA-256 over latents, embeddings, their indices, the empty prompt's embedding and the strata."""
+        """SHA-256 over latents, conditions, their indices, the empty prompt's conditions and the strata."""
         digest = hashlib.sha256("\n".join(self.strata).encode())
-        for tensor in (self.latents, self.prompt_indices, self.embeddings, self.anchor_indices, self.empty):
+        parts = {"latents": self.latents, "prompts": self.prompt_indices, "anchors": self.anchor_indices}
+        for prefix, conditions in (("conditions", self.conditions), ("empty", self.empty or {})):
+            parts |= {f"{prefix}/{name}": conditions[name] for name in sorted(conditions)}
+        for name, tensor in parts.items():
             if tensor is None:
-                digest.update(b"none")
+                digest.update(f"{name} none".encode())
                 continue
-            digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+
+def _shapes(conditions: Conditions) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in conditions.items()}
 
 
 @dataclass(frozen=True)
@@ -107,35 +93,48 @@ class Batch:
     Attributes:
         latents: ``(b, c, h, w)``.
         noise: standard normal, of the same shape.
-        timesteps: int64 ``(b,)``.
-        embeddings: ``(b, tokens, d)``.
+        level: of noise, int64 ``(b,)``.
+        conditions: each ``(b, …)``.
         indices: which members of the set these are, int64 ``(b,)``.
-        anchors: embeddings of the same sentences without the target, ``(b, tokens, d)``; None if not known.
-        empty: embedding of the empty prompt, ``(tokens, d)``; None if not known.
+        anchors: conditions of the same sentences without the target, each ``(b, …)``; None if not known.
+        empty: conditions of the empty prompt, each ``(1, …)``; None if not known.
     """
 
     latents: Tensor
     noise: Tensor
-    timesteps: Tensor
-    embeddings: Tensor
+    level: Tensor
+    conditions: Conditions
     indices: Tensor
-    anchors: Tensor | None = None
-    empty: Tensor | None = None
+    anchors: Conditions | None = None
+    empty: Conditions | None = None
 
     def __len__(self) -> int:
         return len(self.latents)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Batch":
-        """The batch on a device; latents, noise and embeddings in a dtype."""
+        """The batch on a device; latents, noise and conditions in a dtype."""
         return Batch(
             self.latents.to(device, dtype),
             self.noise.to(device, dtype),
-            self.timesteps.to(device),
-            self.embeddings.to(device, dtype),
+            self.level.to(device),
+            cast(self.conditions, device, dtype),
             self.indices,
-            None if self.anchors is None else self.anchors.to(device, dtype),
-            None if self.empty is None else self.empty.to(device, dtype),
+            None if self.anchors is None else cast(self.anchors, device, dtype),
+            None if self.empty is None else cast(self.empty, device, dtype),
         )
+
+    def split(self, size: int) -> list["Batch"]:
+        """The batch in parts of at most ``size`` pictures, without anchors and empty prompt."""
+        return [
+            Batch(
+                self.latents[part],
+                self.noise[part],
+                self.level[part],
+                chosen(self.conditions, part),
+                self.indices[part],
+            )
+            for part in torch.arange(len(self)).split(size)
+        ]
 
     def under_anchors(self) -> "Batch":
         """The same pictures and noise under the same sentences without the target.
@@ -143,15 +142,16 @@ class Batch:
         Raises:
             ExpungeError: they are not known.
         """
-        return replace(self, embeddings=present(self.anchors, ANCHORS_MISSING))
+        return replace(self, conditions=present(self.anchors, ANCHORS_MISSING))
 
     def under_empty_prompt(self) -> "Batch":
         """The same pictures and noise under the empty prompt.
 
         Raises:
-            ExpungeError: its embedding is not known.
+            ExpungeError: its conditions are not known.
         """
-        return replace(self, embeddings=present(self.empty, EMPTY_MISSING).expand_as(self.embeddings))
+        empty = present(self.empty, EMPTY_MISSING)
+        return replace(self, conditions={name: empty[name].expand_as(each) for name, each in self.conditions.items()})
 
 
 ANCHORS_MISSING = (
@@ -159,29 +159,32 @@ ANCHORS_MISSING = (
     "diversify_datasets, give every prompt its 'paired' sentence, or choose another method"
 )
 EMPTY_MISSING = (
-    "latents: the set has no embedding of the empty prompt, which is needed here; make the set with "
+    "latents: the set has no conditions of the empty prompt, which are needed here; make the set with "
     "expunge.unlearning.encoding.encode, or give it 'empty'"
 )
 
 
-def present(tensor: Tensor | None, missing: str) -> Tensor:
-    """The tensor.
+T = TypeVar("T")
+
+
+def present(known: T | None, missing: str) -> T:
+    """What is known.
 
     Raises:
         ExpungeError: it is None; the message is ``missing``.
     """
-    if tensor is None:
+    if known is None:
         raise ExpungeError(missing)
-    return tensor
+    return known
 
 
-def stratified_timesteps(count: int, timesteps: int, generator: torch.Generator) -> Tensor:
-    """One timestep from each of ``count`` equal slices of 0 … timesteps − 1, shuffled; int64 ``(count,)``.
+def stratified_levels(count: int, levels: int, generator: torch.Generator) -> Tensor:
+    """One noise level from each of ``count`` equal slices of 0 … levels − 1, shuffled; int64 ``(count,)``.
 
     Each alone is uniform over the range, as an independent draw would be; their mean varies far less.
     """
     within = torch.rand(count, generator=generator, dtype=torch.float64)
-    drawn = ((torch.arange(count) + within) * (timesteps / count)).long().clamp(max=timesteps - 1)
+    drawn = ((torch.arange(count) + within) * (levels / count)).long().clamp(max=levels - 1)
     return drawn[torch.randperm(count, generator=generator)]
 
 
@@ -193,34 +196,35 @@ def empties_of(count: int, empty_share: float) -> int:
 def draw_batch(
     data: LatentSet,
     indices: Tensor,
-    timesteps: int,
+    levels: int,
     generator: torch.Generator,
     empty_share: float = 0.0,
 ) -> Batch:
-    """The members at ``indices`` with fresh noise and stratified timesteps from a CPU generator.
+    """The members at ``indices`` with fresh noise and stratified noise levels from a CPU generator.
 
     Args:
         data: the set.
         indices: int64 ``(b,)``.
-        timesteps: of the scheduler's training range.
+        levels: of the noise process.
         generator: on the CPU.
         empty_share: share of the batch, 0–1, that stands under the empty prompt, as in training for classifier-free
             guidance (Ho & Salimans 2022, arXiv 2207.12598).
 
     Raises:
-        ExpungeError: a share is wanted and the empty prompt's embedding is not known.
+        ExpungeError: a share is wanted and the empty prompt's conditions are not known.
     """
     latents = data.latents[indices]
-    embeddings = data.embeddings[data.prompt_indices[indices]]
+    conditions = chosen(data.conditions, data.prompt_indices[indices])
     if empties := empties_of(len(indices), empty_share):
-        embeddings[:empties] = present(data.empty, EMPTY_MISSING)
+        for name, empty in present(data.empty, EMPTY_MISSING).items():
+            conditions[name][:empties] = empty
     return Batch(
         latents=latents,
         noise=torch.randn(latents.shape, generator=generator, dtype=latents.dtype),
-        timesteps=stratified_timesteps(len(indices), timesteps, generator),
-        embeddings=embeddings,
+        level=stratified_levels(len(indices), levels, generator),
+        conditions=conditions,
         indices=indices,
-        anchors=None if data.anchor_indices is None else data.embeddings[data.anchor_indices[indices]],
+        anchors=None if data.anchor_indices is None else chosen(data.conditions, data.anchor_indices[indices]),
         empty=data.empty,
     )
 
@@ -269,20 +273,13 @@ def generator_of(*numbers: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
 
 
-def predict(unet: Denoiser, scheduler: NoiseScheduler, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The denoiser's prediction and its target, both ``(b, c, h, w)``.
-
-    Raises:
-        ValueError: the scheduler's prediction type is neither epsilon nor v_prediction.
-    """
-    kind = scheduler.config.prediction_type
-    if kind not in ("epsilon", "v_prediction"):
-        raise ValueError(f"the scheduler's prediction type is {kind!r}: must be 'epsilon' or 'v_prediction'")
-    noisy = scheduler.add_noise(batch.latents, batch.noise, batch.timesteps)
-    target = batch.noise if kind == "epsilon" else scheduler.get_velocity(batch.latents, batch.noise, batch.timesteps)
-    return unet(noisy, batch.timesteps, encoder_hidden_states=batch.embeddings).sample, target
+def predict(denoiser: nn.Module, process: NoiseProcess, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The denoiser's prediction and its target, both ``(b, c, h, w)``."""
+    noisy = process.noisy(batch.latents, batch.noise, batch.level)
+    prediction = process.predict(denoiser, noisy, batch.level, batch.conditions)
+    return prediction, process.target(batch.latents, batch.noise, batch.level)
 
 
-def denoising_error(unet: Denoiser, scheduler: NoiseScheduler, batch: Batch) -> Tensor:
-    """Squared error of each element, ``(b, c, h, w)``, for epsilon- and v-prediction alike."""
-    return noise_prediction_error(*predict(unet, scheduler, batch))
+def denoising_error(denoiser: nn.Module, process: NoiseProcess, batch: Batch) -> Tensor:
+    """Squared error of each element, ``(b, c, h, w)``, whatever is predicted."""
+    return noise_prediction_error(*predict(denoiser, process, batch))

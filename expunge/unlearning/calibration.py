@@ -70,7 +70,7 @@ def calibrate(
         cache: gradients at θ₀.
         forget_batch_size: pictures a pass.
         retain_batch_size: pictures of a retain batch, as unlearning will draw them.
-        seed: of noise and timesteps.
+        seed: of noise and its levels.
 
     Raises:
         ExpungeError: a set is missing, all is forgotten already, or a loss does not fall along its own gradient.
@@ -188,13 +188,12 @@ def _retain_shares(
 def _batches(
     problem: Problem, data: LatentSet | None, name: str, batch_size: int, seed: int, stream: int
 ) -> list[Batch]:
-    """A few pictures spread over the set, with noise and timesteps that stay."""
+    """A few pictures spread over the set, with noise and its levels that stay."""
     if data is None:
         raise ExpungeError(f"learning_rate: cannot be measured without a {name} set; set a learning rate")
     chosen = torch.linspace(0, len(data) - 1, min(PICTURES, len(data))).long()
-    timesteps = problem.scheduler.config.num_train_timesteps
     return [
-        draw_batch(data, indices, timesteps, generator_of(seed, stream, i))
+        draw_batch(data, indices, problem.process.levels, generator_of(seed, stream, i))
         for i, indices in enumerate(chosen.split(batch_size))
     ]
 
@@ -203,7 +202,7 @@ class _Line:
     """A copy of the denoiser that moves, so that the denoiser itself is never anywhere but at θ₀."""
 
     def __init__(self, problem: Problem, cache: GradientCache) -> None:
-        self.problem = replace(problem, unet=copy.deepcopy(problem.unet), alignment="data")
+        self.problem = replace(problem, denoiser=copy.deepcopy(problem.denoiser), alignment="data")
         self.start = problem.parameters
         self.diagonal = cache.preconditioner(problem.retain_weight, EPSILON)
 

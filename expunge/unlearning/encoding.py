@@ -20,8 +20,8 @@ def encode(model: TextToImage, pictures: PictureSet) -> LatentSet:
     return LatentSet(
         latents=model.encode_pictures(pictures.pictures),
         prompt_indices=torch.tensor([place[text] for text in sentences]),
-        embeddings=model.encode_texts(texts),
+        conditions=model.encode_texts(texts),
         strata=[prompt.stratum for prompt in pictures.prompts],
         anchor_indices=torch.tensor([place[text] for text in anchors]) if anchored else None,
-        empty=model.encode_texts([""])[0],
+        empty=model.encode_texts([""]),
     )

@@ -19,8 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from expunge.errors import ExpungeError
+from expunge.models.text_to_image import NoiseProcess
 from expunge.progress import progress_bar
-from expunge.unlearning.batches import Batch, LatentSet, NoiseScheduler, draw_batch, generator_of
+from expunge.unlearning.batches import Batch, LatentSet, draw_batch, generator_of
 from expunge.unlearning.gradients import cosine_of
 from expunge.unlearning.problem import Problem
 from expunge.unlearning.products import dot_products, dot_products_by_tensor
@@ -135,8 +136,8 @@ class GradientCache:
 
 
 def cache_gradients(
-    unet: nn.Module,
-    scheduler: NoiseScheduler,
+    denoiser: nn.Module,
+    process: NoiseProcess,
     forget: LatentSet,
     retain: LatentSet,
     *,
@@ -150,14 +151,14 @@ def cache_gradients(
     """Full forget and retain gradients at the model as it is now. The retain loss is the data loss.
 
     Args:
-        unet: the denoiser; left as it is.
-        scheduler: adds the noise.
+        denoiser: the denoiser; left as it is.
+        process: adds the noise.
         forget: forget set.
         retain: retain set.
         model_hash: of the denoiser's weights, for the key.
-        seed: of noise and timesteps.
+        seed: of noise and its levels.
         batch_size: pictures a pass.
-        draws: passes over each set, each with fresh noise and stratified timesteps.
+        draws: passes over each set, each with fresh noise and stratified levels.
         forget_threshold: τ of the forget loss.
         progress: whether to show a progress bar.
 
@@ -167,20 +168,19 @@ def cache_gradients(
     for name, value in (("batch_size", batch_size), ("draws", draws)):
         if value < 1:
             raise ExpungeError(f"{name} is {value}: must be at least 1")
-    problem = Problem(unet, scheduler, retain_weight=1.0, learning_rate=0.0, forget_threshold=forget_threshold)
-    steps = scheduler.config.num_train_timesteps
-    was_training = unet.training
-    unet.eval()
+    problem = Problem(denoiser, process, retain_weight=1.0, learning_rate=0.0, forget_threshold=forget_threshold)
+    was_training = denoiser.training
+    denoiser.eval()
     measured: dict[str, _Measured] = {}
     with progress_bar(progress) as bar:
         for stream, (objective, data) in enumerate((("forget", forget), ("retain", retain))):
             total = draws * -(-len(data) // batch_size)
             task = bar.add_task(f"Measuring the {objective} gradient", total=total, note="")
             gradient_of = problem.forget_gradient if objective == "forget" else problem.retain_gradient
-            passes = _passes(data, steps, seed, stream, batch_size, draws)
+            passes = _passes(data, process.levels, seed, stream, batch_size, draws)
             batches = bar.track(passes, total=total, task_id=task)
             measured[objective] = _measure(gradient_of, batches, draws * len(data), list(problem.parameters))
-    unet.train(was_training)
+    denoiser.train(was_training)
     facts = [FORMAT_VERSION, model_hash, forget.digest(), retain.digest(), "truncated/data", forget_threshold]
     key = hashlib.sha256(json.dumps([*facts, seed, batch_size, draws]).encode()).hexdigest()
     f, r = measured["forget"], measured["retain"]
@@ -194,12 +194,12 @@ class _Measured:
     second: dict[str, Tensor]
 
 
-def _passes(data: LatentSet, timesteps: int, seed: int, stream: int, batch_size: int, draws: int) -> Iterator[Batch]:
+def _passes(data: LatentSet, levels: int, seed: int, stream: int, batch_size: int, draws: int) -> Iterator[Batch]:
     for draw in range(draws):
         generator = generator_of(seed, stream, draw)
         order = torch.randperm(len(data), generator=generator)
         for indices in order.split(batch_size):
-            yield draw_batch(data, indices, timesteps, generator)
+            yield draw_batch(data, indices, levels, generator)
 
 
 def _measure(gradient_of: GradientOf, batches: Iterable[Batch], total: int, names: list[str]) -> _Measured:

@@ -71,7 +71,7 @@ def refuse_non_finite(gradients: Gradients, names: Sequence[str], objective: str
         if not size < limit:
             raise NonFiniteGradientError(
                 f"{objective} gradient of {name}: largest entry is {size}, must be below {limit:.3g}; "
-                "lower the learning rate, or look for NaN in latents and embeddings"
+                "lower the learning rate, or look for NaN in latents and conditions"
             )
 
 
@@ -138,7 +138,7 @@ def coefficients(ff: float, fr: float, rr: float, retain_weight: float) -> Coeff
     if not all(map(math.isfinite, (ff, fr, rr))):
         raise NonFiniteGradientError(
             f"gradients: their products are {ff}, {fr} and {rr}, must be finite; lower the learning rate, or "
-            "look for NaN in latents and embeddings"
+            "look for NaN in latents and conditions"
         )
     if ff < 0 or rr < 0:
         raise ValueError(f"squared norms are {ff} and {rr}: must not be negative")

@@ -50,12 +50,11 @@ def measure_gradients(
     forget_threshold: float,
 ) -> GradientCache:
     """Full gradients of both objectives at the base model; ``forget_threshold`` is the τ that unlearning will use."""
-    trained = copy.deepcopy(model.unet).requires_grad_(True)
-    scheduler = model.training_scheduler()
+    trained = copy.deepcopy(model.denoiser).requires_grad_(True)
     sets = (encode(model, each) for each in (forget, retain))
     return cache_gradients(
         trained,
-        scheduler,
+        model,
         *sets,
         model_hash=model.digest(),
         forget_threshold=forget_threshold,
@@ -100,11 +99,11 @@ def unlearn_model(
         The unlearned model and the trace of its training.
     """
     unlearned = model.with_own_denoiser()
-    unlearned.unet.requires_grad_(True)
+    unlearned.denoiser.requires_grad_(True)
     looked = case.drawn_with(case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)}))
     trace = unlearn(
-        unlearned.unet,
-        model.training_scheduler(),
+        unlearned.denoiser,
+        model,
         encode(model, sets.forget),
         encode(model, sets.retain),
         settings,
@@ -114,18 +113,17 @@ def unlearn_model(
         on_step=hooks.on_step,
         checkpoint_folder=hooks.checkpoint_folder,
     )
-    unlearned.unet.requires_grad_(False)
+    unlearned.denoiser.requires_grad_(False)
     return unlearned, trace
 
 
 def probe_of(model: TextToImage, forget: PictureSet, retain: PictureSet, seed: int) -> Probe:
-    """Up to ``PROBE_SIZE`` pictures of each set, spread over it, with noise and timesteps of their own."""
+    """Up to ``PROBE_SIZE`` pictures of each set, spread over it, with noise and its levels of their own."""
     sides = []
     for pictures in (forget, retain):
         chosen = np.linspace(0, len(pictures) - 1, min(PROBE_SIZE, len(pictures))).astype(int)
         sides.append(encode(model, pictures.select(chosen.tolist())))
-    timesteps = model.training_scheduler().config.num_train_timesteps
-    return make_probe(*sides, timesteps=timesteps, seed=seed + 1)
+    return make_probe(*sides, levels=model.levels, seed=seed + 1)
 
 
 def least_forgotten(model: TextToImage, case: Case, pictures: int, seed: int) -> float:

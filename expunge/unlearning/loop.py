@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from expunge.errors import ExpungeError
+from expunge.models.text_to_image import NoiseProcess
 from expunge.progress import progress_bar
 from expunge.unlearning.batches import (
     Batch,
     LatentSet,
-    NoiseScheduler,
     StratifiedSampler,
     draw_batch,
     empties_of,
@@ -39,8 +39,8 @@ FREE_TO_CHANGE = {"steps", "checkpoint_every"}
 
 
 def unlearn(
-    unet: nn.Module,
-    scheduler: NoiseScheduler,
+    denoiser: nn.Module,
+    process: NoiseProcess,
     forget: LatentSet,
     retain: LatentSet,
     settings: UnlearnSettings,
@@ -58,8 +58,8 @@ def unlearn(
     that was stopped and resumed from a checkpoint gives the same bits on a CPU as one that was not.
 
     Args:
-        unet: the denoiser at θ₀, also where a run goes on; float32 or float64. What is frozen stays as it is.
-        scheduler: adds the noise.
+        denoiser: the denoiser at θ₀, also where a run goes on; float32 or float64. What is frozen stays as it is.
+        process: adds the noise.
         forget: forget set.
         retain: retain set.
         settings: how.
@@ -76,10 +76,10 @@ def unlearn(
     """
     if settings.safeguard is not None and probe is None:
         raise ExpungeError("safeguard is set but there is no probe; give one, or set safeguard to null")
-    was_training = unet.training
-    unet.eval()
+    was_training = denoiser.training
+    denoiser.eval()
     try:
-        run = _Run(unet, scheduler, forget, retain, settings, cache, probe, checkpoint_folder)
+        run = _Run(denoiser, process, forget, retain, settings, cache, probe, checkpoint_folder)
         with progress_bar(progress) as bar:
             task = bar.add_task("Unlearning", total=settings.steps, completed=len(run.rows), note="")
             while run.stopped() is None:
@@ -90,7 +90,7 @@ def unlearn(
             bar.update(task, total=len(run.rows))
         return run.trace()
     finally:
-        unet.train(was_training)
+        denoiser.train(was_training)
 
 
 class _Run:
@@ -98,8 +98,8 @@ class _Run:
 
     def __init__(
         self,
-        unet: nn.Module,
-        scheduler: NoiseScheduler,
+        denoiser: nn.Module,
+        process: NoiseProcess,
         forget: LatentSet,
         retain: LatentSet,
         settings: UnlearnSettings,
@@ -114,10 +114,9 @@ class _Run:
             probe,
             folder,
         )
-        self.timesteps: int = scheduler.config.num_train_timesteps
         self.problem = Problem(
-            unet,
-            scheduler,
+            denoiser,
+            process,
             settings.learning_rate or 0.0,
             settings.retain_weight,
             settings.forget_threshold,
@@ -239,7 +238,7 @@ class _Run:
         forget = draw_batch(
             self.forget,
             self.forget_order.batch(index),
-            self.timesteps,
+            self.problem.process.levels,
             generator_of(seed, FORGET_NOISE, index),
         )
         return self.method.step(forget, [self._retain_batch(i) for i in range(index * count, (index + 1) * count)])
@@ -249,7 +248,7 @@ class _Run:
         return draw_batch(
             self.retain,
             indices,
-            self.timesteps,
+            self.problem.process.levels,
             generator_of(self.settings.seed, RETAIN_NOISE, number),
             self.settings.empty_share,
         )

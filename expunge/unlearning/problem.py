@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from expunge.unlearning.batches import Batch, LatentSet, NoiseScheduler, denoising_error, predict
+from expunge.models.text_to_image import NoiseProcess
+from expunge.unlearning.batches import Batch, LatentSet, denoising_error, predict
 from expunge.unlearning.objectives import (
     alignment_loss,
     noise_prediction_error,
@@ -19,13 +20,13 @@ from expunge.unlearning.objectives import (
 Alignment = Literal["data", "original", "both"]
 
 
-def trained_parameters(unet: nn.Module) -> dict[str, nn.Parameter]:
+def trained_parameters(denoiser: nn.Module) -> dict[str, nn.Parameter]:
     """Parameters that require a gradient, by name. A frozen parameter takes no part.
 
     Raises:
         ValueError: there are none.
     """
-    trained = {name: p for name, p in unet.named_parameters() if p.requires_grad}
+    trained = {name: p for name, p in denoiser.named_parameters() if p.requires_grad}
     if not trained:
         raise ValueError("the denoiser has no parameter that requires a gradient")
     return trained
@@ -36,8 +37,8 @@ class Problem:
     """Forget loss and retain loss over one denoiser's trained parameters.
 
     Attributes:
-        unet: the denoiser; trained in place.
-        scheduler: adds the noise.
+        denoiser: the denoiser; trained in place.
+        process: adds the noise.
         learning_rate: η.
         retain_weight: λ.
         forget_threshold: τ of the truncated forget loss, squared noise units.
@@ -53,8 +54,8 @@ class Problem:
         original: frozen copy of the denoiser at θ₀; only where the alignment or a method needs one.
     """
 
-    unet: nn.Module
-    scheduler: NoiseScheduler
+    denoiser: nn.Module
+    process: NoiseProcess
     learning_rate: float
     retain_weight: float
     forget_threshold: float
@@ -67,14 +68,14 @@ class Problem:
     original: nn.Module | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.parameters = trained_parameters(self.unet)
+        self.parameters = trained_parameters(self.denoiser)
         if self.alignment != "data":
             self.original_denoiser()
 
     def original_denoiser(self) -> nn.Module:
         """The frozen copy at θ₀, made now if there is none: a method asks for it before its first step."""
         if self.original is None:
-            self.original = copy.deepcopy(self.unet).requires_grad_(False).eval()
+            self.original = copy.deepcopy(self.denoiser).requires_grad_(False).eval()
         return self.original
 
     @property
@@ -85,20 +86,20 @@ class Problem:
     def forget_loss(self, batch: Batch) -> Tensor:
         """Truncated forget loss, a scalar."""
         return truncated_forget_loss(
-            denoising_error(self.unet, self.scheduler, self.placed(batch)), self.forget_threshold
+            denoising_error(self.denoiser, self.process, self.placed(batch)), self.forget_threshold
         )
 
     def retain_loss(self, batch: Batch) -> Tensor:
         """Retain loss as the alignment says, a scalar."""
         batch = self.placed(batch)
-        prediction, target = predict(self.unet, self.scheduler, batch)
+        prediction, target = predict(self.denoiser, self.process, batch)
         error = noise_prediction_error(prediction, target)
         data_loss = retain_loss(error)
         if self.alignment == "data":
             self._report_retain(batch, error)
             return data_loss
         with torch.no_grad():
-            original, _ = predict(self.original_denoiser(), self.scheduler, batch)
+            original, _ = predict(self.original_denoiser(), self.process, batch)
         self._report_retain(batch, noise_prediction_error(prediction, original))
         distance = alignment_loss(prediction, original)
         return distance if self.alignment == "original" else (data_loss + distance) / 2

@@ -1,7 +1,7 @@
 """The safeguard: first order is not the step, so the step is measured on a fixed probe and cut back if
 need be.
 
-The probe holds latents, noise and timesteps fixed (common random numbers): what changes between two
+The probe holds latents, noise and its levels fixed (common random numbers): what changes between two
 measurements is the model alone.
 """
 
@@ -40,7 +40,7 @@ class ProbeLosses:
 
 @dataclass(frozen=True)
 class Probe:
-    """Held-out batches with fixed noise and timesteps."""
+    """Held-out batches with fixed noise and levels."""
 
     forget: tuple[Batch, ...]
     retain: tuple[Batch, ...]
@@ -53,7 +53,7 @@ class Probe:
         def mean(batches: tuple[Batch, ...], loss: Callable[[Tensor], Tensor]) -> float:
             total = sum(map(len, batches))
             return sum(
-                len(b) / total * loss(denoising_error(problem.unet, problem.scheduler, placed)).item()
+                len(b) / total * loss(denoising_error(problem.denoiser, problem.process, placed)).item()
                 for b in batches
                 for placed in [b.to(first.device, first.dtype)]
             )
@@ -64,22 +64,20 @@ class Probe:
         )
 
 
-def make_probe(forget: LatentSet, retain: LatentSet, *, timesteps: int, seed: int, batch_size: int = 64) -> Probe:
+def make_probe(forget: LatentSet, retain: LatentSet, *, levels: int, seed: int, batch_size: int = 64) -> Probe:
     """A probe over all members of two held-out sets.
 
     Args:
         forget: held-out forget set.
         retain: held-out retain set.
-        timesteps: of the scheduler's training range.
-        seed: of noise and timesteps.
+        levels: of the noise process.
+        seed: of noise and its levels.
         batch_size: pictures a forward pass.
     """
     sides = []
     for stream, data in enumerate((forget, retain)):
         generator = generator_of(seed, stream)
-        whole = draw_batch(data, torch.arange(len(data)), timesteps, generator)
-        fields = (whole.latents, whole.noise, whole.timesteps, whole.embeddings, whole.indices)
-        sides.append(tuple(Batch(*parts) for parts in zip(*(f.split(batch_size) for f in fields), strict=True)))
+        sides.append(tuple(draw_batch(data, torch.arange(len(data)), levels, generator).split(batch_size)))
     return Probe(*sides)
 
 

@@ -26,7 +26,7 @@ class UnlearnSettings(Settings):
         retain_batch_size: pictures of the retain set a retain batch.
         empty_share: share of each retain batch under the empty prompt: guidance draws from it for every picture.
         resampling: how retain batches go more often where the model has drifted; None for batches balanced over strata.
-        seed: of batches, noise and timesteps.
+        seed: of batches, noise and its levels.
         alignment: retain loss against the ``data``, the ``original`` model's prediction, or ``both``.
         probe_every: the probe is measured at each such step.
         safeguard: cut back steps that raise a probe loss, at each step that is probed; None for never.

@@ -12,7 +12,7 @@ from expunge.comeback.relearning import RelearningSettings
 from expunge.comeback.trial import Trial
 from expunge.judges.panel import Panel
 from expunge.models.sources import load_text_to_image
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.target import Target
@@ -61,7 +61,7 @@ def pictures(tiny_model) -> PictureSet:
 
 
 @pytest.fixture(scope="session")
-def zoo() -> StableDiffusion:
+def zoo() -> TextToImage:
     return load_text_to_image("zoo")
 
 

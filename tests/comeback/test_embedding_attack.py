@@ -7,6 +7,7 @@ from expunge.comeback.embedding_attack import EmbeddingSettings, embedding_attac
 from expunge.comeback.hiding import text_filter
 from expunge.comeback.trial import Trial
 from expunge.errors import ExpungeError
+from expunge.models.text_to_image import TOKENS
 from tests.comeback.conftest import colour_trial
 
 
@@ -33,14 +34,16 @@ def test_the_same_seed_finds_the_same(tiny_model, pictures, dog):
 
 
 def test_the_search_moves_what_is_drawn_and_nothing_else_does(tiny_model, pictures, dog, monkeypatch):
-    from expunge.comeback import embedding_attack as module
+    shown, draw = [], type(tiny_model).draw_conditions
 
-    shown = []
-    draw = module.draw_embeddings
-    monkeypatch.setattr(module, "draw_embeddings", lambda *given: shown.append(given[1]) or draw(*given))
+    def watched(self, conditions, *given, **how):
+        shown.append(conditions[TOKENS])
+        return draw(self, conditions, *given, **how)
+
+    monkeypatch.setattr(type(tiny_model), "draw_conditions", watched)
     attacked(tiny_model, pictures, dog, learning_rate=10)
     start, found = shown
-    words = tiny_model.encode_texts([""])
+    words = tiny_model.encode_texts([""])[TOKENS]
     assert start.shape == found.shape == (4, *words.shape[1:])
     assert not torch.equal(start, found)
     assert torch.equal(start[:, 0], found[:, 0])  # the start of the sentence, before any new word

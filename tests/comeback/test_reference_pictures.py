@@ -2,7 +2,6 @@
 
 import pytest
 
-from expunge.comeback.other_drawing import redraw
 from expunge.comeback.reference_pictures import ReferenceSettings, reference_pictures
 from expunge.comeback.trial import Trial
 from expunge.errors import ExpungeError
@@ -46,10 +45,7 @@ def test_too_few_pictures_are_refused(tiny_model, pictures, dog):
 def test_batch_size_does_not_matter(tiny_model, pictures, dog):
     few = pictures.where(dog.matches)
     texts, seeds = [prompt.text for prompt in few.prompts], list(range(len(few)))
-    whole, parts = (
-        redraw(tiny_model, few.pictures, texts, seeds, 0.5, DrawingSettings(steps=2, batch_size=size))
-        for size in (64, 2)
-    )
+    whole, parts = (tiny_model.redraw(few.pictures, texts, seeds, 0.5, steps=2, batch_size=size) for size in (64, 2))
     assert abs(whole.astype(int) - parts).max() <= 1
 
 

@@ -23,7 +23,7 @@ def test_no_steps_leave_one_point_on_each_curve_and_it_is_the_same(tiny_model, p
 
 
 def test_the_given_model_is_bitwise_unchanged_and_the_copies_learn(tiny_model, pictures, dog):
-    before, trainable = tiny_model.digest(), [p.requires_grad for p in tiny_model.unet.parameters()]
+    before, trainable = tiny_model.digest(), [p.requires_grad for p in tiny_model.denoiser.parameters()]
     (curve,) = relearned(
         tiny_model,
         pictures,
@@ -37,7 +37,7 @@ def test_the_given_model_is_bitwise_unchanged_and_the_copies_learn(tiny_model, p
     ).curves
     assert curve.losses[-1] < 0.9 * curve.losses[0]
     assert tiny_model.digest() == before
-    assert [p.requires_grad for p in tiny_model.unet.parameters()] == trainable
+    assert [p.requires_grad for p in tiny_model.denoiser.parameters()] == trainable
 
 
 def test_points_stand_at_every_measurement_and_at_the_end(tiny_model, pictures, dog):

@@ -32,7 +32,7 @@ def test_the_same_evaluation_again_draws_nothing_and_says_the_same(evaluated, mo
     def refuse(*_, **__):
         raise AssertionError("drawn again")
 
-    monkeypatch.setattr(StableDiffusion, "draw_prompts", refuse)
+    monkeypatch.setattr(StableDiffusion, "draw", refuse)
     again = evaluated.again(evaluated.store)
     assert again.result == evaluated.scores.result
     pd.testing.assert_frame_equal(again.pictures, evaluated.scores.pictures)

@@ -4,7 +4,7 @@ import pytest
 
 from expunge.evaluation.model_evaluation import EvaluatedPictures, EvaluationSettings, evaluate_model
 from expunge.models.stable_diffusion import StableDiffusion
-from expunge.pictures.drawing import DrawingSettings, draw_over_world
+from expunge.pictures.drawing import DrawingSettings, draw_over_world, draw_prompts
 from expunge.prompts.target import Target
 from expunge.takedown.request import Kind
 from tests.metrics.colour_judges import WORLD, colour_panel
@@ -34,7 +34,7 @@ def test_before_and_after_share_prompts_and_noise_and_nothing_else(tiny_model, e
     assert (before.prompts, before.seeds) == (after.prompts, after.seeds)
     assert (before.pictures != after.pictures).any(axis=(1, 2, 3)).all()
     assert {prompt.side for prompt in before.prompts} == {"held_out"}
-    again = tiny_model.draw_prompts(before.prompts, before.seeds, **DRAWING.model_dump())
+    again = draw_prompts(tiny_model, before.prompts, before.seeds, DRAWING)
     assert abs(again.pictures.astype(int) - before.pictures).max() <= 1
 
 

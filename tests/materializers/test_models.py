@@ -29,44 +29,46 @@ def the_file(materializer, pattern: str) -> Path:
 
 
 def test_a_model_comes_back_as_it_was(materialize, tiny_model):
-    materializer = materialize("StableDiffusionMaterializer")
+    materializer = materialize("TextToImageMaterializer")
     materializer.save(tiny_model)
     back = materializer.load(StableDiffusion)
     assert back.digest() == tiny_model.digest()
-    for name, tensor in tiny_model.unet.state_dict().items():
-        found = back.unet.state_dict()[name]
+    for name, tensor in tiny_model.denoiser.state_dict().items():
+        found = back.denoiser.state_dict()[name]
         assert found.dtype == tensor.dtype and torch.equal(found, tensor)
     assert (back.draw(["a cat"], [1], steps=1) == tiny_model.draw(["a cat"], [1], steps=1)).all()
     told = materializer.extract_metadata(tiny_model)
     assert told["digest"] == tiny_model.digest()
-    assert told["unet_parameters"] == sum(p.numel() for p in tiny_model.unet.parameters())
+    assert told["denoiser_parameters"] == sum(p.numel() for p in tiny_model.denoiser.parameters())
     suffixes = {path.suffix for path in Path(materializer.uri).rglob("*") if path.is_file()}
     assert suffixes <= {".json", ".txt", ".safetensors"}
 
 
 def test_a_class_conditional_model_comes_back_as_it_was(materialize):
     model = make_tiny_digits()
-    materializer = materialize("ClassConditionalMaterializer")
+    materializer = materialize("TextToImageMaterializer")
     materializer.save(model)
     back = materializer.load(ClassConditional)
     assert isinstance(back, ClassConditional) and back.digest() == model.digest()
     assert (back.draw(["one"], [1], steps=1) == model.draw(["one"], [1], steps=1)).all()
     assert materializer.compute_content_hash(back) == model.digest()
-    assert materializer.extract_metadata(model)["unet_parameters"] == sum(p.numel() for p in model.unet.parameters())
+    assert materializer.extract_metadata(model)["denoiser_parameters"] == sum(
+        p.numel() for p in model.denoiser.parameters()
+    )
     truncate(the_file(materializer, "unet/*.safetensors"))
     with pytest.raises(BROKEN):
         materializer.load(ClassConditional)
 
 
 def test_content_hashes_of_models(materialize, tiny_folder, tiny_model, tmp_path):
-    content_hash = materialize("StableDiffusionMaterializer").compute_content_hash
+    content_hash = materialize("TextToImageMaterializer").compute_content_hash
     other = StableDiffusion.load(make_tiny_pipeline(tmp_path / "other", seed=1))
     assert content_hash(StableDiffusion.load(tiny_folder)) == content_hash(tiny_model) != content_hash(other)
 
 
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
 def test_a_truncated_model_is_refused(materialize, tiny_model, part):
-    materializer = materialize("StableDiffusionMaterializer")
+    materializer = materialize("TextToImageMaterializer")
     materializer.save(tiny_model)
     truncate(the_file(materializer, f"{part}/*.safetensors"))
     with pytest.raises(BROKEN):

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import DDPMScheduler, UNet2DModel
+from diffusers import UNet2DModel
 
 from expunge.errors import ExpungeError
-from expunge.models.class_conditional import INDEX, ClassConditional
+from expunge.models.class_conditional import INDEX, LABELS, ClassConditional
 from expunge.models.sources import load_stable_diffusion, load_text_to_image
+from expunge.models.text_to_image import cast
+from expunge.pictures.drawing import DrawingSettings, draw_prompts
 from expunge.zoo.digits.digits_data import CLASSES, digits_world, read_digits
 from expunge.zoo.digits.digits_denoiser import make_denoiser, make_scheduler
 from tests.zoo.digits.tiny import make_tiny_digits
@@ -50,7 +52,7 @@ def test_one_step_is_the_sampler_of_the_denoisers_own_prediction(model):
     noise = torch.randn((1, 1, 8, 8), generator=torch.Generator().manual_seed(3))
     label = torch.tensor([CLASSES.index("four")])
     with torch.no_grad():
-        velocity = model.denoiser.unet(noise, torch.tensor(999), class_labels=label).sample
+        velocity = model.denoiser(noise, torch.tensor(999), class_labels=label).sample
     alpha = make_scheduler().alphas_cumprod[999]
     clean = (alpha.sqrt() * noise - (1 - alpha).sqrt() * velocity).clamp(-1, 1)
     expected = torch.round((clean / 2 + 0.5) * 255).squeeze().numpy()
@@ -58,19 +60,18 @@ def test_one_step_is_the_sampler_of_the_denoisers_own_prediction(model):
     np.testing.assert_allclose(drawn, expected, atol=1)
 
 
-def test_embeddings_are_class_numbers_and_the_empty_prompt_is_the_last(model):
+def test_conditions_are_class_numbers_and_the_empty_prompt_is_the_last(model):
     found = model.encode_texts(["zero", "nine", ""])
-    assert found.shape == (3, 1, 1) and found.dtype == torch.float32
-    assert found.flatten().tolist() == [0, 9, 10]
+    assert found[LABELS].tolist() == [0, 9, 10]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_the_denoiser_takes_embeddings_as_any_other(model, dtype):
-    sample, timesteps = torch.zeros(2, 1, 8, 8), torch.tensor([5, 900])
-    embeddings = model.encode_texts(["three", ""])
+def test_the_denoiser_is_asked_as_any_other(model, dtype):
+    sample, level = torch.zeros(2, 1, 8, 8), torch.tensor([5, 900])
+    conditions = cast(model.encode_texts(["three", ""]), torch.device("cpu"), dtype)
     with torch.no_grad():
-        found = model.unet(sample, timesteps, encoder_hidden_states=embeddings.to(dtype)).sample
-        expected = model.denoiser.unet(sample, timesteps, class_labels=torch.tensor([3, 10])).sample
+        found = model.predict(model.denoiser, sample, level, conditions)
+        expected = model.denoiser(sample, level, class_labels=torch.tensor([3, 10])).sample
     assert torch.equal(found, expected)
 
 
@@ -113,17 +114,16 @@ def test_a_model_of_colours_keeps_them():
 
 def test_prompts_of_the_grid_are_drawn(model):
     prompts = digits_world().sample("held_out", 1, 0)
-    drawn = model.draw_prompts(prompts, range(10), steps=1)
+    drawn = draw_prompts(model, prompts, range(10), DrawingSettings(steps=1))
     assert drawn.prompts == tuple(prompts) and drawn.seeds == tuple(range(10))
     assert (drawn.pictures == model.draw(CLASSES, range(10), steps=1)).all()
 
 
 def test_facts(model):
     assert (model.size, model.sampling()) == (8, "DDIM")
-    scheduler = model.training_scheduler()
-    assert isinstance(scheduler, DDPMScheduler) and scheduler.config.prediction_type == "v_prediction"
-    assert torch.equal(scheduler.alphas_cumprod, model.scheduler.alphas_cumprod)
-    assert not any(p.requires_grad for p in model.unet.parameters()) and not model.unet.training
+    assert (model.levels, model.prediction) == (1000, "v_prediction")
+    assert torch.equal(model.schedule.alphas_cumprod, model.scheduler.alphas_cumprod)
+    assert not any(p.requires_grad for p in model.denoiser.parameters()) and not model.denoiser.training
 
 
 def test_names_must_fit_the_denoiser():
@@ -133,7 +133,7 @@ def test_names_must_fit_the_denoiser():
 
 def test_digests_tell_weights_classes_and_schedules_apart(model):
     assert model.digest() == make_tiny_digits().digest() != make_tiny_digits(seed=1).digest()
-    unet = model.denoiser.unet
+    unet = model.denoiser
     assert ClassConditional(unet, make_scheduler(), CLASSES[::-1]).digest() != model.digest()
     other = type(make_scheduler()).from_config(make_scheduler().config, beta_schedule="linear")
     assert ClassConditional(unet, other, CLASSES).digest() != model.digest()
@@ -143,7 +143,7 @@ def test_a_model_with_its_own_denoiser_shares_nothing_that_changes(model):
     before, twin = model.digest(), model.with_own_denoiser()
     assert twin.digest() == before
     with torch.no_grad():
-        next(twin.unet.parameters()).add_(1)
+        next(twin.denoiser.parameters()).add_(1)
     assert model.digest() == before != twin.digest()
 
 

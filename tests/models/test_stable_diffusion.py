@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from expunge.models.stable_diffusion import COMPONENTS, StableDiffusion
+from expunge.models.text_to_image import TOKENS
+from expunge.pictures.drawing import DrawingSettings, draw_prompts
 from tests.pictures.test_picture_set import make_set
 from tests.tiny import make_tiny_pipeline
 
@@ -70,14 +72,14 @@ def test_unequal_or_no_texts_and_seeds_are_refused(tiny_model):
 
 def test_prompts_come_back_with_their_pictures(tiny_model):
     prompts, seeds = make_set(3).prompts, (4, 5, 6)
-    pictures = tiny_model.draw_prompts(prompts, seeds, steps=1)
+    pictures = draw_prompts(tiny_model, prompts, seeds, DrawingSettings(steps=1))
     assert (pictures.prompts, pictures.seeds) == (prompts, seeds)
     assert (pictures.pictures == tiny_model.draw([p.text for p in prompts], seeds, steps=1)).all()
 
 
 def test_texts_are_encoded_as_the_pipeline_does_itself(tiny_model):
     texts = [*TEXTS, "", "a cat " * 40]
-    found = tiny_model.encode_texts(texts, batch_size=2)
+    found = tiny_model.encode_texts(texts, batch_size=2)[TOKENS]
     assert found.shape == (7, 16, 16) and found.dtype == torch.float32
     wanted, _ = tiny_model.pipeline.encode_prompt(texts, "cpu", 1, False)
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
@@ -101,9 +103,9 @@ def test_pictures_of_another_size_are_scaled(tiny_model, drawn):
 
 
 def test_unlearning_uses_the_noise_schedule_of_sampling(tiny_model):
-    trained, sampled = tiny_model.training_scheduler(), tiny_model.pipeline.scheduler
-    torch.testing.assert_close(trained.alphas_cumprod, sampled.alphas_cumprod)
-    assert trained.config.prediction_type == sampled.config.prediction_type
+    sampled = tiny_model.pipeline.scheduler
+    torch.testing.assert_close(tiny_model.schedule.alphas_cumprod, sampled.alphas_cumprod)
+    assert tiny_model.prediction == sampled.config.prediction_type
     assert tiny_model.sampling() == "DDIM"
 
 
@@ -150,7 +152,7 @@ def test_weights_in_half_precision_are_computed_in_single(tiny_folder, tmp_path)
     halved = {name: tensor.half() for name, tensor in load_file(weights).items()}
     save_file(halved, weights, metadata={"format": "pt"})
     model = fresh(folder)
-    assert {p.dtype for p in model.unet.parameters()} == {torch.float32}
+    assert {p.dtype for p in model.denoiser.parameters()} == {torch.float32}
     model.save(tmp_path / "saved")
     assert fresh(tmp_path / "saved").digest() == model.digest() != fresh(tiny_folder).digest()
 
@@ -170,5 +172,5 @@ def test_a_model_with_its_own_denoiser_shares_the_rest(tiny_folder):
     before, twin = model.digest(), model.with_own_denoiser()
     assert twin.digest() == before
     assert twin.pipeline.vae is model.pipeline.vae and twin.pipeline.text_encoder is model.pipeline.text_encoder
-    twin.unet.conv_in.weight.data += 1
+    twin.denoiser.conv_in.weight.data += 1
     assert model.digest() == before != twin.digest()

@@ -127,7 +127,7 @@ def test_sets_are_told_apart_by_the_target(run):
 
 
 def test_gradients_and_unlearning_belong_together(run):
-    assert set(run.cache.retain) == {name for name, _ in run.base.unet.named_parameters()}
+    assert set(run.cache.retain) == {name for name, _ in run.base.denoiser.named_parameters()}
     assert list(run.trace["step"]) == [1, 2] and run.trace["forget_loss"].notna().all()
     assert run.unlearned.digest() != run.base.digest() == run.facts.digest
 

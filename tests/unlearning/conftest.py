@@ -4,6 +4,8 @@ import pytest
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 
+from expunge.models.diffusion import DiffusionProcess
+from expunge.models.text_to_image import TOKENS
 from expunge.unlearning.batches import LatentSet
 from tests.threads import one_thread  # noqa: F401
 
@@ -39,21 +41,21 @@ def make_set(size: int, seed: int, strata: tuple[str, ...]) -> LatentSet:
     return LatentSet(
         latents=latents,
         prompt_indices=torch.arange(size) % count,
-        embeddings=torch.cat([prompts, anchors]),
+        conditions={TOKENS: torch.cat([prompts, anchors])},
         strata=[strata[i % count] for i in range(size)],
         anchor_indices=count + torch.arange(size) % count,
-        empty=torch.randn(3, EMBEDDING, generator=generator, dtype=torch.float64),
+        empty={TOKENS: torch.randn(1, 3, EMBEDDING, generator=generator, dtype=torch.float64)},
     )
 
 
 @pytest.fixture
-def unet() -> UNet2DConditionModel:
+def denoiser() -> UNet2DConditionModel:
     return make_unet()
 
 
 @pytest.fixture
-def scheduler() -> DDPMScheduler:
-    return DDPMScheduler(num_train_timesteps=100)
+def process() -> DiffusionProcess:
+    return DiffusionProcess(DDPMScheduler(num_train_timesteps=100))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from expunge.case import Case
 from expunge.errors import ExpungeError
-from expunge.pictures.drawing import DrawingSettings, draw_over_world
+from expunge.pictures.drawing import DrawingSettings, draw_over_world, draw_prompts
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.target import Target
 from expunge.takedown.request import Kind
@@ -122,7 +122,7 @@ def test_what_is_drawn_in_place_of_earlier_targets_is_retained(tiny_model, pool)
     assert 0 < len(held) <= SMALL.held_pictures
     assert not any(CAT.matches(prompt) for prompt in held.prompts)
     assert "blob" not in panel.classifiers["style"].recognise(held.pictures)
-    again = tiny_model.draw_prompts(held.prompts, held.seeds, **DRAWING.model_dump())
+    again = draw_prompts(tiny_model, held.prompts, held.seeds, DRAWING)
     assert abs(again.pictures.astype(int) - held.pictures).max() <= 1
 
 

@@ -14,23 +14,23 @@ from expunge.unlearning.problem import trained_parameters
 
 
 @pytest.fixture
-def make_cache(unet, scheduler, forget, retain):
+def make_cache(denoiser, process, forget, retain):
     def make(**changes) -> GradientCache:
         options = {"model_hash": "m", "seed": 0, "batch_size": 4, "draws": 1, "progress": False} | changes
-        return cache_gradients(unet, scheduler, forget, retain, **options)
+        return cache_gradients(denoiser, process, forget, retain, **options)
 
     return make
 
 
-def test_one_draw_of_one_batch_is_the_gradient_of_the_loss(make_cache, unet, scheduler, forget) -> None:
+def test_one_draw_of_one_batch_is_the_gradient_of_the_loss(make_cache, denoiser, process, forget) -> None:
     cache = make_cache(batch_size=6)
     generator = generator_of(0, 0, 0)
     order = torch.randperm(6, generator=generator)
     batch = draw_batch(forget, order, 100, generator)
-    loss = truncated_forget_loss(denoising_error(unet, scheduler, batch), 1.0)
+    loss = truncated_forget_loss(denoising_error(denoiser, process, batch), 1.0)
     loss.backward()
     assert cache.forget_loss == pytest.approx(loss.item(), rel=1e-12)
-    for name, parameter in unet.named_parameters():
+    for name, parameter in denoiser.named_parameters():
         torch.testing.assert_close(cache.forget[name], parameter.grad)
         torch.testing.assert_close(cache.forget_second[name], parameter.grad.square())
 
@@ -56,11 +56,11 @@ def test_key_changes_with_everything_the_gradients_depend_on(make_cache) -> None
     assert make_cache().key == make_cache().key
 
 
-def test_conflict_map_names_every_parameter(make_cache, unet) -> None:
+def test_conflict_map_names_every_parameter(make_cache, denoiser) -> None:
     cache = make_cache()
     table = cache.conflict_map()
-    assert set(table["parameter"]) == set(trained_parameters(unet))
-    assert table["elements"].sum() == sum(p.numel() for p in unet.parameters())
+    assert set(table["parameter"]) == set(trained_parameters(denoiser))
+    assert table["elements"].sum() == sum(p.numel() for p in denoiser.parameters())
     assert table["cosine"].between(-1, 1).all()
     row = table[table["parameter"] == "conv_in.weight"].iloc[0]
     f, r = cache.forget["conv_in.weight"].flatten(), cache.retain["conv_in.weight"].flatten()
@@ -69,15 +69,15 @@ def test_conflict_map_names_every_parameter(make_cache, unet) -> None:
     assert -1 <= cache.cosine <= 1
 
 
-def test_frozen_parameters_have_no_entry_and_the_model_is_left_as_it_was(make_cache, unet) -> None:
-    unet.conv_in.requires_grad_(False)
-    unet.train()
-    before = {name: p.clone() for name, p in unet.state_dict().items()}
+def test_frozen_parameters_have_no_entry_and_the_model_is_left_as_it_was(make_cache, denoiser) -> None:
+    denoiser.conv_in.requires_grad_(False)
+    denoiser.train()
+    before = {name: p.clone() for name, p in denoiser.state_dict().items()}
     cache = make_cache()
     assert "conv_in.weight" not in cache.forget and "conv_out.weight" in cache.forget
-    assert unet.training
-    assert all(torch.equal(before[name], p) for name, p in unet.state_dict().items())
-    assert all(p.grad is None for p in unet.parameters())
+    assert denoiser.training
+    assert all(torch.equal(before[name], p) for name, p in denoiser.state_dict().items())
+    assert all(p.grad is None for p in denoiser.parameters())
 
 
 def test_round_trip_through_files(make_cache, tmp_path: Path) -> None:

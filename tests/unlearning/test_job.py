@@ -9,6 +9,7 @@ import torch
 
 from expunge.case import Case
 from expunge.judges.panel import Panel
+from expunge.models.text_to_image import TOKENS
 from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.prompts.target import Target
 from expunge.takedown.request import Kind
@@ -90,10 +91,10 @@ def test_encoding_keeps_each_picture_with_its_prompt_and_stratum(tiny_model, dat
     encoded = encode(tiny_model, pictures)
     assert len(encoded) == len(pictures)
     assert encoded.strata == [prompt.stratum for prompt in pictures.prompts]
-    assert len(encoded.embeddings) == len({prompt.text for prompt in pictures.prompts})
+    assert len(encoded.conditions[TOKENS]) == len({prompt.text for prompt in pictures.prompts})
     for i in (0, len(pictures) - 1):
-        text = tiny_model.encode_texts([pictures.prompts[i].text])[0]
-        torch.testing.assert_close(encoded.embeddings[encoded.prompt_indices[i]], text, rtol=0, atol=1e-5)
+        text = tiny_model.encode_texts([pictures.prompts[i].text])[TOKENS][0]
+        torch.testing.assert_close(encoded.conditions[TOKENS][encoded.prompt_indices[i]], text, rtol=0, atol=1e-5)
         latent = tiny_model.encode_pictures(pictures.pictures[i : i + 1])[0]
         torch.testing.assert_close(encoded.latents[i], latent, rtol=0, atol=1e-4)
 
@@ -102,9 +103,9 @@ def test_forget_prompts_are_encoded_with_their_pairs_and_the_empty_prompt(tiny_m
     pictures = datasets.forget
     encoded = encode(tiny_model, pictures)
     for i in (0, len(pictures) - 1):
-        pair = tiny_model.encode_texts([pictures.prompts[i].paired])[0]
-        torch.testing.assert_close(encoded.embeddings[encoded.anchor_indices[i]], pair, rtol=0, atol=1e-5)
-    torch.testing.assert_close(encoded.empty, tiny_model.encode_texts([""])[0])
+        pair = tiny_model.encode_texts([pictures.prompts[i].paired])[TOKENS][0]
+        torch.testing.assert_close(encoded.conditions[TOKENS][encoded.anchor_indices[i]], pair, rtol=0, atol=1e-5)
+    torch.testing.assert_close(encoded.empty, tiny_model.encode_texts([""]))
     assert encode(tiny_model, datasets.retain).anchor_indices is None
 
 
@@ -114,8 +115,8 @@ def test_gradients_are_measured_on_a_copy_and_keyed_by_model_and_data(tiny_model
     again = measure_gradients(tiny_model, datasets.forget, datasets.retain, settings, 1.0)
     assert again.key == cache.key and again.forget_loss == cache.forget_loss
     assert measure_gradients(tiny_model, datasets.retain, datasets.forget, settings, 1.0).key != cache.key
-    assert set(cache.retain) == {name for name, _ in tiny_model.unet.named_parameters()}
-    assert tiny_model.digest() == before and not any(p.requires_grad for p in tiny_model.unet.parameters())
+    assert set(cache.retain) == {name for name, _ in tiny_model.denoiser.named_parameters()}
+    assert tiny_model.digest() == before and not any(p.requires_grad for p in tiny_model.denoiser.parameters())
 
 
 def test_unlearning_leaves_the_given_model_bit_for_bit_and_changes_the_denoiser_alone(tiny_model, datasets, cache, job):
@@ -127,7 +128,7 @@ def test_unlearning_leaves_the_given_model_bit_for_bit_and_changes_the_denoiser_
     assert tiny_model.digest() == digest != unlearned.digest()
     differing = {name for name in before if not torch.equal(changed[name], before[name])}
     assert differing and all(name.startswith("unet.") for name in differing)
-    assert not any(p.requires_grad for model in (tiny_model, unlearned) for p in model.unet.parameters())
+    assert not any(p.requires_grad for model in (tiny_model, unlearned) for p in model.denoiser.parameters())
     assert len(trace.rows) == 6 and trace.stopped == "steps"
     now = measure_gradients(unlearned, datasets.forget, datasets.retain, GradientSettings(batch_size=8), 1.0)
     assert now.forget_loss < cache.forget_loss  # on the same noise: the target is drawn worse

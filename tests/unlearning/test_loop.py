@@ -22,13 +22,13 @@ class Killed(Exception):
 
 
 @pytest.fixture
-def cache(unet, scheduler, forget, retain):
-    return cache_gradients(unet, scheduler, forget, retain, model_hash="tiny", seed=0, batch_size=6, progress=False)
+def cache(denoiser, process, forget, retain):
+    return cache_gradients(denoiser, process, forget, retain, model_hash="tiny", seed=0, batch_size=6, progress=False)
 
 
 @pytest.fixture
 def probe():
-    return make_probe(make_set(4, 5, ("cat",)), make_set(5, 6, ("dog",)), timesteps=100, seed=0, batch_size=3)
+    return make_probe(make_set(4, 5, ("cat",)), make_set(5, 6, ("dog",)), levels=100, seed=0, batch_size=3)
 
 
 def settings(**changes) -> UnlearnSettings:
@@ -53,7 +53,7 @@ def without_seconds(trace: Trace) -> list[dict]:
     ],
 )
 def test_a_resumed_run_is_the_run_to_the_bit(
-    changes: dict, scheduler, forget, retain, cache, probe, tmp_path: Path
+    changes: dict, process, forget, retain, cache, probe, tmp_path: Path
 ) -> None:
     how = settings(checkpoint_every=1, check_every=2, **changes)
 
@@ -62,10 +62,10 @@ def test_a_resumed_run_is_the_run_to_the_bit(
             if row.step == kill_after:
                 raise Killed
 
-        unet = make_unet()
+        denoiser = make_unet()
         trace = unlearn(
-            unet,
-            scheduler,
+            denoiser,
+            process,
             forget,
             retain,
             how,
@@ -76,7 +76,7 @@ def test_a_resumed_run_is_the_run_to_the_bit(
             checkpoint_folder=folder,
             progress=False,
         )
-        return trace, unet.state_dict()
+        return trace, denoiser.state_dict()
 
     straight, weights = run(None, None)
     with pytest.raises(Killed):
@@ -92,11 +92,11 @@ def test_a_resumed_run_is_the_run_to_the_bit(
     assert all(torch.equal(weights[name], again_weights[name]) for name in weights)
 
 
-def test_a_checkpoint_of_another_run_is_refused(unet, scheduler, forget, retain, cache, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_run_is_refused(denoiser, process, forget, retain, cache, tmp_path: Path) -> None:
     def run(model, how: UnlearnSettings, forget_set=forget) -> None:
-        unlearn(model, scheduler, forget_set, retain, how, cache, checkpoint_folder=tmp_path, progress=False)
+        unlearn(model, process, forget_set, retain, how, cache, checkpoint_folder=tmp_path, progress=False)
 
-    run(unet, settings(steps=1))
+    run(denoiser, settings(steps=1))
     with pytest.raises(ExpungeError, match="learning_rate was 0.001 and is now 0.002"):
         run(make_unet(), settings(steps=1, learning_rate=2e-3))
     with pytest.raises(ExpungeError, match="forget_set was"):
@@ -122,12 +122,12 @@ def test_a_checkpoint_of_another_run_is_refused(unet, scheduler, forget, retain,
     ],
 )
 def test_the_run_ends_when_forgetting_is_done_and_holds(
-    answers: list[float], steps: int, why: str, unet, scheduler, forget, retain, cache
+    answers: list[float], steps: int, why: str, denoiser, process, forget, retain, cache
 ) -> None:
     asked = iter(answers)
     trace = unlearn(
-        unet,
-        scheduler,
+        denoiser,
+        process,
         forget,
         retain,
         settings(steps=8, check_every=2, stop_at=0.99),
@@ -141,14 +141,14 @@ def test_the_run_ends_when_forgetting_is_done_and_holds(
     assert table["step"].tolist() == list(range(1, steps + 1))
 
 
-def test_the_safeguard_lets_no_probe_loss_rise(unet, scheduler, forget, retain, cache, probe) -> None:
+def test_the_safeguard_lets_no_probe_loss_rise(denoiser, process, forget, retain, cache, probe) -> None:
     wild = {"method": "gradient_difference", "learning_rate": 0.05, "steps": 5}
-    free = unlearn(make_unet(), scheduler, forget, retain, settings(**wild), probe=probe, progress=False)
+    free = unlearn(make_unet(), process, forget, retain, settings(**wild), probe=probe, progress=False)
     rises = [row.probe_retain for row in free.rows]
     assert max(rises) > free.probe_retain_start  # the setting does harm
     held = unlearn(
-        unet,
-        scheduler,
+        denoiser,
+        process,
         forget,
         retain,
         settings(**wild, alignment="data", safeguard={"halvings": 2}),
@@ -163,25 +163,25 @@ def test_the_safeguard_lets_no_probe_loss_rise(unet, scheduler, forget, retain, 
     assert any(row.step_share < 1 for row in held.rows)
 
 
-def test_a_refused_step_restores_the_parameters_exactly(unet, scheduler, probe) -> None:
-    problem = Problem(unet, scheduler, learning_rate=1.0, retain_weight=1.0, forget_threshold=1.0)
+def test_a_refused_step_restores_the_parameters_exactly(denoiser, process, probe) -> None:
+    problem = Problem(denoiser, process, learning_rate=1.0, retain_weight=1.0, forget_threshold=1.0)
     guard = Safeguard(probe, problem, SafeguardSettings(halvings=1))
-    before = {name: p.detach().clone() for name, p in unet.named_parameters()}
+    before = {name: p.detach().clone() for name, p in denoiser.named_parameters()}
     last = probe.measure(problem)
     with torch.no_grad():
-        for p in unet.parameters():
+        for p in denoiser.parameters():
             p.add_(float("nan"))
     share, losses = guard.settle(last)
     assert share == 0 and losses == last
-    assert all(torch.equal(before[name], p) for name, p in unet.named_parameters())
+    assert all(torch.equal(before[name], p) for name, p in denoiser.named_parameters())
     share, losses = guard.settle(last)  # nothing has moved: nothing rises
     assert share == 1 and losses == last
 
 
-def test_a_step_too_long_is_halved(unet, scheduler, probe) -> None:
-    problem = Problem(unet, scheduler, learning_rate=1.0, retain_weight=1.0, forget_threshold=1.0)
+def test_a_step_too_long_is_halved(denoiser, process, probe) -> None:
+    problem = Problem(denoiser, process, learning_rate=1.0, retain_weight=1.0, forget_threshold=1.0)
     guard = Safeguard(probe, problem, SafeguardSettings(halvings=2))
-    bias, start = unet.conv_out.bias, unet.conv_out.bias.detach().clone()
+    bias, start = denoiser.conv_out.bias, denoiser.conv_out.bias.detach().clone()
     with torch.no_grad():
         bias.add_(0.8)
     full = probe.measure(problem)
@@ -203,41 +203,41 @@ def test_a_step_too_long_is_halved(unet, scheduler, probe) -> None:
     assert losses.retain <= between.retain
 
 
-def test_the_probe_measures_the_same_twice_and_whatever_the_batch_size(unet, scheduler) -> None:
-    problem = Problem(unet, scheduler, learning_rate=1.0, retain_weight=1.0, forget_threshold=1.0)
+def test_the_probe_measures_the_same_twice_and_whatever_the_batch_size(denoiser, process) -> None:
+    problem = Problem(denoiser, process, learning_rate=1.0, retain_weight=1.0, forget_threshold=1.0)
     sets = make_set(4, 5, ("cat",)), make_set(5, 6, ("dog",))
-    losses = [make_probe(*sets, timesteps=100, seed=0, batch_size=size).measure(problem) for size in (2, 2, 5)]
+    losses = [make_probe(*sets, levels=100, seed=0, batch_size=size).measure(problem) for size in (2, 2, 5)]
     assert losses[0] == losses[1]
     assert losses[2].forget == pytest.approx(losses[0].forget, rel=1e-12)
     assert losses[2].retain == pytest.approx(losses[0].retain, rel=1e-12)
 
 
-def test_alignment_with_the_original_begins_at_zero(unet, scheduler, forget, retain) -> None:
+def test_alignment_with_the_original_begins_at_zero(denoiser, process, forget, retain) -> None:
     how = settings(steps=2, alignment="original", method_options={"warm_start": "none"})
-    trace = unlearn(unet, scheduler, forget, retain, how, progress=False)
+    trace = unlearn(denoiser, process, forget, retain, how, progress=False)
     assert trace.rows[0].retain_loss == 0 and trace.rows[0].cosine == 0
     assert trace.rows[1].retain_loss > 0
 
 
-def test_frozen_parameters_and_the_mode_stay(unet, scheduler, forget, retain) -> None:
-    unet.conv_in.requires_grad_(False)
-    unet.train()
-    frozen, free = unet.conv_in.weight.clone(), unet.conv_out.weight.clone()
+def test_frozen_parameters_and_the_mode_stay(denoiser, process, forget, retain) -> None:
+    denoiser.conv_in.requires_grad_(False)
+    denoiser.train()
+    frozen, free = denoiser.conv_in.weight.clone(), denoiser.conv_out.weight.clone()
     how = settings(steps=1, method_options={"warm_start": "none"})
-    unlearn(unet, scheduler, forget, retain, how, progress=False)
-    assert torch.equal(unet.conv_in.weight, frozen) and not torch.equal(unet.conv_out.weight, free)
-    assert unet.training and all(p.grad is None for p in unet.parameters())
+    unlearn(denoiser, process, forget, retain, how, progress=False)
+    assert torch.equal(denoiser.conv_in.weight, frozen) and not torch.equal(denoiser.conv_out.weight, free)
+    assert denoiser.training and all(p.grad is None for p in denoiser.parameters())
 
 
-def test_a_gradient_that_is_not_finite_names_the_step(unet, scheduler, forget, retain) -> None:
+def test_a_gradient_that_is_not_finite_names_the_step(denoiser, process, forget, retain) -> None:
     forget.latents[:] = float("nan")
     how = settings(method_options={"warm_start": "none"})
-    before = unet.conv_out.weight.clone()
+    before = denoiser.conv_out.weight.clone()
     with pytest.raises(ExpungeError, match="step 1: forget gradient of"):
-        unlearn(unet, scheduler, forget, retain, how, progress=False)
-    assert torch.equal(unet.conv_out.weight, before)
+        unlearn(denoiser, process, forget, retain, how, progress=False)
+    assert torch.equal(denoiser.conv_out.weight, before)
 
 
-def test_a_safeguard_without_a_probe_is_refused(unet, scheduler, forget, retain) -> None:
+def test_a_safeguard_without_a_probe_is_refused(denoiser, process, forget, retain) -> None:
     with pytest.raises(ExpungeError, match="there is no probe"):
-        unlearn(unet, scheduler, forget, retain, settings(safeguard={"tolerance": 0.1}), progress=False)
+        unlearn(denoiser, process, forget, retain, settings(safeguard={"tolerance": 0.1}), progress=False)

@@ -12,6 +12,7 @@ from diffusers import DDPMScheduler
 from pydantic import ValidationError
 
 from expunge.errors import ExpungeError
+from expunge.models.diffusion import DiffusionProcess
 from expunge.unlearning.gradient_cache import cache_gradients
 from expunge.unlearning.loop import unlearn
 from expunge.unlearning.methods import get_method, method_names, register
@@ -40,7 +41,7 @@ METHODS = [
 
 def three_steps(method: str) -> tuple[Trace, float]:
     """Trace, and the sum of all parameters afterwards."""
-    unet, scheduler = make_unet(), DDPMScheduler(num_train_timesteps=100)
+    denoiser, process = make_unet(), DiffusionProcess(DDPMScheduler(num_train_timesteps=100))
     forget, retain = make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car"))
     settings = UnlearnSettings(
         method=method,
@@ -52,9 +53,9 @@ def three_steps(method: str) -> tuple[Trace, float]:
         empty_share=0,
         alignment="data",
     )
-    cache = cache_gradients(unet, scheduler, forget, retain, model_hash="tiny", seed=0, batch_size=6, progress=False)
-    trace = unlearn(unet, scheduler, forget, retain, settings, cache, progress=False)
-    return trace, sum(p.detach().sum().item() for p in unet.parameters())
+    cache = cache_gradients(denoiser, process, forget, retain, model_hash="tiny", seed=0, batch_size=6, progress=False)
+    trace = unlearn(denoiser, process, forget, retain, settings, cache, progress=False)
+    return trace, sum(p.detach().sum().item() for p in denoiser.parameters())
 
 
 def numbers(method: str) -> dict[str, list[float]]:
@@ -132,7 +133,7 @@ def test_options_out_of_range_are_refused(method: str, options: dict) -> None:
 def test_warm_start_without_a_cache_says_what_to_do() -> None:
     sets = make_set(6, 1, ("cat",)), make_set(6, 2, ("dog",))
     with pytest.raises(ExpungeError, match="no gradient cache"):
-        unlearn(make_unet(), DDPMScheduler(), *sets, UnlearnSettings(steps=1), progress=False)
+        unlearn(make_unet(), DiffusionProcess(DDPMScheduler()), *sets, UnlearnSettings(steps=1), progress=False)
 
 
 if __name__ == "__main__":

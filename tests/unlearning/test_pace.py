@@ -118,7 +118,7 @@ def test_a_step_is_scaled_on_its_own_line(value: float) -> None:
 
 
 @pytest.mark.parametrize("method", ["stepping_metric", "gradient_difference", "restricted_gradient"])
-def test_a_paced_run_ends_where_forgetting_held(method: str, scheduler, forget, retain) -> None:
+def test_a_paced_run_ends_where_forgetting_held(method: str, process, forget, retain) -> None:
     shares = iter([0.0, 1.0, 1.0, 1.0])
     options = {"warm_start": "none"} if method == "stepping_metric" else {}
     how = UnlearnSettings(
@@ -131,7 +131,7 @@ def test_a_paced_run_ends_where_forgetting_held(method: str, scheduler, forget, 
         check_every=2,
         pace={"settle_steps": 3, "settle_weight": 0.1},
     )
-    trace = unlearn(make_unet(0), scheduler, forget, retain, how, is_forgotten=lambda: next(shares), progress=False)
+    trace = unlearn(make_unet(0), process, forget, retain, how, is_forgotten=lambda: next(shares), progress=False)
     assert trace.stopped == "forgotten"
     assert [row.pace for row in trace.rows] == pytest.approx([1, 1, 1.25, 1.25, 0.9375, 0.625, 0.3125])
     least = [1] * 4 + ([0.1] * 3 if method == "stepping_metric" else [1] * 3)

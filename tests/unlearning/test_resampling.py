@@ -4,11 +4,11 @@ from collections import Counter
 
 import pytest
 import torch
-from diffusers import DDPMScheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from expunge.models.diffusion import DiffusionProcess
 from expunge.unlearning.batches import draw_batch, generator_of
 from expunge.unlearning.gradient_cache import cache_gradients
 from expunge.unlearning.loop import unlearn
@@ -90,8 +90,8 @@ def test_draws_depend_on_seed_number_and_history_alone() -> None:
 
 
 @pytest.mark.parametrize("alignment", ["data", "original", "both"])
-def test_the_problem_reports_each_pictures_retain_loss(alignment: str, unet, scheduler, retain) -> None:
-    problem = Problem(unet, scheduler, 1e-3, 5.0, 1.0, alignment)
+def test_the_problem_reports_each_pictures_retain_loss(alignment: str, denoiser, process, retain) -> None:
+    problem = Problem(denoiser, process, 1e-3, 5.0, 1.0, alignment)
     seen = []
     problem.on_retain = lambda batch, losses: seen.append((batch.indices, losses))
     batch = draw_batch(retain, torch.tensor([3, 1, 7]), 100, generator_of(0))
@@ -105,9 +105,9 @@ def test_the_problem_reports_each_pictures_retain_loss(alignment: str, unet, sch
 
 
 @pytest.mark.parametrize("method", method_names())
-def test_every_method_can_be_resampled(method: str, scheduler: DDPMScheduler) -> None:
-    unet, forget, retain = make_unet(), make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car"))
-    cache = cache_gradients(unet, scheduler, forget, retain, model_hash="", seed=0, batch_size=6, progress=False)
+def test_every_method_can_be_resampled(method: str, process: DiffusionProcess) -> None:
+    denoiser, forget, retain = make_unet(), make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car"))
+    cache = cache_gradients(denoiser, process, forget, retain, model_hash="", seed=0, batch_size=6, progress=False)
     how = UnlearnSettings(
         method=method,
         steps=2,
@@ -116,7 +116,7 @@ def test_every_method_can_be_resampled(method: str, scheduler: DDPMScheduler) ->
         learning_rate=1e-3,
         resampling=ResamplingSettings(),
     )
-    trace = unlearn(unet, scheduler, forget, retain, how, cache, progress=False)
+    trace = unlearn(denoiser, process, forget, retain, how, cache, progress=False)
     assert len(trace.rows) == 2
 
 

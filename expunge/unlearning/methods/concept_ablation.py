@@ -46,13 +46,13 @@ class ConceptAblation(OwnObjective):
         assert isinstance(self.settings, AblationSettings)
         if self.settings.parameters == "full":
             return self.problem.parameters
-        return cross_attention_parameters(self.problem.unet, self.problem.parameters, ("to_k", "to_v"))
+        return cross_attention_parameters(self.problem.denoiser, self.problem.parameters, ("to_k", "to_v"))
 
     def objective(self, forget: Batch, retain: Sequence[Batch]) -> tuple[Tensor, Tensor]:
         """Distance to the anchor's prediction, through which no gradient flows."""
         problem = self.problem
         with torch.no_grad():
-            anchor, _ = predict(problem.unet, problem.scheduler, forget.under_anchors())
-        prediction, target = predict(problem.unet, problem.scheduler, forget)
+            anchor, _ = predict(problem.denoiser, problem.process, forget.under_anchors())
+        prediction, target = predict(problem.denoiser, problem.process, forget)
         error = noise_prediction_error(prediction.detach(), target)
         return noise_prediction_error(prediction, anchor).mean(), error

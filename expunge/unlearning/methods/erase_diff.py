@@ -67,7 +67,7 @@ class EraseDiff(OwnObjective):
     def objective(self, forget: Batch, retain: Sequence[Batch]) -> tuple[Tensor, Tensor]:
         """Distance to what is learnt instead."""
         problem = self.problem
-        prediction, target = predict(problem.unet, problem.scheduler, forget)
+        prediction, target = predict(problem.denoiser, problem.process, forget)
         error = noise_prediction_error(prediction.detach(), target)
         return noise_prediction_error(prediction, self._goal(forget)).mean(), error
 
@@ -76,9 +76,7 @@ class EraseDiff(OwnObjective):
         assert isinstance(self.settings, EraseSettings)
         problem = self.problem
         if self.settings.goal == "anchor":
-            return predict(problem.unet, problem.scheduler, forget.under_anchors())[0]
+            return predict(problem.denoiser, problem.process, forget.under_anchors())[0]
         generator = generator_of(self.settings.noise_seed, self.optimiser.taken)
         uniform = torch.rand(forget.noise.shape, generator=generator, dtype=torch.float64).to(forget.noise)
-        if problem.scheduler.config.prediction_type == "epsilon":
-            return uniform
-        return problem.scheduler.get_velocity(forget.latents, uniform, forget.timesteps)
+        return problem.process.target(forget.latents, uniform, forget.level)

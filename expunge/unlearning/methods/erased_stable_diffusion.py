@@ -50,8 +50,8 @@ class ErasedStableDiffusion(OwnObjective):
         assert isinstance(self.settings, ErasedSettings)
         trained = self.problem.parameters
         if self.settings.variant == "x":
-            return cross_attention_parameters(self.problem.unet, trained)
-        inside = set(cross_attention_names(self.problem.unet))
+            return cross_attention_parameters(self.problem.denoiser, trained)
+        inside = set(cross_attention_names(self.problem.denoiser))
         outside = {name: p for name, p in trained.items() if name not in inside}
         if not outside:
             raise ExpungeError("variant: 'u' moves what is not cross-attention, and all of that is frozen; take 'x'")
@@ -64,11 +64,11 @@ class ErasedStableDiffusion(OwnObjective):
     def objective(self, forget: Batch, retain: Sequence[Batch]) -> tuple[Tensor, Tensor]:
         """Distance to the target prediction."""
         assert isinstance(self.settings, ErasedSettings)
-        scheduler = self.problem.scheduler
+        process = self.problem.process
         with torch.no_grad():
-            conditioned, _ = predict(self.original, scheduler, forget)
-            unconditioned, _ = predict(self.original, scheduler, forget.under_empty_prompt())
+            conditioned, _ = predict(self.original, process, forget)
+            unconditioned, _ = predict(self.original, process, forget.under_empty_prompt())
         goal = negative_guidance(conditioned, unconditioned, self.settings.guidance)
-        prediction, target = predict(self.problem.unet, scheduler, forget)
+        prediction, target = predict(self.problem.denoiser, process, forget)
         error = noise_prediction_error(prediction.detach(), target)
         return noise_prediction_error(prediction, goal).mean(), error

@@ -62,8 +62,8 @@ class LowRankErasure(OwnObjective):
             kinds = (nn.Linear, nn.Conv2d)
         trained = self.problem.parameters
         if self.settings.layers == "cross_attention":
-            trained = cross_attention_parameters(self.problem.unet, trained)
-        meant = [f"{name}.weight" for name, each in self.problem.unet.named_modules() if isinstance(each, kinds)]
+            trained = cross_attention_parameters(self.problem.denoiser, trained)
+        meant = [f"{name}.weight" for name, each in self.problem.denoiser.named_modules() if isinstance(each, kinds)]
         if not any(name in trained for name in meant):
             raise ExpungeError(f"layers: no weight of '{self.settings.layers}' is trained; unfreeze some or widen it")
         return {name: trained[name] for name in meant if name in trained}
@@ -88,13 +88,13 @@ class LowRankErasure(OwnObjective):
     def objective(self, forget: Batch, retain: Sequence[Batch]) -> tuple[Tensor, Tensor]:
         """Distance to the original's prediction guided away from the target, beyond the surrogate."""
         assert isinstance(self.settings, LowRankSettings)
-        scheduler = self.problem.scheduler
+        process = self.problem.process
         instead = forget.under_anchors() if self.settings.surrogate == "anchor" else forget.under_empty_prompt()
         with torch.no_grad():
-            conditioned, _ = predict(self.original, scheduler, forget)
-            surrogate, _ = predict(self.original, scheduler, instead)
+            conditioned, _ = predict(self.original, process, forget)
+            surrogate, _ = predict(self.original, process, instead)
         goal = negative_guidance(conditioned, surrogate, self.settings.guidance)
-        prediction, target = predict(self.problem.unet, scheduler, forget)
+        prediction, target = predict(self.problem.denoiser, process, forget)
         error = noise_prediction_error(prediction.detach(), target)
         return noise_prediction_error(prediction, goal).mean(), error
 

@@ -19,6 +19,7 @@ from pydantic import Field
 from torch import Tensor
 
 from expunge.errors import ExpungeError
+from expunge.models.text_to_image import chosen
 from expunge.unlearning.batches import Batch, predict
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.methods.adam_method import AdamSettings
@@ -75,8 +76,8 @@ class SaliencyUnlearning(OwnObjective):
         """Distance to the model's own prediction under another prompt."""
         problem = self.problem
         with torch.no_grad():
-            relabelled, _ = predict(problem.unet, problem.scheduler, self._relabelled(forget, retain))
-        prediction, target = predict(problem.unet, problem.scheduler, forget)
+            relabelled, _ = predict(problem.denoiser, problem.process, self._relabelled(forget, retain))
+        prediction, target = predict(problem.denoiser, problem.process, forget)
         error = noise_prediction_error(prediction.detach(), target)
         return noise_prediction_error(prediction, relabelled).mean(), error
 
@@ -88,8 +89,9 @@ class SaliencyUnlearning(OwnObjective):
         assert isinstance(self.settings, SaliencySettings)
         if self.settings.label == "anchor":
             return forget.under_anchors()
-        embeddings = torch.cat([batch.embeddings for batch in retain])
-        return replace(forget, embeddings=embeddings[torch.arange(len(forget)) % len(embeddings)])
+        others = {name: torch.cat([batch.conditions[name] for batch in retain]) for name in forget.conditions}
+        turns = torch.arange(len(forget)) % sum(map(len, retain))
+        return replace(forget, conditions=chosen(others, turns))
 
     def _masked(self, gradients: list[Tensor | None]) -> list[Tensor | None]:
         return [None if g is None else g * mask for g, mask in zip(gradients, self.masks, strict=True)]

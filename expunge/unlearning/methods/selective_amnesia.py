@@ -7,7 +7,7 @@ error, F the Fisher information of the retain set at θ₀, and g_r the replay o
 Differs from the paper: the surrogate is by default a retained picture (``surrogate: retain``), as the paper does for
 Stable Diffusion with pictures of another concept; ``noise`` takes uniform noise as latents, not encoded pictures of
 noise. F is that of the retain set alone, estimated from the cache's mean squares of minibatch gradients: for batches of
-b, F = ḡ² + b (E[g²] − ḡ²), which is the mean square of single-sample gradients where noise and timesteps are
+b, F = ḡ² + b (E[g²] − ḡ²), which is the mean square of single-sample gradients where noise and its levels are
 independent. F is put in units in which ω = 1 is the curvature of one observation with unit variance: times half the
 number of elements of a latent. Replay is of the retain set, not of fresh samples, and its weight 1 is λ here.
 """
@@ -77,7 +77,7 @@ class SelectiveAmnesia(OwnObjective):
         assert isinstance(self.settings, AmnesiaSettings)
         problem = self.problem
         surrogate = replace(forget, latents=self._surrogate(forget, retain))
-        error = denoising_error(problem.unet, problem.scheduler, surrogate).mean()
+        error = denoising_error(problem.denoiser, problem.process, surrogate).mean()
         scale = self.settings.elastic_weight * forget.latents[0].numel() / 2
         return error + scale * elastic_penalty(self.moved, self.start, self.fisher), None
 

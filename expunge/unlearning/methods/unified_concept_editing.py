@@ -22,6 +22,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from expunge.models.text_to_image import TOKENS
 from expunge.unlearning.batches import ANCHORS_MISSING, Batch, LatentSet, present
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import Coefficients
@@ -71,7 +72,7 @@ class UnifiedConceptEditing:
         """
         assert isinstance(settings, EditingSettings)
         self.problem, self.settings, self.edited = problem, settings, False
-        self.projections = cross_attention_parameters(problem.unet, problem.parameters, ("to_k", "to_v"))
+        self.projections = cross_attention_parameters(problem.denoiser, problem.parameters, ("to_k", "to_v"))
 
     def retain_batches(self, batches_to_cover: int) -> int:
         """None: the prompts of the whole set are looked at, no picture is."""
@@ -95,7 +96,7 @@ class UnifiedConceptEditing:
         problem = self.problem
         assert problem.forget_set is not None and problem.retain_set is not None  # the loop gives both
         target, anchor = edited_tokens(problem.forget_set)
-        kept = problem.retain_set.embeddings[problem.retain_set.prompt_indices.unique()].flatten(0, 1)
+        kept = problem.retain_set.conditions[TOKENS][problem.retain_set.prompt_indices.unique()].flatten(0, 1)
         matrix = editing_matrix(target, anchor, kept, problem.retain_weight, self.settings.ridge)
         for weight in self.projections.values():
             weight.copy_(weight.double() @ matrix.to(weight.device))
@@ -117,5 +118,5 @@ def edited_tokens(forget: LatentSet) -> tuple[Tensor, Tensor]:
     """
     anchors = present(forget.anchor_indices, ANCHORS_MISSING)
     pairs = torch.stack([forget.prompt_indices, anchors], dim=1).unique(dim=0)
-    target, anchor = (forget.embeddings[column].flatten(0, 1) for column in pairs.T)
+    target, anchor = (forget.conditions[TOKENS][column].flatten(0, 1) for column in pairs.T)
     return target, anchor

@@ -5,6 +5,7 @@ from functools import cache as remembered
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 
+from expunge.models.diffusion import DiffusionProcess
 from expunge.unlearning.batches import Batch, LatentSet, draw_batch, generator_of
 from expunge.unlearning.gradient_cache import GradientCache, cache_gradients
 from expunge.unlearning.methods import Method, MethodStep, get_method
@@ -20,7 +21,7 @@ class Stage:
 
     Args:
         name: of the method.
-        unet: the denoiser; a fresh one if None.
+        denoiser: the denoiser; a fresh one if None.
         forget: forget set.
         prediction: kind of prediction.
         cached: whether there is a gradient cache.
@@ -32,7 +33,7 @@ class Stage:
     def __init__(
         self,
         name: str,
-        unet: UNet2DConditionModel | None = None,
+        denoiser: UNet2DConditionModel | None = None,
         *,
         forget: LatentSet = FORGET,
         prediction: str = "epsilon",
@@ -41,10 +42,10 @@ class Stage:
         alignment: str = "data",
         **options,
     ) -> None:
-        self.unet = (make_unet() if unet is None else unet).eval()
-        self.scheduler = DDPMScheduler(num_train_timesteps=TIMESTEPS, prediction_type=prediction)
-        self.start = {name: p.detach().clone() for name, p in self.unet.named_parameters()}
-        self.problem = Problem(self.unet, self.scheduler, 1e-3, retain_weight, 1.0, alignment, forget, RETAIN)
+        self.denoiser = (make_unet() if denoiser is None else denoiser).eval()
+        self.process = DiffusionProcess(DDPMScheduler(num_train_timesteps=TIMESTEPS, prediction_type=prediction))
+        self.start = {name: p.detach().clone() for name, p in self.denoiser.named_parameters()}
+        self.problem = Problem(self.denoiser, self.process, 1e-3, retain_weight, 1.0, alignment, forget, RETAIN)
         self.method: Method = get_method(name)()
         cache = make_cache(prediction) if cached else None
         self.method.setup(self.problem, cache, self.method.settings_type.model_validate(options))
@@ -64,13 +65,13 @@ class Stage:
 
     def moved(self) -> set[str]:
         """Names of the parameters that are no longer what they were, to the bit."""
-        return {name for name, p in self.unet.named_parameters() if not torch.equal(p, self.start[name])}
+        return {name for name, p in self.denoiser.named_parameters() if not torch.equal(p, self.start[name])}
 
 
 @remembered
 def make_cache(prediction: str = "epsilon") -> GradientCache:
     """Gradients at the fresh denoiser, none of it frozen."""
-    scheduler = DDPMScheduler(num_train_timesteps=TIMESTEPS, prediction_type=prediction)
+    process = DiffusionProcess(DDPMScheduler(num_train_timesteps=TIMESTEPS, prediction_type=prediction))
     return cache_gradients(
-        make_unet(), scheduler, FORGET, RETAIN, model_hash="tiny", seed=0, batch_size=6, progress=False
+        make_unet(), process, FORGET, RETAIN, model_hash="tiny", seed=0, batch_size=6, progress=False
     )

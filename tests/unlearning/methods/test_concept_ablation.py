@@ -15,8 +15,8 @@ def test_the_objective_is_the_distance_to_the_anchors_prediction() -> None:
     forget, retain = stage.batches()
     loss, error = stage.method.objective(forget, retain)
     with torch.no_grad():
-        own, target = predict(stage.unet, stage.scheduler, forget)
-        anchor, _ = predict(stage.unet, stage.scheduler, forget.under_anchors())
+        own, target = predict(stage.denoiser, stage.process, forget)
+        anchor, _ = predict(stage.denoiser, stage.process, forget.under_anchors())
     assert loss.item() == pytest.approx((own - anchor).square().mean().item())
     torch.testing.assert_close(error, (own - target).square())
 
@@ -25,11 +25,11 @@ def test_no_gradient_flows_through_the_anchor() -> None:
     stage = Stage("concept_ablation", parameters="full")
     forget, retain = stage.batches()
     loss, _ = stage.method.objective(forget, retain)
-    bias = stage.unet.conv_out.bias
+    bias = stage.denoiser.conv_out.bias
     got = torch.autograd.grad(loss, bias)[0]
     with torch.no_grad():
-        own, _ = predict(stage.unet, stage.scheduler, forget)
-        anchor, _ = predict(stage.unet, stage.scheduler, forget.under_anchors())
+        own, _ = predict(stage.denoiser, stage.process, forget)
+        anchor, _ = predict(stage.denoiser, stage.process, forget.under_anchors())
     # Both predictions hold the bias; with a gradient through the anchor it would cancel.
     torch.testing.assert_close(got, 2 * (own - anchor).mean(dim=(0, 2, 3)) / own.shape[1])
 

@@ -36,13 +36,13 @@ def test_uniform_noise_is_learnt_and_is_new_at_every_step(prediction: str) -> No
     goal = stage.method._goal(forget)
     noise = goal
     if prediction == "v_prediction":  # v = α ε − σ x
-        alpha = stage.scheduler.alphas_cumprod[forget.timesteps].double().sqrt()[:, None, None, None]
+        alpha = stage.process.schedule.alphas_cumprod[forget.level].double().sqrt()[:, None, None, None]
         noise = (goal + (1 - alpha.square()).sqrt() * forget.latents) / alpha
     assert noise.min() >= -1e-4 and noise.max() <= 1 + 1e-4
     assert abs(noise.mean().item() - 0.5) < 0.05 and abs(noise.var().item() - 1 / 12) < 0.01
     loss, _ = stage.method.objective(forget, retain)
     with torch.no_grad():
-        prediction_now, _ = predict(stage.unet, stage.scheduler, forget)
+        prediction_now, _ = predict(stage.denoiser, stage.process, forget)
     assert loss.item() == pytest.approx((prediction_now - goal).square().mean().item())
     assert torch.equal(stage.method._goal(forget), goal)
     stage.step(0)
@@ -54,6 +54,6 @@ def test_the_anchor_goal_is_the_models_own_prediction_and_costs_a_third() -> Non
     stage = Stage("erase_diff", goal="anchor")
     forget, _ = stage.batches()
     with torch.no_grad():
-        expected, _ = predict(stage.unet, stage.scheduler, forget.under_anchors())
+        expected, _ = predict(stage.denoiser, stage.process, forget.under_anchors())
     assert torch.equal(stage.method._goal(forget), expected)
     assert stage.step(0).passes == pytest.approx(2 + 1 / 3)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from expunge.errors import ExpungeError
+from expunge.models.text_to_image import TOKENS
 from tests.unlearning.conftest import make_unet
 from tests.unlearning.methods.stage import FORGET, Stage
 
@@ -15,21 +16,21 @@ def test_the_target_is_the_original_guided_away_from_the_prompt(prediction: str)
     stage = Stage("erased_stable_diffusion", guidance=1.5, prediction=prediction)
     stage.step(0)  # the original is no longer the model
     forget, _ = stage.batches(1)
-    noisy = stage.scheduler.add_noise(forget.latents, forget.noise, forget.timesteps)
+    noisy = stage.process.noisy(forget.latents, forget.noise, forget.level)
 
-    def drawn(unet, embeddings):
+    def drawn(denoiser, embeddings):
         with torch.no_grad():
-            return unet(noisy, forget.timesteps, encoder_hidden_states=embeddings).sample
+            return denoiser(noisy, forget.level, encoder_hidden_states=embeddings).sample
 
     original = make_unet().eval()
-    free = drawn(original, FORGET.empty.expand(4, -1, -1))
-    goal = free - 1.5 * (drawn(original, forget.embeddings) - free)
+    free = drawn(original, FORGET.empty[TOKENS].expand(4, -1, -1))
+    goal = free - 1.5 * (drawn(original, forget.conditions[TOKENS]) - free)
     loss, error = stage.method.objective(forget, [])
-    own = drawn(stage.unet, forget.embeddings)
+    own = drawn(stage.denoiser, forget.conditions[TOKENS])
     assert loss.item() == pytest.approx((own - goal).square().mean().item(), rel=1e-9)
     target = forget.noise
     if prediction == "v_prediction":
-        target = stage.scheduler.get_velocity(forget.latents, forget.noise, forget.timesteps)
+        target = stage.process.target(forget.latents, forget.noise, forget.level)
     torch.testing.assert_close(error, (own - target).square())
 
 
@@ -54,14 +55,14 @@ def test_x_moves_the_cross_attention_and_u_everything_else() -> None:
 
 
 def test_what_is_missing_is_said() -> None:
-    with pytest.raises(ExpungeError, match="no embedding of the empty prompt"):
+    with pytest.raises(ExpungeError, match="no conditions of the empty prompt"):
         Stage("erased_stable_diffusion", forget=replace(FORGET, empty=None)).step()
-    unet = make_unet()
-    for name, p in unet.named_parameters():
+    denoiser = make_unet()
+    for name, p in denoiser.named_parameters():
         p.requires_grad_(".attn2." in name)
     with pytest.raises(ExpungeError, match="variant: 'u'"):
-        Stage("erased_stable_diffusion", unet, variant="u", cached=False)
-    for name, p in unet.named_parameters():
+        Stage("erased_stable_diffusion", denoiser, variant="u", cached=False)
+    for name, p in denoiser.named_parameters():
         p.requires_grad_(".attn2." not in name)
     with pytest.raises(ExpungeError, match="no trained cross-attention"):
-        Stage("erased_stable_diffusion", unet, cached=False)
+        Stage("erased_stable_diffusion", denoiser, cached=False)

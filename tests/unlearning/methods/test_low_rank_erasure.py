@@ -16,7 +16,7 @@ def test_every_update_has_at_most_the_rank(layers: str) -> None:
         stage.step(number)
     assert stage.moved() == set(stage.method.moved)
     for name in stage.moved():
-        update = (stage.unet.get_parameter(name) - stage.start[name]).detach().flatten(1)
+        update = (stage.denoiser.get_parameter(name) - stage.start[name]).detach().flatten(1)
         values = torch.linalg.svdvals(update)
         assert values[0] > 0 and (values[2:] <= 1e-9 * values[0]).all()
         a, b = stage.method.factors[f"a/{name}"], stage.method.factors[f"b/{name}"]
@@ -59,9 +59,9 @@ def test_the_target_lies_beyond_the_surrogate(surrogate: str) -> None:
     original = make_unet().eval()
     instead = forget.under_anchors() if surrogate == "anchor" else forget.under_empty_prompt()
     with torch.no_grad():
-        conditioned, _ = predict(original, stage.scheduler, forget)
-        baseline, _ = predict(original, stage.scheduler, instead)
-        own, _ = predict(stage.unet, stage.scheduler, forget)
+        conditioned, _ = predict(original, stage.process, forget)
+        baseline, _ = predict(original, stage.process, instead)
+        own, _ = predict(stage.denoiser, stage.process, forget)
     loss, _ = stage.method.objective(forget, retain)
     goal = 1.5 * baseline - 0.5 * conditioned
     assert loss.item() == pytest.approx((own - goal).square().mean().item())
@@ -69,7 +69,7 @@ def test_the_target_lies_beyond_the_surrogate(surrogate: str) -> None:
 
 def test_a_step_that_a_safeguard_took_back_stays_taken_back() -> None:
     stage = Stage("low_rank_erasure", rank=2)
-    probe = make_probe(FORGET, RETAIN, timesteps=100, seed=0)
+    probe = make_probe(FORGET, RETAIN, levels=100, seed=0)
     guard = Safeguard(probe, stage.problem, SafeguardSettings(halvings=0))
     stage.step(0)
     with torch.no_grad():
@@ -80,5 +80,5 @@ def test_a_step_that_a_safeguard_took_back_stays_taken_back() -> None:
     for name in stage.method.moved:
         done = stage.method.factors[f"b/{name}"] @ stage.method.factors[f"a/{name}"]
         undone = factors[f"b/{name}"] @ factors[f"a/{name}"]
-        moved = (stage.unet.get_parameter(name) - stage.start[name]).detach().flatten(1)
+        moved = (stage.denoiser.get_parameter(name) - stage.start[name]).detach().flatten(1)
         torch.testing.assert_close(moved, done - undone, rtol=1e-9, atol=1e-12)

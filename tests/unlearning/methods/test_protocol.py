@@ -37,7 +37,7 @@ def test_two_steps_change_parameters_and_keep_them_finite(name: str) -> None:
     for number in range(2):
         stage.step(number)
     assert stage.moved()
-    assert all(p.isfinite().all() and p.grad is None for p in stage.unet.parameters())
+    assert all(p.isfinite().all() and p.grad is None for p in stage.denoiser.parameters())
 
 
 @every_method
@@ -46,19 +46,19 @@ def test_a_resumed_method_takes_the_same_steps_to_the_bit(name: str) -> None:
     straight.step(0)
     straight.step(1)
     kept = load(save({key: t.detach().contiguous() for key, t in straight.method.state_dict().items()}))
-    resumed.unet.load_state_dict(straight.unet.state_dict())
+    resumed.denoiser.load_state_dict(straight.denoiser.state_dict())
     resumed.method.load_state_dict(kept)
     assert resumed.step(2) == straight.step(2)
-    weights = resumed.unet.state_dict()
-    assert all(torch.equal(weights[key], t) for key, t in straight.unet.state_dict().items())
+    weights = resumed.denoiser.state_dict()
+    assert all(torch.equal(weights[key], t) for key, t in straight.denoiser.state_dict().items())
 
 
 @every_method
 def test_frozen_parameters_stay(name: str) -> None:
-    unet = make_unet()
-    for frozen in (unet.conv_in, unet.mid_block):
+    denoiser = make_unet()
+    for frozen in (denoiser.conv_in, denoiser.mid_block):
         frozen.requires_grad_(False)
-    stage = Stage(name, unet)
+    stage = Stage(name, denoiser)
     stage.step(0)
     stage.step(1)
     assert stage.moved() and stage.moved() <= set(stage.problem.parameters)
@@ -84,7 +84,7 @@ def test_reported_changes_are_those_of_the_plain_losses_or_none(name: str) -> No
     report = stage.method.step(forget, retain).report
     if name == "stepping_metric":
         return  # its changes are those of the averaged losses; tests/unlearning/test_optimiser.py has them
-    step = [(p - stage.start[key]) / 1e-3 for key, p in stage.unet.named_parameters()]
+    step = [(p - stage.start[key]) / 1e-3 for key, p in stage.denoiser.named_parameters()]
     for side, gradient in gradients.items():
         if (change := getattr(report, side)) is not None:
             assert change == pytest.approx(sum((g * s).sum().item() for g, s in zip(gradient, step, strict=True)))

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from expunge.errors import ExpungeError
+from expunge.models.text_to_image import TOKENS
 from expunge.unlearning.batches import predict
 from expunge.unlearning.methods.saliency_unlearning import saliency_masks
 from tests.unlearning.methods.stage import Stage, make_cache
@@ -26,7 +27,7 @@ def test_elements_outside_the_mask_are_the_same_bits(share: float) -> None:
     for number in range(3):
         stage.step(number)
     changed = total = 0
-    for name, p in stage.unet.named_parameters():
+    for name, p in stage.denoiser.named_parameters():
         salient = cache.forget[name].abs() >= threshold
         assert torch.equal(p[~salient], stage.start[name][~salient])
         changed += int((p != stage.start[name]).sum())
@@ -39,11 +40,11 @@ def test_the_objective_is_the_distance_to_the_prediction_under_the_other_prompt(
         stage = Stage("saliency_unlearning", label=label)
         forget, retain = stage.batches()
         loss, _ = stage.method.objective(forget, retain)
-        other = forget.under_anchors().embeddings if label == "anchor" else retain[0].embeddings[:4]
+        other = forget.under_anchors().conditions[TOKENS] if label == "anchor" else retain[0].conditions[TOKENS][:4]
         with torch.no_grad():
-            own, _ = predict(stage.unet, stage.scheduler, forget)
-            noisy = stage.scheduler.add_noise(forget.latents, forget.noise, forget.timesteps)
-            relabelled = stage.unet(noisy, forget.timesteps, encoder_hidden_states=other).sample
+            own, _ = predict(stage.denoiser, stage.process, forget)
+            noisy = stage.process.noisy(forget.latents, forget.noise, forget.level)
+            relabelled = stage.denoiser(noisy, forget.level, encoder_hidden_states=other).sample
         assert loss.item() == pytest.approx((own - relabelled).square().mean().item(), rel=1e-9)
         assert loss.item() > 0
 

@@ -60,7 +60,7 @@ def test_the_surrogate_is_learnt_under_the_forget_prompts() -> None:
     stage = Stage("selective_amnesia", elastic_weight=0.0)
     forget, retain = stage.batches()
     loss, _ = stage.method.objective(forget, retain)
-    expected = denoising_error(stage.unet, stage.scheduler, replace(forget, latents=retain[0].latents[:4])).mean()
+    expected = denoising_error(stage.denoiser, stage.process, replace(forget, latents=retain[0].latents[:4])).mean()
     assert loss.item() == pytest.approx(expected.item())
     noisy = Stage("selective_amnesia", surrogate="noise")
     latents = noisy.method._surrogate(forget, retain)

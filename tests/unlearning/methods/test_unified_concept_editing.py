@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from expunge.errors import ExpungeError
+from expunge.models.text_to_image import TOKENS
 from expunge.unlearning.methods.unified_concept_editing import edited_tokens, editing_matrix
 from tests.unlearning.methods.stage import FORGET, RETAIN, Stage
 
@@ -41,7 +42,7 @@ def test_kept_embeddings_alone_change_nothing_and_targets_alone_become_their_anc
 
 
 def attention(stage: Stage):
-    return stage.unet.mid_block.attentions[0].transformer_blocks[0].attn2
+    return stage.denoiser.mid_block.attentions[0].transformer_blocks[0].attn2
 
 
 def test_the_targets_keys_and_values_become_the_anchors() -> None:
@@ -56,7 +57,7 @@ def test_the_targets_keys_and_values_become_the_anchors() -> None:
 
 
 def test_a_large_weight_keeps_the_retained_prompts() -> None:
-    kept = RETAIN.embeddings[:3].flatten(0, 1)
+    kept = RETAIN.conditions[TOKENS][:3].flatten(0, 1)
     errors = []
     for weight in (0.01, 1e4):
         stage = Stage("unified_concept_editing", retain_weight=weight)
@@ -70,16 +71,16 @@ def test_a_large_weight_keeps_the_retained_prompts() -> None:
 def test_only_the_first_step_changes_anything_and_none_costs_a_pass() -> None:
     stage = Stage("unified_concept_editing")
     first = stage.step(0)
-    after = {name: p.clone() for name, p in stage.unet.state_dict().items()}
+    after = {name: p.clone() for name, p in stage.denoiser.state_dict().items()}
     second = stage.step(1)
-    assert all(torch.equal(after[name], p) for name, p in stage.unet.state_dict().items())
+    assert all(torch.equal(after[name], p) for name, p in stage.denoiser.state_dict().items())
     assert (first.passes, second.passes) == (0, 0)
     assert first.report.change_forget is None and second.report.change_forget == 0.0
 
 
 def test_each_prompt_is_edited_once_however_many_pictures_it_has() -> None:
     target, anchor = edited_tokens(FORGET)
-    assert torch.equal(target, FORGET.embeddings[0]) and torch.equal(anchor, FORGET.embeddings[1])
+    assert torch.equal(target, FORGET.conditions[TOKENS][0]) and torch.equal(anchor, FORGET.conditions[TOKENS][1])
 
 
 def test_without_anchors_it_says_what_to_do() -> None:

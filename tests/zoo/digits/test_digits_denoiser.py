@@ -12,13 +12,13 @@ TINY = DenoiserRecipe(steps=30, batch_size=16, channels=(16, 16), averaging=0.5,
 def error(model) -> float:
     """Mean squared error of the predicted velocity, always on the same noise."""
     generator = torch.Generator().manual_seed(7)
-    digits, scheduler = read_digits().select(torch.arange(100)), model.training_scheduler()
+    digits = read_digits().select(torch.arange(100))
     noise = torch.randn(digits.pictures.shape, generator=generator)
     timesteps = torch.randint(1000, (100,), generator=generator)
     with torch.no_grad():
-        noisy = scheduler.add_noise(digits.pictures, noise, timesteps)
-        predicted = model.denoiser.unet(noisy, timesteps, class_labels=digits.labels).sample
-    return (predicted - scheduler.get_velocity(digits.pictures, noise, timesteps)).square().mean().item()
+        noisy = model.noisy(digits.pictures, noise, timesteps)
+        predicted = model.denoiser(noisy, timesteps, class_labels=digits.labels).sample
+    return (predicted - model.target(digits.pictures, noise, timesteps)).square().mean().item()
 
 
 def test_training_lowers_the_error_and_is_the_same_again():
@@ -27,7 +27,7 @@ def test_training_lowers_the_error_and_is_the_same_again():
     model = train_model(read_digits(), TINY, progress=False)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert error(model) < 0.6 * error(make_tiny_digits())
-    assert model.classes == CLASSES and not any(p.requires_grad for p in model.unet.parameters())
+    assert model.classes == CLASSES and not any(p.requires_grad for p in model.denoiser.parameters())
     assert train_model(read_digits(), TINY, progress=False).digest() == model.digest()
     other = TINY.model_copy(update={"seed": 1})
     assert train_model(read_digits(), other, progress=False).digest() != model.digest()

@@ -1,0 +1,49 @@
+"""Diffusion over discrete noise levels, as diffusers' schedulers have it (Ho et al. 2020, arXiv 2006.11239)."""
+
+from typing import Any
+
+from diffusers import DDPMScheduler
+from torch import Tensor, nn
+
+from expunge.models.text_to_image import Conditions
+
+PREDICTIONS = ("epsilon", "v_prediction", "sample")
+
+
+class DiffusionProcess:
+    """The noise schedule that a model was trained on.
+
+    Args:
+        scheduler: any diffusers scheduler of discrete levels; its configuration says the schedule and what is
+            predicted. A fresh one is made of it: a sampler's own is changed by sampling.
+
+    Raises:
+        ValueError: its prediction type is none of ``PREDICTIONS``.
+    """
+
+    def __init__(self, scheduler: Any) -> None:
+        self.schedule = DDPMScheduler.from_config(scheduler.config)
+        self.prediction: str = self.schedule.config.prediction_type
+        if self.prediction not in PREDICTIONS:
+            raise ValueError(
+                f"the scheduler's prediction type is {self.prediction!r}: must be one of {', '.join(PREDICTIONS)}"
+            )
+
+    @property
+    def levels(self) -> int:
+        """Noise levels; level 0 has the least noise."""
+        return self.schedule.config.num_train_timesteps
+
+    def noisy(self, latents: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        """Latents noised up to a level, ``(b, c, h, w)``."""
+        return self.schedule.add_noise(latents, noise, level)
+
+    def target(self, latents: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        """The noise, the velocity or the latents, ``(b, c, h, w)``."""
+        if self.prediction == "epsilon":
+            return noise
+        return latents if self.prediction == "sample" else self.schedule.get_velocity(latents, noise, level)
+
+    def predict(self, denoiser: nn.Module, noisy: Tensor, level: Tensor, conditions: Conditions) -> Tensor:
+        """The denoiser's prediction, ``(b, c, h, w)``; it takes the conditions by their names."""
+        return denoiser(noisy, level, **conditions).sample
