@@ -1,8 +1,5 @@
 """Lineage: what an unlearned model was made from."""
 
-import subprocess
-from importlib.metadata import version as installed_version
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -11,6 +8,7 @@ from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.release.base_model import BaseModelFacts
 from expunge.release.certificate import Hashes, sha256_of
+from expunge.release.code_commit import code_commit
 from expunge.takedown.request import TakedownBatch
 
 
@@ -22,7 +20,7 @@ class Lineage(BaseModel):
         hashes: SHA-256 of models, sets and config.
         requests: ids and their SHA-256.
         config: the run's settings.
-        code_commit: of this project, or its version where there is no checkout.
+        code_commit: as ``expunge.release.code_commit`` tells it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,20 +53,3 @@ def trace(
         config=config,
         code_commit=code_commit(),
     )
-
-
-def code_commit() -> str:
-    """The checkout's commit, with ``+changes`` if the tree differs from it; else the installed version."""
-    here = Path(__file__).parent
-    try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return f"expunge {installed_version('expunge')}"
-    return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
