@@ -8,6 +8,7 @@ from expunge.comeback.comeback_settings import chosen_comeback
 from expunge.evaluation.gate import GateThresholds
 from expunge.evaluation.model_evaluation import EvaluationSettings
 from expunge.pictures.drawing import DrawingSettings
+from expunge.release.model_name import check_name
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from expunge.unlearning.diversification import DiversificationSettings
@@ -67,6 +68,7 @@ def unlearn_pipeline(
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or another name that torch knows.
         hide_target_pictures: leave pictures of the targets out of the report altogether.
     """
+    check_name(registered_model)
     tests = chosen_comeback(comeback)
     config: dict[str, Any] = {
         "base_model": base_model,

@@ -1,6 +1,9 @@
 """A registered model version, as facts. Reading one needs no MLflow; ``expunge.release.registry`` makes them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,7 +22,8 @@ class ModelVersion(BaseModel):
     Attributes:
         aliases: what it is now: ``champion``, ``former-champion``, ``challenger`` or none of them.
         tags: facts it was registered with, and the registry's own.
-        run_id: the MLflow run that holds its evidence.
+        run_id: the MLflow run that holds its evidence; of a model registered more than once, the last one's.
+        earlier_runs: the runs of earlier registrations, oldest first.
         digest: hash of its weights; empty if it was not registered by Expunge.
         champion_periods: when it was champion, oldest first.
     """
@@ -31,5 +35,24 @@ class ModelVersion(BaseModel):
     created_at: datetime
     tags: dict[str, str]
     run_id: str
+    earlier_runs: tuple[str, ...] = ()
     digest: str
     champion_periods: tuple[Period, ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is registered beside a model.
+
+    Attributes:
+        run_name: how the run that holds it is shown.
+        tags: facts about the model (base version, requests, hashes, configuration, commit). All who read the
+            registry read them: no secrets.
+        metrics: numbers to compare versions by.
+        files: files or folders, by the folder that they go to.
+    """
+
+    run_name: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from pathlib import Path
 from expunge.evaluation.evaluation import Evaluation, GateDecision
 from expunge.models.text_to_image import TextToImage
 from expunge.release.lineage import Lineage
-from expunge.release.model_version import ModelVersion
+from expunge.release.model_version import Evidence, ModelVersion
 from expunge.release.registry import Registry
 
 # Of the rest, what versions are compared by: quantities, and what MLflow calls them.
@@ -35,15 +35,11 @@ def register(
         model.save(saved)
         papers.mkdir()
         for name, paper in (("lineage", lineage), ("evaluation", evaluation), ("gate", decision)):
-            (papers / f"{name}.json").write_text(paper.model_dump_json(indent=1))
-        return Registry(name=registered_model).register(
-            saved,
-            digest=lineage.hashes.unlearned_model,
-            tags=tags,
-            metrics=headline_metrics(evaluation),
-            artifacts={"evidence": papers},
-            run_name=f"register: {', '.join(lineage.requests)}",
+            (papers / f"{name}.json").write_text(paper.model_dump_json(indent=1), encoding="utf-8")
+        evidence = Evidence(
+            f"register: {', '.join(lineage.requests)}", tags, headline_metrics(evaluation), {"evidence": papers}
         )
+        return Registry(name=registered_model).register(saved, lineage.hashes.unlearned_model, evidence)
 
 
 def headline_metrics(evaluation: Evaluation) -> dict[str, float]:

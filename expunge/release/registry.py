@@ -4,42 +4,34 @@ The aliases ``champion``, ``former-champion`` and ``challenger`` say what a vers
 its tags say what it was.
 """
 
-import importlib.metadata
 import json
 import re
 import tempfile
-import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 # Before MLflow itself: it sets how MLflow behaves when imported.
 from expunge.release.tracking import STATE, TrainingLog, default_tracking_uri, log_files, open_store, run_ending  # isort: skip
 import mlflow
+from mlflow.entities import Metric
 from mlflow.entities.model_registry import ModelVersion as StoredVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
 from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation import GateDecision
-from expunge.release.model_version import ModelVersion, Period
+from expunge.release.model_name import DEFAULT_NAME, check_name, quoted
+from expunge.release.model_version import Evidence, ModelVersion, Period
+from expunge.release.store_errors import answered, answering
+from expunge.release.stored_model import check_folder, diffusers_folder, log_folder
 
-__all__ = ["ModelVersion", "Period", "Registry", "TrainingLog"]
+__all__ = ["Evidence", "ModelVersion", "Period", "Registry", "TrainingLog"]
 
 CHAMPION, FORMER, CHALLENGER = "champion", "former-champion", "challenger"
-RESERVED_TAGS = ("champion_periods", "digest", "gate")
-REQUIREMENTS = ("mlflow", "torch", "diffusers", "transformers", "safetensors", "pillow", "pandas")
-PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
-SIGNATURE = ModelSignature(
-    # Without a name, so that MLflow takes a plain list of prompts as well as a table with a column of them.
-    inputs=Schema([ColSpec("string")]),
-    outputs=Schema([ColSpec("binary")]),
-    params=ParamSchema(
-        [ParamSpec("seed", "long", 0), ParamSpec("steps", "long", 20), ParamSpec("guidance", "double", 2.5)]
-    ),
-)
+RESERVED_TAGS = ("champion_periods", "digest", "gate", "evidence_runs")
+HIGHEST_VERSION = 2**31 - 1  # what the stores' databases hold
 
 
 class Registry:
@@ -53,56 +45,52 @@ class Registry:
         name: the registered model.
 
     Raises:
-        ExpungeError: the store does not answer.
+        ExpungeError: the store does not answer, or takes no such name. So do all methods.
     """
 
-    def __init__(self, tracking_uri: str | None = None, name: str = "expunge-zoo") -> None:
+    def __init__(self, tracking_uri: str | None = None, name: str = DEFAULT_NAME) -> None:
+        self.name = check_name(name)
         self.tracking_uri = tracking_uri or default_tracking_uri()
-        self.name = name
         self._client, self._experiment_id = open_store(self.tracking_uri)
-        mlflow.set_tracking_uri(self.tracking_uri)
+        with answering(self.tracking_uri):
+            mlflow.set_tracking_uri(self.tracking_uri)
 
-    def register(
-        self,
-        folder: Path,
-        digest: str,
-        tags: Mapping[str, str],
-        metrics: Mapping[str, float],
-        artifacts: Mapping[str, Path],
-        run_name: str,
-    ) -> ModelVersion:
+    @answered
+    def register(self, folder: Path, digest: str, evidence: Evidence) -> ModelVersion:
         """Store a diffusers folder as a new version and call it ``challenger``.
 
-        The same digest is registered once: a second call returns the version that is there.
+        The same digest is one version: a second call keeps its number, its files and the runs that it was registered
+        with, and makes the new evidence the version's own.
 
         Args:
             folder: a stock diffusers folder, weights as safetensors.
-            digest: hash of the weights.
-            tags: facts about the model (base version, requests, hashes, configuration, commit). All who
-                read the registry read them: no secrets.
-            metrics: numbers to compare versions by.
-            artifacts: files or folders kept in the version's run, by the folder they go to.
-            run_name: how the run is shown.
+            digest: hash of the model.
+            evidence: facts, numbers and files.
 
         Raises:
-            ExpungeError: the folder is no diffusers folder or holds a pickle, a tag's name is taken, the
-                digest is none, or one of the artifacts is not there.
+            ExpungeError: the folder is no diffusers folder or holds a pickle, a tag's name is taken, the digest is
+                none, one of the files is not there, or the store does not answer.
         """
-        _check_folder(folder)
-        if taken := sorted(set(tags) & set(RESERVED_TAGS)):
+        check_folder(folder)
+        if taken := sorted(set(evidence.tags) & set(RESERVED_TAGS)):
             raise ExpungeError(f"tags: {', '.join(taken)} cannot be given, the registry itself writes it.")
         if not re.fullmatch(r"[\w:.-]{8,200}", digest):
             raise ExpungeError(f"digest: {digest!r} is none; give a hash such as a SHA-256 in hexadecimal.")
-        found = self._search(f"name = '{self.name}' and tags.digest = '{digest}'")
-        if found:
-            version = found[0].version
-        else:
-            version = self._store(folder, {**tags, "digest": digest}, metrics, artifacts, run_name)
+        found = self._search(f"name = {quoted(self.name)} and tags.digest = '{digest}'")
+        tags = {**evidence.tags, "digest": digest}
+        run_id = self._client.create_run(self._experiment_id, tags=tags, run_name=evidence.run_name).info.run_id
+        with run_ending(self._client, run_id):
+            log_files(self._client, run_id, evidence.files)
+            if found:
+                version = self._renew(found[0], run_id, tags, evidence.metrics)
+            else:
+                version = self._store(folder, run_id, tags, evidence.metrics)
         current = self.champion()
         if current is None or current.version != version:
             self._client.set_registered_model_alias(self.name, CHALLENGER, str(version))
         return self.get(version)
 
+    @answered
     def promote(self, version: int | str, decision: GateDecision | None) -> ModelVersion:
         """Make a version champion, the one before it ``former-champion``. The decision is kept as a tag.
 
@@ -129,6 +117,7 @@ class Registry:
             self._client.delete_registered_model_alias(self.name, CHALLENGER)
         return self.get(chosen.version)
 
+    @answered
     def roll_back(self) -> ModelVersion:
         """Make the former champion the champion again, and the one before that, if any, the former champion.
 
@@ -151,14 +140,17 @@ class Registry:
             self._client.delete_registered_model_alias(self.name, FORMER)
         return self.get(former.version)
 
+    @answered
     def champion(self) -> ModelVersion | None:
         """The champion, or None before the first promotion."""
         return self._find(CHAMPION)
 
+    @answered
     def history(self) -> list[ModelVersion]:
         """Every version, newest first, with the times when it was champion."""
-        return self._search(f"name = '{self.name}'")
+        return self._search(f"name = {quoted(self.name)}")
 
+    @answered
     def get(self, version: int | str) -> ModelVersion:
         """The version with a number or an alias.
 
@@ -171,6 +163,7 @@ class Registry:
             raise ExpungeError(f"registered model {self.name} has no version '{version}'. It has {known or 'none'}.")
         return found
 
+    @answered
     def folder(self, version: int | str) -> Path:
         """The diffusers folder of a version, to be read and not changed.
 
@@ -178,23 +171,29 @@ class Registry:
         """
         chosen = self.get(version)
         uri = self._client.get_model_version_download_uri(self.name, str(chosen.version))
-        if urlparse(uri).scheme in ("", "file"):
-            here = Path(mlflow.artifacts.download_artifacts(uri, tracking_uri=self.tracking_uri))
-        else:
-            copies = STATE.resolve() / "models"
-            here = copies / (chosen.digest or f"{self.name}-{chosen.version}").replace(":", "-")
-            if not here.exists():
-                copies.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryDirectory(dir=copies) as half:
-                    whole = mlflow.artifacts.download_artifacts(uri, dst_path=half, tracking_uri=self.tracking_uri)
+        if uri.startswith("file:"):
+            # Read directly: MLflow unquotes the address twice, and so loses folders with a "%" in their path.
+            return diffusers_folder(Path(unquote(urlparse(uri).path)))
+        copies = STATE.resolve() / "models"
+        unnamed = sha256(f"{self.tracking_uri} {self.name} {chosen.version}".encode()).hexdigest()
+        here = copies / (chosen.digest or unnamed).replace(":", "-")
+        if not here.exists():
+            copies.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=copies) as half:
+                whole = mlflow.artifacts.download_artifacts(uri, dst_path=half, tracking_uri=self.tracking_uri)
+                try:
                     Path(whole).rename(here)
-        stored = mlflow.models.Model.load(here).flavors["python_function"]["artifacts"]["pipeline"]["path"]
-        return here / stored
+                except OSError:
+                    if not here.exists():  # Else another process was quicker, with the same files.
+                        raise
+        return diffusers_folder(here)
 
+    @answered
     def attach(self, version: int | str, files: Mapping[str, Path]) -> None:
         """Keep files or folders (a report, certificates) in the version's run, by the folder they go to."""
         log_files(self._client, self.get(version).run_id, files)
 
+    @answered
     def latest_report(self) -> Path | None:
         """The newest version's report, copied below ``.expunge/reports``; None if no version has one."""
         wanted = "report/report.html"
@@ -205,38 +204,33 @@ class Registry:
                 return Path(self._client.download_artifacts(version.run_id, wanted, str(target)))
         return None
 
-    def _store(
-        self,
-        folder: Path,
-        tags: dict[str, str],
-        metrics: Mapping[str, float],
-        artifacts: Mapping[str, Path],
-        run_name: str,
-    ) -> int:
-        run_id = self._client.create_run(self._experiment_id, tags=tags, run_name=run_name).info.run_id
-        with run_ending(self._client, run_id):
-            log_files(self._client, run_id, artifacts)
-            mlflow.set_tracking_uri(self.tracking_uri)
-            with mlflow.start_run(run_id=run_id, nested=True), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", ".*input example was not provided")
-                logged = mlflow.pyfunc.log_model(
-                    name=self.name,
-                    python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-                    artifacts={"pipeline": str(folder)},
-                    signature=SIGNATURE,
-                    pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
-                )
-                mlflow.log_metrics(dict(metrics), model_id=logged.model_id)
-            try:
-                self._client.create_registered_model(self.name)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
-            # The version appears with its digest or not at all: a registration cut short is simply repeated.
-            made = self._client.create_model_version(
-                self.name, logged.model_uri, run_id, tags=tags, model_id=logged.model_id
-            )
+    def _store(self, folder: Path, run_id: str, tags: dict[str, str], metrics: Mapping[str, float]) -> int:
+        mlflow.set_tracking_uri(self.tracking_uri)
+        uri, model_id = log_folder(folder, run_id)
+        self._log(run_id, metrics, model_id)
+        try:
+            self._client.create_registered_model(self.name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        # The version appears with its digest or not at all: a registration cut short is simply repeated.
+        made = self._client.create_model_version(self.name, uri, run_id, tags=tags, model_id=model_id)
         return int(made.version)
+
+    def _renew(self, version: ModelVersion, run_id: str, tags: dict[str, str], metrics: Mapping[str, float]) -> int:
+        """Make a run's evidence that of a version that was there before."""
+        self._log(run_id, metrics, self._client.get_model_version(self.name, str(version.version)).model_id)
+        runs = [*version.earlier_runs, version.run_id, run_id]
+        for name, value in (tags | {"evidence_runs": json.dumps(runs)}).items():
+            self._tag(version, name, value)
+        for name in set(version.tags) - set(tags) - set(RESERVED_TAGS):
+            self._client.delete_model_version_tag(self.name, str(version.version), name)
+        return version.version
+
+    def _log(self, run_id: str, metrics: Mapping[str, float], model_id: str | None) -> None:
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        given = [Metric(name, float(value), now, 0, model_id=model_id) for name, value in metrics.items()]
+        self._client.log_batch(run_id, metrics=given)
 
     def _crown(self, chosen: ModelVersion, current: ModelVersion | None) -> None:
         now = datetime.now(UTC)
@@ -263,6 +257,8 @@ class Registry:
     def _find(self, version: str) -> ModelVersion | None:
         try:
             if version.isdecimal():
+                if int(version) > HIGHEST_VERSION:
+                    return None
                 found = self._client.get_model_version(self.name, version)
             else:
                 found = self._client.get_model_version_by_alias(self.name, version)
@@ -275,24 +271,15 @@ class Registry:
 
 
 def _version(stored: StoredVersion, aliases: list[str]) -> ModelVersion:
+    *earlier, run_id = json.loads(stored.tags.get("evidence_runs", "[]")) or [stored.run_id or ""]
     return ModelVersion(
         name=stored.name,
         version=int(stored.version),
         aliases=tuple(sorted(aliases)),
         created_at=datetime.fromtimestamp(stored.creation_timestamp / 1000, UTC),
         tags=stored.tags,
-        run_id=stored.run_id or "",
+        run_id=run_id,
+        earlier_runs=tuple(earlier),
         digest=stored.tags.get("digest", ""),
         champion_periods=tuple(map(Period.model_validate, json.loads(stored.tags.get("champion_periods", "[]")))),
     )
-
-
-def _check_folder(folder: Path) -> None:
-    if not (folder / "model_index.json").is_file():
-        raise ExpungeError(f"folder: {folder} is no diffusers folder: it has no model_index.json.")
-    pickles = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.suffix in PICKLES)
-    if pickles:
-        raise ExpungeError(
-            f"folder: {folder} holds {', '.join(pickles)}, which can run code when loaded. Save it with "
-            "save_pretrained(..., safe_serialization=True)."
-        )

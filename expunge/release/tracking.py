@@ -1,16 +1,23 @@
 """Runs in the MLflow store: how it is opened, training curves, and the files kept beside them."""
 
 import os
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import unquote, urlparse
+from urllib.parse import quote, unquote, urlparse
 
-# MLflow reads these when it is imported. Unless told otherwise it sends usage statistics to its makers, draws
-# a progress bar for every file and keeps calling a server that is not there for minutes.
+EXPERIMENT = "expunge"
+STATE = Path(".expunge")
+
+# MLflow reads these when it is imported. It wants a home, which an unknown user in a container has not. Unless told
+# otherwise it sends usage statistics to its makers, draws a progress bar for every file and keeps calling a server
+# that is not there for minutes.
+if os.path.expanduser("~") == "~":
+    os.environ["HOME"] = str(STATE.resolve())
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
@@ -19,24 +26,36 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Metric, Param  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
+from sqlalchemy.engine import make_url  # noqa: E402
 
 from expunge.errors import ExpungeError  # noqa: E402
+from expunge.release.store_errors import answered, answering, shown  # noqa: E402
 
-EXPERIMENT = "expunge"
-STATE = Path(".expunge")
 FLUSH_VALUES = 500
 FLUSH_SECONDS = 2.0
+# Where MLflow's tables hold the place of artifacts, as far as it is absolute.
+PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
 
 
 def default_tracking_uri() -> str:
     """``MLFLOW_TRACKING_URI``, else a SQLite file in ``.expunge`` under the working directory."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{STATE.resolve() / 'mlflow.db'}"
+    file = str(STATE.resolve() / "mlflow.db")
+    # A "?" would end the path in a database's address; SQLite's own form of a file's address can quote it.
+    local = f"sqlite+pysqlite:///file:{quote(file)}?uri=true" if "?" in file else f"sqlite:///{file}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or local
 
 
 def open_store(tracking_uri: str) -> tuple[MlflowClient, str]:
     """Connect to a store, and find or make the experiment there.
 
-    A store in a SQLite file keeps its artifacts in ``mlartifacts`` beside the file; a server decides itself.
+    A store in a SQLite file keeps its artifacts in ``mlartifacts`` beside the file, also after both were moved; a
+    server decides itself.
 
     Returns:
         The client and the experiment's id.
@@ -44,30 +63,53 @@ def open_store(tracking_uri: str) -> tuple[MlflowClient, str]:
     Raises:
         ExpungeError: the store does not answer, or the experiment was deleted.
     """
-    location = None
-    parts = urlparse(tracking_uri)
-    if parts.scheme == "sqlite":
-        beside = Path(unquote(parts.path.removeprefix("/"))).resolve().parent
-        beside.mkdir(parents=True, exist_ok=True)
-        location = (beside / "mlartifacts").as_uri()
-    try:
+    with answering(tracking_uri):
+        database = _sqlite_file(tracking_uri)
+        location = None
+        if database is not None:
+            database.parent.mkdir(parents=True, exist_ok=True)
+            location = (database.parent / "mlartifacts").as_uri()
         client = MlflowClient(tracking_uri)
         found = client.get_experiment_by_name(EXPERIMENT)
         if found is None:
             return client, _make_experiment(client, location)
-    except MlflowException as error:
-        # MLflow's own words repeat the address, and that may hold a password: so no chained traceback either.
-        said = error.message.replace(tracking_uri, _without_password(tracking_uri))
-        raise ExpungeError(
-            f"tracking store {_without_password(tracking_uri)}: {said} "
-            "Check MLFLOW_TRACKING_URI and that the server is up; without the variable a local file is used."
-        ) from None
+        if database is not None and location is not None:
+            _follow_the_move(database, found.artifact_location, location)
     if found.lifecycle_stage != "active":
         raise ExpungeError(
-            f"tracking store {_without_password(tracking_uri)}: the experiment '{EXPERIMENT}' was deleted. "
+            f"tracking store {shown(tracking_uri)}: the experiment '{EXPERIMENT}' was deleted. "
             f"Bring it back: mlflow experiments restore --experiment-id {found.experiment_id}"
         )
     return client, found.experiment_id
+
+
+def _sqlite_file(tracking_uri: str) -> Path | None:
+    """The file of a SQLite store; None for anything else, and for a store in memory."""
+    if not tracking_uri.startswith("sqlite"):
+        return None
+    address = make_url(tracking_uri)
+    file = address.database or ":memory:"
+    if address.query.get("uri") and file.startswith("file:"):
+        file = unquote(urlparse(file).path)
+    return None if file == ":memory:" else Path(file).resolve()
+
+
+def _follow_the_move(database: Path, recorded: str, location: str) -> None:
+    """Let a store that was moved or copied together with its artifacts find them where they lie now.
+
+    MLflow keeps the absolute place of every artifact in the database. Without this it would read nothing there, and
+    write new files to where the folder was.
+    """
+    kept_beside = recorded.startswith("file://") and recorded.endswith("/mlartifacts")
+    beside, before = (Path(unquote(urlparse(each).path)) for each in (location, recorded))
+    if recorded == location or not kept_beside or not (beside.exists() or not before.exists()):
+        return
+    with closing(sqlite3.connect(database)) as connection, connection:
+        for table, column in PLACES:
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+                (location, len(recorded) + 1, len(recorded), recorded),
+            )
 
 
 def _make_experiment(client: MlflowClient, location: str | None) -> str:
@@ -78,11 +120,6 @@ def _make_experiment(client: MlflowClient, location: str | None) -> str:
         if error.error_code == "RESOURCE_ALREADY_EXISTS" and found is not None:
             return found.experiment_id  # Another process was quicker.
         raise
-
-
-def _without_password(uri: str) -> str:
-    parts = urlparse(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def log_files(client: MlflowClient, run_id: str, files: Mapping[str, Path]) -> None:
@@ -107,9 +144,15 @@ def run_ending(client: MlflowClient, run_id: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        client.set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+        client.set_terminated(run_id, _status(error))
         raise
-    client.set_terminated(run_id, "FINISHED")
+    client.set_terminated(run_id, _status(None))
+
+
+def _status(error: BaseException | None) -> str:
+    if error is None:
+        return "FINISHED"
+    return "FAILED" if isinstance(error, Exception) else "KILLED"
 
 
 class TrainingLog:
@@ -143,23 +186,23 @@ class TrainingLog:
         self._name = name
         self._params = dict(params or {})
         self._tags = dict(tags or {}) | ({"mlflow.parentRunId": parent_run_id} if parent_run_id else {})
-        self._client, self._experiment_id = open_store(tracking_uri or default_tracking_uri())
+        self.tracking_uri = tracking_uri or default_tracking_uri()
+        self._client, self._experiment_id = open_store(self.tracking_uri)
         self._waiting: list[Metric] = []
         self._sent_at = 0.0
-        self._ending: AbstractContextManager[None]
 
+    @answered
     def __enter__(self) -> Self:
         if self.run_id:
             self._client.update_run(self.run_id, status="RUNNING")
         else:
             made = self._client.create_run(self._experiment_id, tags=self._tags, run_name=self._name)
             self.run_id = made.info.run_id
-        self._ending = run_ending(self._client, self.run_id)
-        self._ending.__enter__()
         self._client.log_batch(self.run_id, params=[Param(key, str(value)) for key, value in self._params.items()])
         self._sent_at = time.monotonic()
         return self
 
+    @answered
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Note the values at a step."""
         now = int(time.time() * 1000)
@@ -167,6 +210,7 @@ class TrainingLog:
         if len(self._waiting) >= FLUSH_VALUES or time.monotonic() - self._sent_at > FLUSH_SECONDS:
             self._send()
 
+    @answered
     def artifact(self, path: Path, folder: str = "") -> None:
         """Keep a file or a folder in the run."""
         log_files(self._client, self.run_id, {folder: path})
@@ -180,5 +224,11 @@ class TrainingLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._send()
-        self._ending.__exit__(kind, error, trace)
+        try:
+            with answering(self.tracking_uri):
+                self._send()
+                self._client.set_terminated(self.run_id, _status(error))
+        except ExpungeError as unheard:
+            if error is None:
+                raise
+            error.add_note(str(unheard))  # what ended the block matters more

@@ -12,7 +12,7 @@ from PIL import Image
 from expunge.cli import main
 from expunge.cli.draw import side_by_side
 from expunge.evaluation.evaluation import GateDecision
-from expunge.release.registry import Registry
+from expunge.release.registry import Evidence, Registry
 from tests.tiny import make_tiny_pipeline
 
 YES = GateDecision(passed=True, conditions=())
@@ -37,14 +37,7 @@ def filled(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
         page = folder / f"report-{seed}" / "report.html"
         page.parent.mkdir()
         page.write_text(f"<p>report {seed}</p>")
-        version = registry.register(
-            folder=model,
-            digest=f"{seed}" * 64,
-            tags={},
-            metrics={},
-            artifacts={"report": page},
-            run_name="run",
-        )
+        version = registry.register(model, f"{seed}" * 64, Evidence("run", files={"report": page}))
         registry.promote(version.version, YES)
         shutil.rmtree(page.parent)
     return store

@@ -23,7 +23,7 @@ from PIL import Image
 
 from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation import Condition, GateDecision
-from expunge.release.registry import ModelVersion, Registry, TrainingLog
+from expunge.release.registry import Evidence, ModelVersion, Registry, TrainingLog
 from expunge.release.tracking import FLUSH_VALUES, default_tracking_uri, open_store
 from tests.tiny import make_tiny_pipeline
 
@@ -58,14 +58,8 @@ def add(registry, tiny_pipeline_folder):
     """Register the tiny model under a digest of one repeated letter."""
 
     def add(letter: str, **given) -> ModelVersion:
-        defaults = {
-            "folder": tiny_pipeline_folder,
-            "tags": {},
-            "metrics": {},
-            "artifacts": {},
-            "run_name": "run",
-        }
-        return registry.register(digest=letter * 64, **defaults | given)
+        folder = given.pop("folder", tiny_pipeline_folder)
+        return registry.register(folder, letter * 64, Evidence(given.pop("run_name", "run"), **given))
 
     return add
 
@@ -76,25 +70,54 @@ def pixels(png: bytes) -> np.ndarray:
 
 def test_a_new_version_is_challenger_and_holds_its_facts(registry, add, store, tmp_path):
     report = tmp_path / "report.html"
-    report.write_text("<p>numbers</p>")
-    made = add("a", tags={"base": "zoo"}, metrics={"ua": 0.97}, artifacts={"report": report}, run_name="noto")
+    report.write_text("<p>numbers</p>", encoding="utf-8")
+    made = add("a", tags={"base": "zoo"}, metrics={"ua": 0.97}, files={"report": report}, run_name="noto")
     assert (made.version, made.aliases, made.digest) == (1, ("challenger",), "a" * 64)
     assert made.tags["base"] == "zoo"
     assert made.champion_periods == ()
     run = MlflowClient(store).get_run(made.run_id)
     assert (run.info.status, run.info.run_name, run.data.metrics) == ("FINISHED", "noto", {"ua": 0.97})
     copied = mlflow.artifacts.download_artifacts(f"runs:/{made.run_id}/report/report.html", tracking_uri=store)
-    assert Path(copied).read_text() == "<p>numbers</p>"
+    assert Path(copied).read_text(encoding="utf-8") == "<p>numbers</p>"
     assert registry.history() == [made]
 
 
 def test_the_same_digest_is_one_version(registry, add):
     first, other = add("a"), add("b")
-    again = add("a", tags={"base": "another"}, run_name="again")
+    again = add("a", run_name="again")
     assert (first.version, other.version, again.version) == (1, 2, 1)
     assert again.aliases == ("challenger",)
-    assert "base" not in again.tags
     assert registry.get(2).aliases == ()
+
+
+def test_registered_again_a_version_shows_the_new_evidence_and_keeps_the_old(registry, add, store, tmp_path):
+    """The gate failed, the run was repeated with other thresholds: the version is not to be tagged with the first."""
+    (tmp_path / "gate.json").write_text("no", encoding="utf-8")
+    first = add("a", tags={"gate_passed": "false", "asked": "cat"}, metrics={"ua": 0.5}, files={"evidence": tmp_path})
+    (tmp_path / "gate.json").write_text("yes", encoding="utf-8")
+    again = add("a", tags={"gate_passed": "true"}, metrics={"ua": 0.9}, files={"evidence": tmp_path})
+    assert again.tags["gate_passed"] == "true" and "asked" not in again.tags
+    assert again.run_id != first.run_id and again.earlier_runs == (first.run_id,)
+    kept = [MlflowClient(store).get_run(run).data.metrics["ua"] for run in (first.run_id, again.run_id)]
+    assert kept == [0.5, 0.9]
+    copied = [
+        mlflow.artifacts.download_artifacts(f"runs:/{run}/evidence/gate.json", tracking_uri=store)
+        for run in (first.run_id, again.run_id)
+    ]
+    assert [Path(each).read_text(encoding="utf-8") for each in copied] == ["no", "yes"]
+    third = add("a", tags={"gate_passed": "true"})
+    assert third.earlier_runs == (first.run_id, again.run_id) and registry.get(1) == third == registry.history()[0]
+    registry.promote(1, YES)
+    assert registry.champion().tags["gate_passed"] == "true"
+
+
+def test_what_is_attached_and_reported_is_the_new_evidence(registry, add, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for words in ("first", "second"):
+        (tmp_path / "report.html").write_text(words, encoding="utf-8")
+        add("a")
+        registry.attach(1, {"report": tmp_path / "report.html"})
+    assert registry.latest_report().read_text(encoding="utf-8") == "second"
 
 
 def test_a_champion_registered_again_stays_champion_alone(registry, add):
@@ -175,7 +198,7 @@ def test_the_folder_is_a_stock_diffusers_folder(registry, add, tiny_pipeline_fol
 
 def test_attached_files_lie_in_the_versions_run(registry, add, store, tmp_path):
     add("a")
-    (tmp_path / "certificate.json").write_text("{}")
+    (tmp_path / "certificate.json").write_text("{}", encoding="utf-8")
     registry.attach(1, {"certificates": tmp_path})
     run_id = registry.get(1).run_id
     assert [each.path for each in MlflowClient(store).list_artifacts(run_id, "certificates")] == [
@@ -226,10 +249,10 @@ def test_what_cannot_be_registered_is_refused(registry, add, tiny_pipeline_folde
     with pytest.raises(ExpungeError, match="tags: digest cannot be given"):
         add("a", tags={"digest": "b" * 64})
     with pytest.raises(ExpungeError, match="report: there is no file"):
-        add("a", artifacts={"report": tmp_path / "none.html"})
+        add("a", files={"report": tmp_path / "none.html"})
     with pytest.raises(ExpungeError, match="digest: \"x' or '1\" is none"):
-        registry.register(tiny_pipeline_folder, "x' or '1", {}, {}, {}, "run")
-    (tmp_path / "model_index.json").write_text("{}")
+        registry.register(tiny_pipeline_folder, "x' or '1", Evidence("run"))
+    (tmp_path / "model_index.json").write_text("{}", encoding="utf-8")
     (tmp_path / "unet").mkdir()
     (tmp_path / "unet" / "weights.bin").write_bytes(b"")
     with pytest.raises(ExpungeError, match=r"holds unet/weights\.bin, which can run code"):
@@ -246,7 +269,7 @@ def test_an_unknown_version_lists_the_known_ones(registry, add):
 
 
 def test_a_training_log_holds_settings_curves_and_files(store, tmp_path):
-    (tmp_path / "trace.json").write_text("[]")
+    (tmp_path / "trace.json").write_text("[]", encoding="utf-8")
     steps = FLUSH_VALUES + 10  # more values than are sent at once
     with TrainingLog("unlearn", {"rate": 1e-4}, {"request": "r1"}, tracking_uri=store) as log:
         for step in range(steps):
@@ -339,7 +362,9 @@ def server(tmp_path):
     try:
         deadline = time.monotonic() + 120
         while not answers(f"http://127.0.0.1:{port}/health"):
-            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "server.log").read_text()
+            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "server.log").read_text(
+                encoding="utf-8"
+            )
             time.sleep(0.3)
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -361,12 +386,12 @@ def test_everything_works_through_a_server(server, tiny_pipeline_folder, tmp_pat
     registry = Registry(server)
     with TrainingLog("unlearn", tracking_uri=server) as log:
         log.log(0, {"loss": 1.0})
-    (tmp_path / "report.html").write_text("<p>numbers</p>")
-    given = ({"training_run": log.run_id}, {"ua": 0.97}, {"report": tmp_path / "report.html"})
-    first = registry.register(tiny_pipeline_folder, "a" * 64, *given, "first")
-    assert registry.register(tiny_pipeline_folder, "a" * 64, *given, "again").version == first.version
+    (tmp_path / "report.html").write_text("<p>numbers</p>", encoding="utf-8")
+    evidence = Evidence("run", {"training_run": log.run_id}, {"ua": 0.97}, {"report": tmp_path / "report.html"})
+    first = registry.register(tiny_pipeline_folder, "a" * 64, evidence)
+    assert registry.register(tiny_pipeline_folder, "a" * 64, evidence).version == first.version
     registry.promote(first.version, YES)
-    registry.promote(registry.register(tiny_pipeline_folder, "b" * 64, *given, "second").version, YES)
+    registry.promote(registry.register(tiny_pipeline_folder, "b" * 64, evidence).version, YES)
     assert [each.aliases for each in registry.history()] == [("champion",), ("former-champion",)]
     assert registry.roll_back().version == first.version
     folder = registry.folder("champion")
