@@ -5,7 +5,7 @@ from typing import Annotated
 from zenml import get_step_context, step
 
 from expunge.prompts.load_world import load_world
-from expunge.prompts.target import resolve_target
+from expunge.prompts.target import unworkable
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from expunge.takedown.owner import this_owner
@@ -18,7 +18,6 @@ def collect_takedowns(inbox: str, world: str) -> Annotated[TakedownBatch, "taked
 
     What earlier requests asked for is told as well, so that the run does not retain it.
     """
-    known = load_world(world)  # first: if it cannot be read that is nobody's request's fault
-    owner, box = this_owner(str(get_step_context().pipeline_run.id)), Inbox(open_store(inbox))
-    batch = box.claim_pending(owner, lambda request: resolve_target(request, known))
-    return batch.model_copy(update={"forgotten": box.fulfilled()})
+    drawn = load_world(world)  # before anything is claimed or rejected: a world that cannot be read stops the run
+    owner = this_owner(str(get_step_context().pipeline_run.id))
+    return Inbox(open_store(inbox)).claim_pending(owner, lambda batch: unworkable(batch, drawn))

@@ -95,12 +95,8 @@ def embedding_attack(
 
 def _with_signs(prompts: Sequence[Prompt], trial: Trial, signs: str) -> list[str]:
     """The sentences with the signs in the target's place."""
-    texts, world = [], trial.case.world
-    for prompt in prompts:
-        templates = world.templates.get(prompt.side) or world.templates["train"]
-        words = dict.fromkeys(world.factors, "") | prompt.words | {trial.target.factor: signs}
-        texts.append(" ".join(templates[prompt.template].format(**words).split()))
-    return texts
+    world, factor = trial.case.world, trial.target.factor
+    return [world.reworded(prompt, factor, signs).text for prompt in prompts]
 
 
 @dataclass(frozen=True)

@@ -114,12 +114,8 @@ def _candidates(trial: Trial, settings: PromptSearchSettings) -> Iterator[tuple[
 
 def _with(sentences: list[Prompt], trial: Trial, wording: str) -> list[str]:
     """The sentences with another wording in the target's place."""
-    world, texts = trial.case.world, []
-    for prompt in sentences:
-        templates = world.templates.get(prompt.side) or world.templates["train"]
-        words = dict.fromkeys(world.factors, "") | prompt.words | {trial.target.factor: wording}
-        texts.append(" ".join(templates[prompt.template].format(**words).split()))
-    return texts
+    world, factor = trial.case.world, trial.target.factor
+    return [world.reworded(prompt, factor, wording).text for prompt in sentences]
 
 
 def misspellings(name: str) -> list[str]:

@@ -81,7 +81,7 @@ def compositions(
         ]
         subject = COMPOSITIONS[group][0](prompt.words["subject"], others, rng)
         if subject is not None:
-            made.append(_reworded(prompt, subject, world))
+            made.append(world.reworded(prompt, "subject", subject))
     return made if len({prompt.text for prompt in made}) > 1 else []
 
 
@@ -100,10 +100,3 @@ def _asked(
     order = list(range(len(world.strata())))
     random.Random(seed).shuffle(order)
     return [prompt for *_, prompt in sorted(asked, key=lambda each: (each[0], order[each[1]]))][:count]
-
-
-def _reworded(prompt: Prompt, subject: str, world: World) -> Prompt:
-    words = prompt.words | {"subject": subject}
-    templates = world.templates.get(prompt.side) or world.templates["train"]
-    text = " ".join(templates[prompt.template].format(**(dict.fromkeys(world.factors, "") | words)).split())
-    return prompt.model_copy(update={"text": text, "words": words})

@@ -52,8 +52,5 @@ def pair_without_target(
     """The same sentence with the target replaced by one of its neighbours, all other words as they were."""
     level = rng.choice(list(neighbours))
     wordings = world.factors[target.factor][level].wordings(prompt.side)
-    words = prompt.words | {target.factor: rng.choice(wordings) if wordings else level}
-    templates = world.templates.get(prompt.side) or world.templates["train"]
-    text = " ".join(templates[prompt.template].format(**(dict.fromkeys(world.factors, "") | words)).split())
-    factors = prompt.factors | {target.factor: level}
-    return Prompt(text=text, factors=factors, side=prompt.side, template=prompt.template, words=words)
+    pair = world.reworded(prompt, target.factor, rng.choice(wordings) if wordings else level)
+    return pair.model_copy(update={"factors": prompt.factors | {target.factor: level}})

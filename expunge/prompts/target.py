@@ -1,12 +1,17 @@
 """What a takedown request means in a world: the factor and the levels to be forgotten."""
 
+from difflib import get_close_matches
+
 from pydantic import BaseModel, ConfigDict
 
 from expunge.errors import ExpungeError
 from expunge.prompts.world import Prompt, World
-from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest, same_name
+from expunge.takedown.names import code_point, look, same_name
+from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
 
-# Which factors a kind of request can mean, first match wins.
+MOST_LISTED = 40  # names in a message
+
+# Which factors a kind of request can mean.
 FACTORS_OF_KIND = {
     Kind.OBJECT: ("subject",),
     Kind.CLASS: ("subject",),
@@ -38,39 +43,84 @@ class Target(BaseModel):
 def resolve_target(request: TakedownRequest, world: World) -> Target:
     """Find what the request names among the things the model draws.
 
-    A name matches a level by its own name or by any of its wordings, ignoring case and the form of letters; a
-    ``concept`` may also name a group, and then means every level of it.
+    A name means the level of that name, else the levels with such a wording, else, for a ``concept``, a group with all
+    its levels; case and the form of letters do not matter. The target decides. Synonyms are other names of it: one
+    that the world does not know is left at that, one that means something else is refused. Only where the world does
+    not know the target does the first synonym that it knows stand in.
 
     Raises:
-        ExpungeError: nothing the model draws goes by that name; the message lists what it draws.
+        ExpungeError: nothing the model draws goes by that name, and the message lists what it draws; the name means
+            several things; or a synonym means something else.
     """
-    if (found := _find(request, world)) is not None:
-        return found
-    factors = [name for name in FACTORS_OF_KIND[request.kind] if name in world.factors]
-    drawn = "; ".join(f"{name}: {', '.join(world.factors[name])}" for name in factors)
-    raise ExpungeError(
-        f"target: the model draws no {request.kind.value} called '{request.target}'. "
-        f"It draws {drawn or 'no such kind'}."
-    )
-
-
-def _find(request: TakedownRequest, world: World) -> Target | None:
-    asked = {same_name(name) for name in (request.target, *request.synonyms)}
-    for factor in (name for name in FACTORS_OF_KIND[request.kind] if name in world.factors):
-        levels = world.factors[factor]
-        for name, level in levels.items():
-            known = {same_name(each) for each in (name, *level.train, *level.held_out) if each}
-            if asked & known:
-                return _target(request, factor, (name,))
-        if request.kind is Kind.CONCEPT:
-            members = tuple(name for name, level in levels.items() if level.group and same_name(level.group) in asked)
-            if members:
-                return _target(request, factor, members)
-    return None
+    named = [(name, _meanings(name, request.kind, world)) for name in (request.target, *request.synonyms)]
+    name, meanings = next((each for each in named if each[1]), ("", []))
+    if not meanings:
+        raise _unknown(request, world)
+    if len(meanings) > 1:
+        raise ExpungeError(
+            f"target: '{name}' means {' and '.join(map(_said, meanings))}; file a request for each, of kind object or "
+            "style and by its own name"
+        )
+    [(factor, levels)] = meanings
+    for synonym, others in named:
+        for other in others:
+            if other[0] != factor or not set(other[1]) <= set(levels):
+                raise ExpungeError(
+                    f"synonyms: '{synonym}' means {_said(other)}, while '{name}' means {_said(meanings[0])}; drop it, "
+                    "and file a request of its own if both are to go"
+                )
+    return _target(request, factor, levels)
 
 
 def _target(request: TakedownRequest, factor: str, levels: tuple[str, ...]) -> Target:
     return Target(request_id=request.id, kind=request.kind, name=request.target, factor=factor, levels=levels)
+
+
+def _meanings(name: str, kind: Kind, world: World) -> list[tuple[str, tuple[str, ...]]]:
+    """Factor and levels that a name can mean, in world order: by the nearest kind of likeness that there is."""
+    factors = {factor: world.factors[factor] for factor in FACTORS_OF_KIND[kind] if factor in world.factors}
+    asked = same_name(name)
+    levels = [(factor, name, level) for factor, levels in factors.items() for name, level in levels.items()]
+    by_name: list[tuple[str, tuple[str, ...]]] = [
+        (factor, (name,)) for factor, name, _ in levels if same_name(name) == asked
+    ]
+    by_wording: list[tuple[str, tuple[str, ...]]] = [
+        (factor, (name,)) for factor, name, level in levels if asked in map(same_name, (*level.train, *level.held_out))
+    ]
+    members: dict[str, tuple[str, ...]] = {}
+    for factor, name, level in levels:
+        if kind is Kind.CONCEPT and level.group and same_name(level.group) == asked:
+            members[factor] = (*members.get(factor, ()), name)
+    return by_name or by_wording or list(members.items())
+
+
+def _said(meaning: tuple[str, tuple[str, ...]]) -> str:
+    factor, levels = meaning
+    return f"the {factor} {', '.join(map(repr, levels))}"
+
+
+def _unknown(request: TakedownRequest, world: World) -> ExpungeError:
+    """That the model draws no such thing, with the names that come near, and what it draws."""
+    factors = {name: world.factors[name] for name in FACTORS_OF_KIND[request.kind] if name in world.factors}
+    known: dict[str, str] = {}
+    for levels in factors.values():
+        for name, level in levels.items():
+            for each in (name, *level.train, *level.held_out, *([level.group] if request.kind is Kind.CONCEPT else [])):
+                known.setdefault(look(each), each)
+    close = get_close_matches(look(request.target), known, n=1, cutoff=0.7)
+    hint = f" Did you mean '{known[close[0]]}'?" if close else ""
+    if close and (odd := [each for each in request.target if not each.isascii() and each not in known[close[0]]]):
+        hint += f" ('{odd[0]}' is {code_point(odd[0])}.)"
+    drawn = "; ".join(f"{factor}: {_listed(list(levels))}" for factor, levels in factors.items())
+    return ExpungeError(
+        f"target: the model draws no {request.kind.value} called '{request.target}'.{hint} "
+        f"It draws {drawn or 'no such kind'}."
+    )
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return ", ".join(names[:MOST_LISTED]) + more
 
 
 def resolve_targets(batch: TakedownBatch, world: World) -> list[Target]:
@@ -83,6 +133,44 @@ def resolve_targets(batch: TakedownBatch, world: World) -> list[Target]:
 
 
 def resolve_forgotten(batch: TakedownBatch, world: World) -> list[Target]:
-    """What earlier runs forgot, as far as the world asks for it."""
-    found = (_find(request, world) for request in batch.forgotten)
-    return [target for target in found if target is not None]
+    """What earlier runs forgot, as far as the world asks for it.
+
+    Of a request that today would be refused, all that it can mean is taken: what is forgotten twice does no harm, what
+    is retained by mistake comes back.
+    """
+    found = []
+    for request in batch.forgotten:
+        try:
+            found.append(resolve_target(request, world))
+        except ExpungeError:
+            names = (request.target, *request.synonyms)
+            meanings = dict.fromkeys(each for name in names for each in _meanings(name, request.kind, world))
+            found += [_target(request, *each) for each in meanings]
+    return found
+
+
+def unworkable(batch: TakedownBatch, world: World) -> dict[str, str]:
+    """Which requests of a batch no run could work on, by id, and why: alone, or after those that come before them.
+
+    Of requests that are impossible together, because nothing would be left to retain, the first ones stay.
+    """
+    gone: dict[str, set[str]] = {name: set() for name in world.factors}
+    for target in resolve_forgotten(batch, world):
+        gone[target.factor] |= set(target.levels)
+    reasons = {}
+    for request in batch.requests:
+        try:
+            target = resolve_target(request, world)
+        except ExpungeError as error:
+            reasons[request.id] = str(error)
+            continue
+        everything = set(world.factors[target.factor])
+        if everything <= gone[target.factor] | set(target.levels):
+            others = ", ".join(sorted(everything - set(target.levels))) or "there is none"
+            reasons[request.id] = (
+                f"target: every other {target.factor} that the model draws is forgotten or asked for already "
+                f"({others}): nothing of its kind would be left to retain; retry it if one of these fails"
+            )
+        else:
+            gone[target.factor] |= set(target.levels)
+    return reasons

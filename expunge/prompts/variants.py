@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
-from expunge.prompts.world import Prompt, World
-from expunge.takedown.request import same_name
+from expunge.prompts.world import Prompt, World, fill
+from expunge.takedown.names import same_name
 
 # Sentences that are in no world. Plain words, because a model with a small vocabulary knows only those.
 WITH_STYLE = (
@@ -34,7 +34,7 @@ def synonyms(prompt: Prompt, target: Target, world: World, rng: random.Random) -
     level = prompt.factors[target.factor]
     known = dict.fromkeys([*world.factors[target.factor][level].held_out, *world.factors[target.factor][level].train])
     others = [name for name in known if same_name(level) not in same_name(name).split()]
-    return _reworded(prompt, target.factor, rng.choice(others)) if others else None
+    return world.reworded(prompt, target.factor, rng.choice(others)) if others else None
 
 
 def paraphrases(prompt: Prompt, target: Target, world: World, rng: random.Random) -> Prompt:
@@ -54,7 +54,7 @@ def misspellings(prompt: Prompt, target: Target, world: World, rng: random.Rando
     word = max(wording.split(), key=len)
     slips = [wording.replace(word, slip) for slip in _slips(word)]
     free = [slip for slip in slips if same_name(slip) not in taken]
-    return _reworded(prompt, target.factor, rng.choice(free)) if free else None
+    return world.reworded(prompt, target.factor, rng.choice(free)) if free else None
 
 
 def word_orders(prompt: Prompt, target: Target, world: World, rng: random.Random) -> Prompt:
@@ -111,13 +111,7 @@ def _slips(word: str) -> list[str]:
     return [slip for slip in dict.fromkeys([*swapped, *dropped, *doubled]) if slip != word]
 
 
-def _reworded(prompt: Prompt, factor: str, wording: str) -> Prompt:
-    text = f" {prompt.text} ".replace(f" {prompt.words[factor]} ", f" {wording} ", 1)
-    return prompt.model_copy(update={"text": text.strip(), "words": prompt.words | {factor: wording}})
-
-
 def _filled(prompt: Prompt, frame: str, **more: str) -> Prompt:
     words = {name: prompt.words[name] for name in ("subject", "style") if name in prompt.words}
     rest = " ".join(words for name, words in prompt.words.items() if name not in ("subject", "style"))
-    text = " ".join(frame.format(**words, **more, rest=rest).split())
-    return prompt.model_copy(update={"text": text})
+    return prompt.model_copy(update={"text": fill(frame, words | more | {"rest": rest})})

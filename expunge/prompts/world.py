@@ -6,16 +6,24 @@ learned to dodge a phrase is found out.
 
 import random
 import string
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from expunge.errors import ExpungeError
+from expunge.takedown.names import check_name, check_words, same_name
+from expunge.takedown.plain_yaml import describe, read_plain_yaml
 
 Side = Literal["train", "held_out"]
 STRATUM_FACTORS = ("subject", "style")  # what sets are balanced over; every prompt asks for a level of each
+_DEPTH = 5  # factors, one of them, a level, its side, its wordings
+
+
+def fill(template: str, words: Mapping[str, str]) -> str:
+    """The sentence that a template makes of words: the only place that fills one. Spaces are single."""
+    return " ".join(template.format_map(words).split())
 
 
 class Level(BaseModel):
@@ -25,6 +33,11 @@ class Level(BaseModel):
     train: list[str] = Field(default_factory=list)
     held_out: list[str] = Field(default_factory=list)
     group: str = ""
+
+    @field_validator("train", "held_out")
+    @classmethod
+    def _wordings_are_words(cls, wordings: list[str]) -> list[str]:
+        return [check_words(each) for each in wordings]
 
     def wordings(self, side: Side) -> list[str]:
         """The level's wordings on one side."""
@@ -67,12 +80,27 @@ class World(BaseModel):
             raise ValueError(f"the factor {empty[0]!r} has no levels; give it some or leave it out")
         if not self.templates.get("train"):
             raise ValueError("a world needs at least one train template")
+        for factor, levels in self.factors.items():
+            self._check_levels(factor, levels)
         for template in (each for templates in self.templates.values() for each in templates):
             self._check_template(template)
         return self
 
+    def _check_levels(self, factor: str, levels: dict[str, Level]) -> None:
+        known: dict[str, str] = {}
+        for name, level in levels.items():
+            try:
+                check_name(name)
+            except ValueError as error:
+                raise ValueError(f"factors.{factor}: the level {name!r} {error}") from error
+            if (twin := known.setdefault(same_name(name), name)) != name:
+                raise ValueError(f"factors.{factor}: {twin!r} and {name!r} are one name; keep one of them")
+            if factor in STRATUM_FACTORS and "" in (*level.train, *level.held_out):
+                raise ValueError(f"factors.{factor}.{name}: a wording is empty, so its prompts would not ask for it")
+
     def _check_template(self, template: str) -> None:
         try:
+            check_words(template)
             fields = [each for each in string.Formatter().parse(template) if each[1] is not None]
         except ValueError as error:
             raise ValueError(f"template {template!r}: {error}") from error
@@ -89,14 +117,28 @@ class World(BaseModel):
 
         Falls back to the level's name where it has no wording on that side.
         """
-        templates = self.templates.get(side) or self.templates["train"]
+        templates = self._templates(side)
         index = rng.randrange(len(templates)) if template is None else template % len(templates)
         words = {}
         for name, level in factors.items():
             wordings = self.factors[name][level].wordings(side)
             words[name] = rng.choice(wordings) if wordings else level
-        text = " ".join(templates[index].format(**(dict.fromkeys(self.factors, "") | words)).split())
-        return Prompt(text=text, factors=factors, side=side, template=index, words=words)
+        return Prompt(text=self.render(words, side, index), factors=factors, side=side, template=index, words=words)
+
+    def render(self, words: Mapping[str, str], side: Side, template: int) -> str:
+        """The sentence of one template with a wording for each factor; one without a wording is left out."""
+        return fill(self._templates(side)[template], dict.fromkeys(self.factors, "") | dict(words))
+
+    def reworded(self, prompt: Prompt, factor: str, wording: str) -> Prompt:
+        """The prompt with other words for one factor; all others, and what it is said to ask for, stay."""
+        words = prompt.words | {factor: wording}
+        return prompt.model_copy(
+            update={"text": self.render(words, prompt.side, prompt.template), "words": words, "paired": ""}
+        )
+
+    def _templates(self, side: Side) -> list[str]:
+        """Of one side; a world without held-out ones asks with those of training."""
+        return self.templates.get(side) or self.templates["train"]
 
     def strata(self) -> list[dict[str, str]]:
         """Every combination of subject and style (of subject alone where there are no styles), in world order."""
@@ -136,12 +178,26 @@ class World(BaseModel):
 
 
 def read_world(path: Path) -> World:
-    """Read a world from YAML.
+    """Read a world from YAML, as strictly as a request: every word stays the word that it is (``no``, ``2024``).
 
     Raises:
         ExpungeError: the file is missing or is not a world; the message names the field.
     """
     try:
-        return World.model_validate(yaml.safe_load(path.read_text()))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        raise ExpungeError(f"world {path}: {error}") from error
+        return World.model_validate(read_plain_yaml(path.read_bytes(), _DEPTH))
+    except ExpungeError as error:
+        raise ExpungeError(f"world {path}: is {error}") from error
+    except ValidationError as error:
+        raise ExpungeError(f"world {path}: {_said(error)}") from error
+    except OSError as error:
+        raise ExpungeError(f"world {path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # of the path
+        raise ExpungeError(f"world {str(path)!r}: cannot be read: {error}") from error
+
+
+def _said(error: ValidationError) -> str:
+    """The first of pydantic's errors in one line."""
+    return "; ".join(
+        describe(each, World.model_fields if len(each["loc"]) < 2 else Level.model_fields)
+        for each in error.errors()[:3]
+    )

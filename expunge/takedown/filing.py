@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from expunge.errors import ExpungeError
 from expunge.takedown.life_cycle import RequestState
 from expunge.takedown.object_store import AlreadyExists
-from expunge.takedown.picture_files import MAX_BYTES, decode_picture
+from expunge.takedown.picture_files import MAX_BYTES, decode_pictures
 from expunge.takedown.request import TakedownRequest
 from expunge.takedown.request_file import build_request, derive_id, dump_request
 
@@ -42,7 +42,10 @@ def file_request(inbox: "Inbox", fields: dict[str, Any], paths: list[Path], requ
     Raises:
         ExpungeError: a field or picture breaks a rule, or the id is taken by another request.
     """
-    contents = dict(_read(path) for path in paths)
+    contents = {}
+    for name, data, _ in decode_pictures((path.name, _read(path)) for path in paths):
+        suffix = Path(name).suffix.lower()
+        contents[sha256(data).hexdigest()[:16] + (suffix if suffix in SUFFIXES else "")] = data
     fields = fields | {"pictures": list(contents)}
     wanted = build_request(fields | {"id": "unnamed" if request_id is None else request_id})
     entries = {entry.id: entry for entry in inbox.requests()}
@@ -79,13 +82,9 @@ def _create(inbox: "Inbox", request: TakedownRequest, contents: dict[str, bytes]
     return True
 
 
-def _read(path: Path) -> tuple[str, bytes]:
-    """A picture file's name in the inbox and its bytes, once it is known to be a good picture."""
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ExpungeError(f"picture '{path}': cannot be read: {error.strerror}") from error
-    decode_picture(path.name, data)
-    suffix = path.suffix.lower()
-    return sha256(data).hexdigest()[:16] + (suffix if suffix in SUFFIXES else ""), data

@@ -59,7 +59,11 @@ class FolderStore:
     def modified(self, key: str) -> datetime:
         """The file's modification time, in UTC, to the second."""
         with self._opened(key) as file:
-            return datetime.fromtimestamp(int(os.fstat(file).st_mtime), UTC)
+            seconds = int(os.fstat(file).st_mtime)
+        try:
+            return datetime.fromtimestamp(seconds, UTC)
+        except (ValueError, OverflowError, OSError) as error:
+            raise ExpungeError(f"'{key}': its time of change is none of the years 1 to 9999; touch the file") from error
 
     def create(self, key: str, data: bytes) -> None:
         """Write a new file; raises AlreadyExists if the key is taken, even by a broken link."""
@@ -134,7 +138,7 @@ class FolderStore:
         except FileNotFoundError as error:
             raise MissingKey(f"there is no '{key}' in {self.root}") from error
         except OSError as error:
-            if (self.root / key).is_symlink():
+            if os.path.islink(self.root / key):  # unlike Path.is_symlink, it puts up with names that are too long
                 raise ExpungeError(f"'{key}' is a symbolic link; put the file itself there") from error
             kind = ExpungeError if error.errno in _THE_OBJECTS_OWN else StoreUnreachable
             raise kind(f"'{key}' in {self.root}: {error.strerror or error}") from error

@@ -11,7 +11,7 @@ claims are exclusive, nothing is overwritten, and a process killed at any point 
 behind.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 
 from expunge.errors import ExpungeError
-from expunge.takedown import picture_files as pictures
 from expunge.takedown.filing import Filing, file_request
 from expunge.takedown.life_cycle import Outcome, RequestState
 from expunge.takedown.object_store import MissingKey, Store, StoreUnreachable
+from expunge.takedown.picture_files import MAX_BYTES as MAX_PICTURE_BYTES
+from expunge.takedown.picture_files import decode_pictures
 from expunge.takedown.request import REQUEST_ID, Kind, TakedownBatch, TakedownRequest
 from expunge.takedown.request_file import MAX_BYTES, parse_request
 from expunge.takedown.states import StateLog
@@ -112,7 +113,7 @@ class Inbox:
         closed = (entry.request for entry in self.requests() if entry.state.outcome is Outcome.FULFILLED)
         return tuple(request for request in closed if request is not None)
 
-    def claim_pending(self, owner: str, validate: Callable[[TakedownRequest], None]) -> TakedownBatch:
+    def claim_pending(self, owner: str, examine: Callable[[TakedownBatch], Mapping[str, str]]) -> TakedownBatch:
         """Claim every good pending request, and reject every bad one with the reason on its state.
 
         Requests that ``owner`` holds already, and those whose claim is stale, count as pending. All are
@@ -120,29 +121,41 @@ class Inbox:
 
         Args:
             owner: ``host:pid:run``, see ``this_owner``.
-            validate: raises ExpungeError if the request cannot be worked on, e.g. the model draws no such
-                thing.
+            examine: given all that can be read, the first filed first, and those that were fulfilled before: which
+                of them cannot be worked on, by id, and why.
 
         Returns:
-            The claimed requests by id; none if nothing is pending.
+            The claimed requests by id, none if nothing is pending; and those that were fulfilled before.
 
         Raises:
             StoreUnreachable: the store stopped answering; nothing is rejected for that.
         """
-        states = self._states.latest()
-        good: dict[str, tuple[TakedownRequest, dict[str, str]]] = {}
+        states, now = self._states.latest(), self._clock()
+        good: list[TakedownRequest] = []
+        hashes: dict[str, dict[str, str]] = {}
+        reasons: dict[str, str] = {}
+        forgotten = []
         for key in self._request_keys():
-            request_id, now = self._id_of(key), self._clock()
-            if not states.get(request_id, RequestState()).is_open_to(owner, now):
-                continue
-            try:
-                good[request_id] = self._examine(key, validate)
-            except StoreUnreachable:
-                raise  # no fault of the request
-            except ExpungeError as error:
-                self._reject(request_id, owner, str(error))
-        batch = [request for request_id, (request, hashes) in good.items() if self._claim(request_id, owner, hashes)]
-        return TakedownBatch(requests=tuple(sorted(batch, key=lambda request: request.id)))
+            request_id = self._id_of(key)
+            state = states.get(request_id, RequestState())
+            if state.outcome is Outcome.FULFILLED:
+                forgotten.append(self._entry(key, states).request)
+            elif state.is_open_to(owner, now):
+                try:
+                    request, hashes[request_id] = self._examine(key)
+                    good.append(request)
+                except StoreUnreachable:
+                    raise  # no fault of the request
+                except ExpungeError as error:
+                    reasons[request_id] = str(error)
+        known = tuple(request for request in forgotten if request is not None)
+        good.sort(key=lambda request: (request.filed_at, request.id))
+        reasons |= examine(TakedownBatch(requests=tuple(good), forgotten=known))
+        for request_id, reason in reasons.items():
+            self._reject(request_id, owner, reason)
+        workable = [request for request in good if request.id not in reasons]
+        batch = [request for request in workable if self._claim(request.id, owner, hashes[request.id])]
+        return TakedownBatch(requests=tuple(sorted(batch, key=lambda request: request.id)), forgotten=known)
 
     def renew(self, owner: str) -> int:
         """Extend the lease of all that ``owner`` still holds; returns how many."""
@@ -175,34 +188,39 @@ class Inbox:
         """Make a failed or rejected request pending again. Raises ExpungeError if it is neither."""
         return self._move(request_id, lambda state: state.retried(self._clock(), reason))
 
-    def read_picture(self, request: TakedownRequest, name: str) -> np.ndarray:
-        """A picture that the request names: RGB, uint8, ``(h, w, 3)``. Raises ExpungeError if bad."""
-        return pictures.decode_picture(name, self._picture_bytes(request, name))
+    def pictures(self, request: TakedownRequest) -> Iterator[np.ndarray]:
+        """The pictures that a request names, one after the other: RGB, uint8, ``(h, w, 3)``.
 
-    def _examine(self, key: str, validate: Callable[[TakedownRequest], None]) -> tuple[TakedownRequest, dict[str, str]]:
+        Raises:
+            ExpungeError: one is missing, bad, or not the one that was there when the request was claimed.
+        """
+        claimed = self._states.read(request.id).hashes
+        for name, data, pixels in decode_pictures(self._picture_files(request)):
+            if claimed.get(f"{request.id}/{name}", digest := sha256(data).hexdigest()) != digest:
+                raise ExpungeError(
+                    f"picture '{name}': is not the one that was there when '{request.id}' was claimed; put that back, "
+                    "or release the request, so that a run claims it anew"
+                )
+            yield pixels
+
+    def _examine(self, key: str) -> tuple[TakedownRequest, dict[str, str]]:
         """Read and check a request with its pictures; returns it and the SHA-256 of every object."""
         request, data = self._read_request(key)
         hashes = {key: sha256(data).hexdigest()}
-        for name in request.pictures:
-            data = self._picture_bytes(request, name)
-            pictures.decode_picture(name, data)
+        for name, data, _ in decode_pictures(self._picture_files(request)):
             hashes[f"{request.id}/{name}"] = sha256(data).hexdigest()
-        validate(request)
         return request, hashes
 
-    def _picture_bytes(self, request: TakedownRequest, name: str) -> bytes:
-        if name not in request.pictures:
-            raise ExpungeError(
-                f"picture '{name}': request '{request.id}' names {', '.join(request.pictures) or 'none'}"
-            )
-        try:
-            return self.store.read(f"{request.id}/{name}", pictures.MAX_BYTES)
-        except StoreUnreachable:
-            raise
-        except MissingKey as error:
-            raise ExpungeError(f"picture '{name}': is missing; put it into the folder '{request.id}'") from error
-        except ExpungeError as error:
-            raise ExpungeError(f"picture '{name}': {error}") from error
+    def _picture_files(self, request: TakedownRequest) -> Iterator[tuple[str, bytes]]:
+        for name in request.pictures:
+            try:
+                yield name, self.store.read(f"{request.id}/{name}", MAX_PICTURE_BYTES)
+            except StoreUnreachable:
+                raise
+            except MissingKey as error:
+                raise ExpungeError(f"picture '{name}': is missing; put it into the folder '{request.id}'") from error
+            except ExpungeError as error:
+                raise ExpungeError(f"picture '{name}': {error}") from error
 
     def _claim(self, request_id: str, owner: str, hashes: dict[str, str]) -> bool:
         return self._try_to_move(request_id, owner, lambda state, now: state.claimed(owner, now, self.lease, hashes))
@@ -259,4 +277,9 @@ class Inbox:
                 "letters, digits and hyphens; rename it"
             )
         data = self.store.read(key, MAX_BYTES)
-        return parse_request(data, request_id, self.store.modified(key)), data
+        try:
+            return parse_request(data, request_id, lambda: self.store.modified(key)), data
+        except (ExpungeError, MemoryError):
+            raise
+        except Exception as error:  # whatever a file makes its readers raise is that file's fault alone
+            raise ExpungeError(f"the request file cannot be read: {type(error).__name__}: {error}") from error

@@ -83,9 +83,11 @@ def open_store(place: str | Path) -> Store:
     """The store at a folder's path or an ``s3://bucket/prefix`` URL.
 
     Raises:
-        ExpungeError: the URL has another scheme or names no bucket.
+        ExpungeError: it is empty, or a URL of another scheme or without a bucket.
     """
     text = str(place)
+    if not text.strip():
+        raise ExpungeError("inbox: is empty; give a folder or s3://BUCKET/PREFIX")
     if text.startswith("s3://"):
         from expunge.takedown.s3_store import S3Store  # boto3 takes half a second to import
 
@@ -94,4 +96,7 @@ def open_store(place: str | Path) -> Store:
         raise ExpungeError(f"inbox: got '{text}'; give a folder or s3://BUCKET/PREFIX")
     from expunge.takedown.folder_store import FolderStore
 
-    return FolderStore(Path(text).expanduser())
+    try:
+        return FolderStore(Path(text).expanduser())
+    except RuntimeError as error:
+        raise ExpungeError(f"inbox: got '{text}'; whose home that is cannot be found, give the whole path") from error

@@ -11,15 +11,18 @@ from expunge.takedown.request import TakedownBatch
 def read_references(inbox: str, batch: TakedownBatch, size: int) -> dict[str, np.ndarray]:
     """Pictures by request id, cropped to the middle square and scaled: uint8 ``(n, size, size, 3)``.
 
-    Requests without pictures have no entry.
+    Requests without pictures have no entry. One picture at a time is held at its full size.
 
     Raises:
-        ExpungeError: a picture is missing or bad.
+        ExpungeError: a picture is missing, bad, or not the one that was there when its request was claimed.
     """
     box = Inbox(open_store(inbox))
-    found = {}
-    for request in batch.requests:
-        if request.pictures:
-            pictures = [Image.fromarray(box.read_picture(request, name)) for name in request.pictures]
-            found[request.id] = np.stack([np.asarray(ImageOps.fit(each, (size, size))) for each in pictures])
-    return found
+    return {
+        request.id: np.stack([_fitted(pixels, size) for pixels in box.pictures(request)])
+        for request in batch.requests
+        if request.pictures
+    }
+
+
+def _fitted(pixels: np.ndarray, size: int) -> np.ndarray:
+    return np.asarray(ImageOps.fit(Image.fromarray(pixels), (size, size)))

@@ -1,12 +1,13 @@
 """A takedown request: what someone asks to be removed from a text-to-image model."""
 
 import re
-import unicodedata
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from expunge.takedown.names import MAX_NAME, check_file_name, check_name, refuse_control, same_name
 
 
 class Kind(StrEnum):
@@ -20,49 +21,7 @@ class Kind(StrEnum):
 
 
 REQUEST_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-MAX_NAME = 100  # characters, for targets, synonyms and picture names
-
-_PATH_OR_URL = ("://", "..", "/", "\\")
-_BRACES = ("{", "}")  # templates of a world are filled with str.format
-_SEPARATORS = {"Zl", "Zp"}
-_BIDI_OVERRIDES = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-
-
-def _refuse_control(text: str, allowed: str = "") -> str:
-    """Refuse characters that could change how the text is shown, stored or parsed."""
-    for character in text:
-        category = unicodedata.category(character)
-        hidden = category in {"Cc", "Cs"} | _SEPARATORS or character in _BIDI_OVERRIDES
-        if hidden and character not in allowed:
-            raise ValueError(f"holds the control character U+{ord(character):04X}; write plain text")
-    return text
-
-
-def _check_name(text: str) -> str:
-    """A target or synonym: plain words for a prompt. Surrounding and repeated spaces are dropped."""
-    _refuse_control(text)
-    for mark in (*_PATH_OR_URL, *_BRACES):
-        if mark in text:
-            what = "a template" if mark in _BRACES else "a path or URL"
-            raise ValueError(f"holds '{mark}' as in {what}; write the plain name that prompts use")
-    text = " ".join(text.split())
-    if not text:
-        raise ValueError("is empty; write the name that prompts use")
-    if len(text) > MAX_NAME:
-        raise ValueError(f"has {len(text)} characters; at most {MAX_NAME} are allowed")
-    return text
-
-
-def _check_picture_name(name: str) -> str:
-    """A picture's plain file name: no path, no URL, not hidden."""
-    _refuse_control(name)
-    if any(mark in name for mark in (*_PATH_OR_URL, ":")):
-        raise ValueError("is a path or URL; name a file that lies in the request's own folder")
-    if not name or name.startswith(".") or name != name.strip():
-        raise ValueError("is empty, hidden or padded with spaces; give a plain file name")
-    if len(name.encode()) > MAX_NAME:
-        raise ValueError(f"has {len(name.encode())} bytes; at most {MAX_NAME} are allowed")
-    return name
+_DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}")
 
 
 class TakedownRequest(BaseModel):
@@ -93,18 +52,18 @@ class TakedownRequest(BaseModel):
     @field_validator("target")
     @classmethod
     def _target_is_a_name(cls, target: str) -> str:
-        return _check_name(target)
+        return check_name(target)
 
     @field_validator("synonyms")
     @classmethod
     def _synonyms_are_names(cls, synonyms: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_blame(synonym, _check_name) for synonym in synonyms)
+        return tuple(_blame(synonym, check_name) for synonym in synonyms)
 
     @field_validator("pictures")
     @classmethod
     def _pictures_are_file_names(cls, pictures: tuple[str, ...]) -> tuple[str, ...]:
         for name in pictures:
-            _blame(name, _check_picture_name)
+            _blame(name, check_file_name)
         if len(set(pictures)) < len(pictures):
             raise ValueError("names a picture twice; name each once")
         return pictures
@@ -112,12 +71,22 @@ class TakedownRequest(BaseModel):
     @field_validator("requester", "reason")
     @classmethod
     def _free_text(cls, text: str) -> str:
-        return _refuse_control(text, allowed="\n\t")
+        return refuse_control(text, allowed="\n\t")
+
+    @field_validator("filed_at", mode="before")
+    @classmethod
+    def _is_a_date(cls, time: Any) -> Any:
+        if isinstance(time, datetime) or (isinstance(time, str) and _DATE.match(time)):
+            return time  # any other number would be read as seconds since 1970
+        raise ValueError("is no date; write it as 2026-05-06 or 2026-05-06T10:00:00Z")
 
     @field_validator("filed_at")
     @classmethod
     def _in_utc(cls, time: datetime) -> datetime:
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        try:
+            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("lies outside the years 1 to 9999 in UTC; write another date") from error
 
     @model_validator(mode="after")
     def _images_come_with_pictures(self) -> Self:
@@ -128,11 +97,6 @@ class TakedownRequest(BaseModel):
     def asks_for(self, kind: Kind, target: str) -> bool:
         """Whether it asks for that very thing, ignoring case, spacing and the form of letters."""
         return self.kind is kind and same_name(self.target) == same_name(target)
-
-
-def same_name(name: str) -> str:
-    """What two spellings of one name share: compatibility form, case folded, single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _blame(value: str, check) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -10,54 +11,20 @@ import yaml
 from pydantic import ValidationError
 
 from expunge.errors import ExpungeError
+from expunge.takedown.plain_yaml import describe, read_plain_yaml, short
 from expunge.takedown.request import Kind, TakedownRequest
 
 MAX_BYTES = 64 * 1024
-MAX_DEPTH = 3  # a mapping of lists of words needs no more
+_DEPTH = 3  # a mapping of lists of words needs no more
 
 
-class _PlainLoader(yaml.BaseLoader):
-    """YAML without its sharp edges.
-
-    Every scalar is text (``target: no`` means the word); pydantic parses the date. Tags, anchors, deep
-    nesting and duplicate keys are refused.
-    """
-
-    def __init__(self, stream: bytes) -> None:
-        super().__init__(stream)
-        self._depth = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise yaml.MarkedYAMLError(problem="anchors and aliases are not used here", problem_mark=event.start_mark)
-        if getattr(event, "tag", None):
-            raise yaml.MarkedYAMLError(problem="tags are not used here", problem_mark=event.start_mark)
-        if self._depth > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=event.start_mark)
-        self._depth += 1
-        try:
-            return super().compose_node(parent, index)
-        finally:
-            self._depth -= 1
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.value in seen if isinstance(key_node.value, str) else True:
-                problem = f"the key {_short(key_node.value)} is given twice or is no word"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
-            seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
-def parse_request(data: bytes, request_id: str, filed_at: datetime) -> TakedownRequest:
+def parse_request(data: bytes, request_id: str, filed_at: Callable[[], datetime]) -> TakedownRequest:
     """Read a request file.
 
     Args:
         data: the file's bytes, UTF-8 YAML, at most 64 KiB.
         request_id: the file's stem; the file may repeat it as ``id``.
-        filed_at: used where the file gives no ``filed_at``.
+        filed_at: asked where the file gives no ``filed_at``.
 
     Raises:
         ExpungeError: the file is too large, no YAML mapping, or breaks a rule of ``TakedownRequest``; the
@@ -66,15 +33,17 @@ def parse_request(data: bytes, request_id: str, filed_at: datetime) -> TakedownR
     if len(data) > MAX_BYTES:
         raise ExpungeError(f"the request file has {len(data)} bytes; at most {MAX_BYTES} are allowed")
     try:
-        fields = yaml.load(data, Loader=_PlainLoader)  # noqa: S506 - stricter than the safe loader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ExpungeError(f"the request file is no plain YAML: {_where(error)}") from error
+        fields = read_plain_yaml(data, _DEPTH)
+    except ExpungeError as error:
+        raise ExpungeError(f"the request file is {error}") from error
     if not isinstance(fields, dict):
         raise ExpungeError("the request file must hold fields such as 'kind: style' and 'target: NAME'")
     fields = {name: value for name, value in fields.items() if value != ""}
     if fields.get("id", request_id) != request_id:
-        raise ExpungeError(f"id: {_short(fields['id'])} differs from the file's name '{request_id}'; drop the line")
-    return build_request({"filed_at": filed_at} | fields | {"id": request_id})
+        raise ExpungeError(f"id: {short(fields['id'])} differs from the file's name '{request_id}'; drop the line")
+    if "filed_at" not in fields:
+        fields["filed_at"] = filed_at()
+    return build_request(fields | {"id": request_id})
 
 
 def build_request(fields: dict[str, Any]) -> TakedownRequest:
@@ -107,28 +76,12 @@ def derive_id(kind: Kind, target: str, number: int = 1) -> str:
 
 
 def _explain(error: Any) -> str:
-    """One pydantic error as ``field: what is wrong, got what, allowed what``."""
-    field = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return f"{_short(field)}: unknown field; known are {', '.join(TakedownRequest.model_fields)}"
-    if error["type"] == "missing":
-        return f"{field}: is missing"
-    if field.partition(".")[0] == "kind":
-        return f"kind: got {_short(error['input'])}; allowed are {', '.join(Kind)}"
-    if field == "id":
-        allowed = "1 to 63 lower-case letters, digits and hyphens, the first no hyphen"
-        return f"id: got {_short(error['input'])}; allowed are {allowed}"
-    message = error["msg"].removeprefix("Value error, ")
-    return f"{field}: {message}; got {_short(error['input'])}" if field else message
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _where(error: yaml.YAMLError | UnicodeDecodeError) -> str:
-    """What is wrong in a YAML file and in which line, in one line."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        return f"{error.problem} (line {error.problem_mark.line + 1})"
-    return " ".join(str(error).split())[:200]
+    """One pydantic error in one line, with what is allowed in place of pydantic's words where those are obscure."""
+    field = error["loc"][0] if error["loc"] else ""
+    if error["type"] not in ("missing", "extra_forbidden"):
+        if field == "kind":
+            return f"kind: got {short(error['input'])}; allowed are {', '.join(Kind)}"
+        if field == "id":
+            allowed = "1 to 63 lower-case letters, digits and hyphens, the first no hyphen"
+            return f"id: got {short(error['input'])}; allowed are {allowed}"
+    return describe(error, TakedownRequest.model_fields)

@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
+from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -20,9 +21,9 @@ _LOST_RACE = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 class S3Store:
     """Objects below ``s3://bucket/prefix``.
 
-    Credentials, region and endpoint come from the environment as boto3 reads it (``AWS_ACCESS_KEY_ID``,
-    ``AWS_SECRET_ACCESS_KEY``, ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL``). The server must honour
-    ``If-None-Match: *``, as AWS, SeaweedFS, MinIO and Ceph do: claims rest on it.
+    Credentials, region and endpoint come from the environment and the AWS configuration files as boto3 reads them
+    (``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL``), anew for each
+    store. The server must honour ``If-None-Match: *``, as AWS, SeaweedFS, MinIO and Ceph do: claims rest on it.
     """
 
     def __init__(self, url: str) -> None:
@@ -32,19 +33,8 @@ class S3Store:
         self.url = url
         self._bucket = parts.netloc
         self._prefix = f"{check_key(parts.path.strip('/'))}/" if parts.path.strip("/") else ""
-        own_endpoint = any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
-        config = Config(
-            connect_timeout=5,
-            read_timeout=60,
-            retries={"mode": "standard", "max_attempts": 2},
-            # Servers other than AWS answer to HOST/BUCKET, and not all know the newer checksums.
-            s3={"addressing_style": "path" if own_endpoint else "auto"},
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        )
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
         with self._explaining(""):
-            self._client = boto3.client("s3", config=config, region_name=region)
+            self._client = _client()
 
     def list(self, prefix: str = "") -> list[str]:
         """All keys that begin with ``prefix``, sorted."""
@@ -97,3 +87,27 @@ class S3Store:
             raise StoreUnreachable(f"{self.url}: {error}") from error
         except BotoCoreError as error:
             raise StoreUnreachable(f"{self.url}: {error}; check the endpoint and the credentials") from error
+        except ValueError as error:  # of the endpoint's address
+            raise StoreUnreachable(f"{self.url}: {error}; write AWS_ENDPOINT_URL as http://HOST:PORT") from error
+
+
+def _client() -> Any:
+    """A client from a session of its own; boto3's shared one keeps the credentials that it once read."""
+    session = Session()
+    region = os.environ.get("AWS_REGION") or session.region_name or "us-east-1"
+
+    def with_addresses(style: str) -> Any:
+        config = Config(
+            connect_timeout=5,
+            read_timeout=60,
+            retries={"mode": "standard", "max_attempts": 2},
+            s3={"addressing_style": style},
+            # Not all servers know the newer checksums.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+        return session.client("s3", config=config, region_name=region)
+
+    client = with_addresses("auto")
+    # Servers other than AWS answer to HOST/BUCKET.
+    return client if ".amazonaws.com" in client.meta.endpoint_url else with_addresses("path")

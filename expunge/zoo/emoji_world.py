@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from expunge.prompts.world import Level, Side, World
+from expunge.prompts.world import Level, Side, World, fill
 
 
 class Style(BaseModel):
@@ -53,14 +53,13 @@ class EmojiWorld(BaseModel):
         chosen, hand = self.subjects[subject], self.styles[style]
         # Half of all captions use the plain name, so that it stays the strongest handle on the subject.
         name = subject if rng.random() < 0.5 else rng.choice(chosen.train + chosen.held_out)
-        words = template.format(
-            subject=name, style=rng.choice(hand.train + hand.held_out), background=self.backgrounds[background].words
-        )
-        return " ".join(words.split())
+        words = {"style": rng.choice(hand.train + hand.held_out), "background": self.backgrounds[background].words}
+        return fill(template, words | {"subject": name})
 
     def vocabulary(self) -> list[str]:
         """Every word that a caption can hold, sorted."""
-        texts = [t.format(subject="", style="", background="") for level in self.templates.values() for t in level]
+        nothing = {"subject": "", "style": "", "background": ""}
+        texts = [fill(template, nothing) for side in self.templates.values() for template in side]
         named: list[Subject | Style] = [*self.subjects.values(), *self.styles.values()]
         for each in named:
             texts += each.train + each.held_out
@@ -72,7 +71,7 @@ class EmojiWorld(BaseModel):
 @cache
 def emoji_world() -> EmojiWorld:
     """The world in ``world.yaml`` beside this file."""
-    return EmojiWorld.model_validate(yaml.safe_load(Path(__file__).with_name("world.yaml").read_text()))
+    return EmojiWorld.model_validate(yaml.safe_load(Path(__file__).with_name("world.yaml").read_text(encoding="utf-8")))
 
 
 def zoo_world() -> World:

@@ -31,7 +31,7 @@ def facts(*arguments: str):
 
 
 def claim(folder: Path) -> None:
-    Inbox(open_store(folder)).claim_pending("far-away:1:run", lambda request: None)
+    Inbox(open_store(folder)).claim_pending("far-away:1:run", lambda batch: {})
 
 
 def test_filing_twice(folder: Path) -> None:

@@ -1,12 +1,18 @@
 """What a request means in a world."""
 
+import random
+from datetime import UTC, datetime
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from expunge.errors import ExpungeError
-from expunge.prompts.target import resolve_forgotten, resolve_target, resolve_targets
-from expunge.takedown.request import Kind, TakedownBatch
+from expunge.prompts.target import resolve_forgotten, resolve_target, resolve_targets, unworkable
+from expunge.prompts.world import Level, World
+from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
 from expunge.zoo.emoji_world import zoo_world
-from tests.prompts.worlds import request
+from tests.prompts.worlds import request, worlds
 
 WORLD = zoo_world()
 FRUIT = ("apple", "strawberry", "cherries", "watermelon", "lemon", "orange", "pear", "grapes")
@@ -87,3 +93,187 @@ def test_what_was_forgotten_before_is_found_as_far_as_the_grid_draws_it():
     batch = TakedownBatch(requests=(request(Kind.OBJECT, "cat"),), forgotten=before)
     assert [each.name for each in resolve_forgotten(batch, WORLD)] == ["blob"]
     assert resolve_forgotten(TakedownBatch(requests=batch.requests), WORLD) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "synonyms", "levels"),
+    [
+        (Kind.OBJECT, "dog", ("puppy", "hound"), ("dog",)),  # one that the world knows, one that it does not
+        (Kind.OBJECT, "hotdog", ("sausage",), ("hotdog",)),
+        (Kind.CONCEPT, "animal", ("pig",), None),  # what is part of the target adds nothing
+        (Kind.CONCEPT, "fruit", ("orange", "apple"), FRUIT),
+        (Kind.OBJECT, "orange juice", ("orange",), ("orange",)),
+    ],
+)
+def test_the_target_decides_and_synonyms_take_nothing_away(kind, name, synonyms, levels):
+    target = resolve_target(request(kind, name, synonyms), WORLD)
+    animals = tuple(each for each, level in WORLD.factors["subject"].items() if level.group == "animal")
+    assert target.levels == (levels or animals) and target.name == name
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "synonyms", "said"),
+    [
+        (Kind.OBJECT, "panda", ("bear",), "'bear' means the subject 'bear', while 'panda' means the subject 'panda'"),
+        (Kind.OBJECT, "dog", ("cat",), "'cat' means the subject 'cat', while 'dog'"),
+        (Kind.OBJECT, "rocket", ("plane",), "'plane' means the subject 'airplane', while 'rocket'"),
+        (Kind.OBJECT, "hotdog", ("dog",), "'dog' means the subject 'dog', while 'hotdog'"),
+        (Kind.OBJECT, "wolf", ("fox", "dog"), "'dog' means the subject 'dog', while 'fox'"),  # two stand in for one
+        (Kind.CONCEPT, "twemoji", ("heart",), "'heart' means the subject 'heart', while 'twemoji' means the style"),
+        (Kind.CONCEPT, "pig", ("animal",), "'animal' means the subject 'cat', 'dog'"),  # more than the target
+        (Kind.IMAGES, "twemoji", ("star",), "'star' means the subject 'star', while 'twemoji' means the style"),
+    ],
+)
+def test_a_synonym_that_means_something_else_is_refused(kind, name, synonyms, said):
+    with pytest.raises(ExpungeError, match=f"^synonyms: {said}") as error:
+        resolve_target(request(kind, name, synonyms), WORLD)
+    assert "drop it, and file a request of its own" in str(error.value)
+
+
+TWOFOLD = World(
+    templates={"train": ["{subject} {style}"]},
+    factors={
+        "subject": {
+            "cat": Level(train=["cat", "pet"], group="flat"),
+            "dog": Level(train=["dog", "pet"]),
+            "orange": Level(train=["tangerine"]),
+            "tangerine": Level(train=["mandarin"]),
+            "line": Level(train=["line"]),
+        },
+        "style": {"line": Level(train=["lines"], group="flat"), "oil": Level(train=["oils"], group="flat")},
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        (Kind.OBJECT, "pet", "'pet' means the subject 'cat' and the subject 'dog'"),
+        (Kind.CONCEPT, "line", "'line' means the subject 'line' and the style 'line'"),
+        (Kind.CONCEPT, "flat", "'flat' means the subject 'cat' and the style 'line', 'oil'"),
+    ],
+)
+def test_what_means_several_things_is_said(kind, name, said):
+    with pytest.raises(ExpungeError, match=f"target: {said}; file a request for each"):
+        resolve_target(request(kind, name), TWOFOLD)
+
+
+def test_a_name_of_its_own_comes_before_another_things_wording():
+    assert resolve_target(request(Kind.OBJECT, "tangerine"), TWOFOLD).levels == ("tangerine",)
+    assert resolve_target(request(Kind.STYLE, "line"), TWOFOLD).factor == "style"
+
+
+@given(worlds(), st.randoms(), st.data())
+def test_the_order_of_a_world_and_of_synonyms_decides_nothing(world, shuffle: random.Random, data):
+    """Any target with the wordings of its own level as synonyms means that level; with any other's it is refused."""
+    subjects = list(world.factors["subject"].items())
+    name, level = data.draw(st.sampled_from(subjects))
+    synonyms = [*level.train, *level.held_out]
+    shuffle.shuffle(synonyms)
+    shuffle.shuffle(subjects)
+    shuffled = World(templates=world.templates, factors=world.factors | {"subject": dict(subjects)})
+    assert resolve_target(request(Kind.OBJECT, name, tuple(synonyms)), shuffled).levels == (name,)
+    for other in {each for each, _ in subjects} - {name}:
+        with pytest.raises(ExpungeError, match="synonyms: "):
+            resolve_target(request(Kind.OBJECT, name, (*synonyms, other)), shuffled)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "hint"),
+    [
+        (Kind.OBJECT, "cats", "Did you mean 'cat'? It draws"),
+        (Kind.OBJECT, "a cat", "Did you mean 'cat'?"),
+        (Kind.OBJECT, "rabit", "Did you mean 'rabbit'?"),
+        (Kind.STYLE, "twemogi", "Did you mean 'twemoji'?"),
+        (Kind.CONCEPT, "animals", "Did you mean 'animal'?"),
+        (Kind.OBJECT, "c\u0251t", "Did you mean 'cat'? ('\u0251' is U+0251 LATIN SMALL LETTER ALPHA.)"),
+        (
+            Kind.OBJECT,
+            "\u0430\u0440\u0440\u04cf\u0435",
+            "Did you mean 'apple'? ('\u0430' is U+0430 CYRILLIC SMALL LETTER A.)",
+        ),
+    ],
+)
+def test_a_name_that_comes_near_is_offered(kind, name, hint):
+    with pytest.raises(ExpungeError) as error:
+        resolve_target(request(kind, name), WORLD)
+    assert hint in str(error.value)
+
+
+def test_nothing_is_offered_where_nothing_comes_near_and_long_lists_are_cut():
+    many = World(templates={"train": ["{subject}"]}, factors={"subject": {f"thing{n:03}": Level() for n in range(500)}})
+    with pytest.raises(ExpungeError, match="called 'Katze'. It draws subject: thing000, .* and 460 more[.]$") as error:
+        resolve_target(request(Kind.OBJECT, "Katze"), many)
+    assert len(str(error.value)) < 600
+
+
+# What can be worked on together
+
+
+def named(id: str, kind: Kind, target: str, synonyms: tuple[str, ...] = ()) -> TakedownRequest:
+    return TakedownRequest(
+        id=id, kind=kind, target=target, synonyms=synonyms, filed_at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+
+
+def styles(*names: str) -> tuple[TakedownRequest, ...]:
+    return tuple(named(f"style-{name}", Kind.STYLE, name) for name in names)
+
+
+CAT = named("object-cat", Kind.OBJECT, "cat")
+
+
+def test_of_requests_that_are_impossible_together_the_last_is_left_out():
+    batch = TakedownBatch(requests=(*styles("noto", "blob", "twemoji", "fluent"), CAT))
+    reasons = unworkable(batch, WORLD)
+    assert set(reasons) == {"style-fluent"}
+    assert reasons["style-fluent"].startswith(
+        "target: every other style that the model draws is forgotten or asked for already (blob, noto, twemoji)"
+    )
+
+
+def test_what_was_fulfilled_before_counts():
+    batch = TakedownBatch(requests=(*styles("fluent"), CAT), forgotten=styles("noto", "blob", "twemoji"))
+    assert set(unworkable(batch, WORLD)) == {"style-fluent"}
+    assert unworkable(TakedownBatch(requests=(CAT,), forgotten=batch.forgotten), WORLD) == {}
+
+
+def test_a_request_for_everything_of_a_kind_is_left_out_alone():
+    one = World(
+        templates={"train": ["{subject}"]},
+        factors={"subject": {name: Level(train=[name], group="pet") for name in ("cat", "dog")}},
+    )
+    reasons = unworkable(TakedownBatch(requests=(named("all", Kind.CONCEPT, "pet"), CAT)), one)
+    assert set(reasons) == {"all"} and "(there is none)" in reasons["all"]
+
+
+def test_those_that_name_nothing_keep_their_reason_and_take_no_place():
+    batch = TakedownBatch(
+        requests=(named("u", Kind.OBJECT, "unicorn"), named("p", Kind.OBJECT, "panda", ("bear",)), CAT)
+    )
+    reasons = unworkable(batch, WORLD)
+    assert "no object called 'unicorn'" in reasons["u"] and reasons["p"].startswith("synonyms: 'bear'")
+    assert set(reasons) == {"u", "p"}
+
+
+def test_of_a_forgotten_request_that_is_refused_today_all_that_it_names_stays_forgotten():
+    before = (named("a", Kind.OBJECT, "panda", ("bear",)), named("b", Kind.OBJECT, "wolf", ("dog", "fox")))
+    found = resolve_forgotten(TakedownBatch(requests=(), forgotten=before), WORLD)
+    assert [(each.request_id, *each.levels) for each in found] == [
+        ("a", "panda"),
+        ("a", "bear"),
+        ("b", "dog"),
+        ("b", "fox"),
+    ]
+
+
+@given(worlds(), st.data())
+def test_whatever_is_asked_something_of_each_kind_is_left(world, data):
+    asked = [
+        named(f"{kind.value}-{name}", kind, name)
+        for kind, factor in ((Kind.OBJECT, "subject"), (Kind.STYLE, "style"))
+        for name in world.factors.get(factor, {})
+    ]
+    batch = TakedownBatch(requests=tuple(data.draw(st.permutations(asked))))
+    left_out = unworkable(batch, world)
+    assert len(left_out) == sum(factor in world.factors for factor in ("subject", "style"))

@@ -1,5 +1,6 @@
 """Factor worlds: balance, determinism, the two sides of wordings, and worlds that are not fit."""
 
+import ast
 import re
 from collections import Counter
 from pathlib import Path
@@ -159,6 +160,30 @@ MALFORMED = {
     ),
     "a level that is nothing": (GOOD | {"factors": {"subject": {"cat": None}}}, "factors.subject.cat"),
     "not a mapping": (["cat"], "valid dictionary"),
+    "an empty wording": (
+        GOOD | {"factors": {"subject": {"cat": {"train": ["cat", ""]}}, "style": {"noto": {}}}},
+        "factors.subject.cat: a wording is empty",
+    ),
+    "a wording that cannot be seen": (
+        GOOD | {"factors": {"subject": {"cat": {"train": ["ca\u200bt"]}}, "style": {"noto": {}}}},
+        "factors.subject.cat.train: holds U+200B ZERO WIDTH SPACE",
+    ),
+    "a level of two alphabets": (
+        GOOD | {"factors": {"subject": {"c\u0430t": {}}, "style": {"noto": {}}}},
+        "factors.subject: the level 'c\u0430t' mixes 'c' (U+0063 LATIN SMALL LETTER C) and '\u0430' (U+0430 CYRILLIC",
+    ),
+    "a level that is a path": (
+        GOOD | {"factors": {"subject": {"a/b": {}}, "style": {"noto": {}}}},
+        "factors.subject: the level 'a/b' holds '/'",
+    ),
+    "two levels of one name": (
+        GOOD | {"factors": {"subject": {"cat": {}, "Cat": {}}, "style": {"noto": {}}}},
+        "factors.subject: 'cat' and 'Cat' are one name; keep one of them",
+    ),
+    "a template that cannot be seen": (
+        GOOD | {"templates": {"train": ["{subject}\u00ad {style}"]}},
+        "holds U+00AD SOFT HYPHEN",
+    ),
 }
 
 
@@ -166,10 +191,10 @@ MALFORMED = {
 def test_malformed_grids_are_refused_by_name(name, tmp_path: Path):
     content, said = MALFORMED[name]
     path = tmp_path / "world.yaml"
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
     with pytest.raises(ExpungeError, match=re.escape(said)) as error:
         read_world(path)
-    assert str(path) in str(error.value)
+    assert str(path) in str(error.value) and "\n" not in str(error.value) and "http" not in str(error.value)
 
 
 def test_the_grid_that_the_malformed_ones_spoil_is_fit(tmp_path: Path):
@@ -184,3 +209,113 @@ def test_files_that_are_no_yaml_or_not_there_are_refused(content, tmp_path: Path
         path.write_bytes(content)
     with pytest.raises(ExpungeError, match="world .*world.yaml"):
         load_world(str(path))
+
+
+TEXT = """templates:
+  train: ["a {subject} in {style} style", "{style} {subject}"]
+factors:
+  subject:
+    cat: {train: [cat]}
+    dog: {train: [dog]}
+  style:
+    noto: {train: [noto]}
+"""
+
+
+def read(tmp_path: Path, data: str | bytes) -> World:
+    path = tmp_path / "world.yaml"
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return read_world(path)
+
+
+@pytest.mark.parametrize("word", ["no", "on", "2024", "2024-01-01", "~", "null", "1e3", "0x10", "yes"])
+def test_words_that_yaml_would_turn_into_something_else_stay_words(tmp_path: Path, word: str):
+    world = read(tmp_path, TEXT.replace("dog: {train: [dog]}", f"{word}: {{train: [{word}]}}"))
+    assert world.factors["subject"][word].train == [word]
+
+
+@pytest.mark.parametrize("how", ["utf-8-sig", "utf-16", "crlf"])
+def test_what_editors_write(tmp_path: Path, how: str):
+    text = TEXT.replace("[dog]", "[chien, épagneul]")
+    data = text.replace("\n", "\r\n").encode() if how == "crlf" else text.encode(how)
+    assert read(tmp_path, data).factors["subject"]["dog"].train == ["chien", "épagneul"]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (TEXT.replace("    dog:", "    cat:"), "'cat' is given twice or is no word (line 6)"),
+        (TEXT + "templates: {train: [x]}\n", "'templates' is given twice"),
+        ("a: " + "[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("{a: " * 5000, "nested too deeply"),
+        (TEXT.replace("[cat]", "&x [cat]").replace("[dog]", "*x"), "anchors and aliases are not used here (line 5)"),
+        (TEXT.replace("[cat]", "!!python/tuple [cat]"), "tags are not used here (line 5)"),
+        (TEXT + "---\na: b\n", "a second document is not read"),
+        (TEXT.replace("    cat", "\tcat"), "(line 5)"),
+        (
+            TEXT.replace("dog: {train: [dog]}", "dog:"),
+            "factors.subject.dog: Input should be a valid dictionary; got ''",
+        ),
+        (TEXT.replace("dog", "épagneul").encode("latin-1"), "no plain YAML"),
+        ("", "valid dictionary"),
+        ("? [a]\n: c", "is no word"),
+    ],
+)
+def test_worlds_are_read_as_strictly_as_requests(tmp_path: Path, data: str | bytes, said: str):
+    with pytest.raises(ExpungeError) as error:
+        read(tmp_path, data)
+    assert said in str(error.value) and str(error.value).startswith(f"world {tmp_path / 'world.yaml'}: ")
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+@given(data=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_bytes_give_a_world_or_one_error(tmp_path_factory, data: bytes):
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_bytes(data)
+    with pytest.raises(ExpungeError) as error:  # no random bytes hold templates and a subject
+        read_world(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["", ".", "nowhere.yaml", "~nobody/x.yaml", "a" * 300, "a\0b"])
+def test_paths_that_lead_to_no_file(name: str):
+    with pytest.raises(ExpungeError, match="^world .*cannot be read: "):
+        load_world(name)
+
+
+def test_spaces_in_wordings_are_single(tmp_path: Path):
+    world = read(tmp_path, TEXT.replace("[dog]", "['  big   dog ']"))
+    assert world.factors["subject"]["dog"].train == ["big dog"]
+
+
+# One place that renders
+
+
+@given(worlds(), SIDES, SEEDS)
+def test_a_reworded_prompt_differs_in_that_wording_alone(world, side, seed):
+    for prompt in world.sample(side, 1, seed):
+        assert world.render(prompt.words, side, prompt.template) == prompt.text
+        for factor, wording in prompt.words.items():
+            other = world.reworded(prompt.model_copy(update={"paired": "x"}), factor, "new words")
+            assert other.text == prompt.text.replace(wording, "new words") and other.paired == ""
+            assert other.words == prompt.words | {factor: "new words"} and other.factors == prompt.factors
+            assert world.reworded(other, factor, wording) == prompt
+
+
+def test_words_in_braces_are_no_template():
+    world = World(templates={"train": ["a {subject}"]}, factors={"subject": {"cat": Level(train=["{subject.x}"])}})
+    assert world.sample("train", 1, 0)[0].text == "a {subject.x}"
+
+
+def test_nobody_else_fills_a_template():
+    """Filling is ``str.format`` with the factors' names: no other module calls it so, nor with ``**`` or a mapping."""
+    root = Path(__file__).parents[2]
+    found = []
+    for folder in ("expunge", "steps", "pipelines"):
+        for path in sorted((root / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                    named = {keyword.arg for keyword in node.keywords} if node.func.attr == "format" else set()
+                    if node.func.attr == "format_map" or named & {None, "subject", "style"}:
+                        found.append(path.relative_to(root).as_posix())
+    assert found == ["expunge/prompts/world.py"]

@@ -14,7 +14,7 @@ from expunge.evaluation.gate import GateThresholds
 from expunge.evaluation.model_evaluation import EvaluationSettings
 from expunge.pictures.drawing import DrawingSettings
 from expunge.prompts.load_world import load_world
-from expunge.prompts.target import resolve_target
+from expunge.prompts.target import unworkable
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from expunge.takedown.owner import this_owner
@@ -72,7 +72,7 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
         box = Inbox(open_store("inbox"))
         box.file(kind="object", target="cat")
         world = load_world("world.yaml")
-        batch = box.claim_pending(this_owner("a-run"), lambda request: resolve_target(request, world))
+        batch = box.claim_pending(this_owner("a-run"), lambda batch: unworkable(batch, world))
 
         base, facts = load_base_model.entrypoint(str(tiny_folder), "tiny")
         sizes = DiversificationSettings(pool_per_stratum=1, forget_size=6, paired_size=3)
@@ -97,8 +97,7 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
         )
         next_base, next_facts = load_base_model.entrypoint(str(tiny_folder), "tiny")
         box.file(kind="object", target="dog")
-        next_batch = box.claim_pending(this_owner("a-run"), lambda request: resolve_target(request, world))
-        next_batch = next_batch.model_copy(update={"forgotten": box.fulfilled()})
+        next_batch = box.claim_pending(this_owner("a-run"), lambda batch: unworkable(batch, world))
         next_case = resolve_case.entrypoint("world.yaml", judges, DRAWING, next_batch, "cpu")
         next_pool = draw_pool.entrypoint(next_base, next_case, sizes)
         next_forget, next_retain, _ = diversify_datasets.entrypoint(next_base, next_pool, next_case, "inbox", sizes)

@@ -7,34 +7,39 @@ import subprocess
 import sys
 import threading
 import uuid
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from expunge.errors import ExpungeError
-from expunge.prompts.target import resolve_target
+from expunge.prompts.target import unworkable
 from expunge.prompts.world import Level, World
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import StoreUnreachable, open_store
 from expunge.takedown.owner import this_owner
 from expunge.takedown.picture_files import MAX_BYTES
-from expunge.takedown.request import TakedownRequest
+from expunge.takedown.request import TakedownBatch
 from tests.takedown.conftest import Clock, picture_bytes
 
 ROOT = Path(__file__).parents[2]
 FAR = "far-away:1:run"
 WORLD = World(
     templates={"train": ["a {style} {subject}"]},
-    factors={"subject": {"cat": Level(train=["cat", "kitten"])}, "style": {"noto": Level(train=["noto"])}},
+    factors={
+        "subject": {"cat": Level(train=["cat", "kitten"]), "dog": Level(train=["dog"])},
+        "style": {"noto": Level(train=["noto"]), "blob": Level(train=["blob"])},
+    },
 )
 
 
-def anything(request: TakedownRequest) -> None:
+def anything(batch: TakedownBatch) -> dict[str, str]:
     """Every request is fine."""
+    return {}
 
 
-def drawn(request: TakedownRequest) -> None:
-    resolve_target(request, WORLD)
+def drawn(batch: TakedownBatch) -> dict[str, str]:
+    return unworkable(batch, WORLD)
 
 
 def drop(folder: Path, name: str, text: str = "kind: style\ntarget: noto\n") -> None:
@@ -109,7 +114,7 @@ def test_pictures_are_copied_in(inbox: Inbox, picture: Path) -> None:
     request = inbox.file(kind="images", target="my cat", pictures=[picture]).request
     picture.unlink()
     assert ids(inbox) == [request.id]
-    pixels = inbox.read_picture(request, request.pictures[0])
+    pixels = next(inbox.pictures(request))
     assert pixels.shape == (7, 9, 3) and request.pictures[0].endswith(".png")
     assert sorted(inbox.state(request.id).hashes) == [
         f"{request.id}.yaml",
@@ -147,7 +152,7 @@ def test_a_dropped_file_is_a_request(inbox: Inbox, folder: Path) -> None:
     (folder / "please").mkdir()
     (folder / "please" / "one.webp").write_bytes(picture_bytes((5, 4), "WEBP"))
     [request] = inbox.claim_pending(FAR, anything).requests
-    assert request.id == "please" and inbox.read_picture(request, "one.webp").shape == (4, 5, 3)
+    assert request.id == "please" and next(inbox.pictures(request)).shape == (4, 5, 3)
     before = (folder / "please.yaml").read_bytes()
     inbox.close("please", "fulfilled", "done", {"weights": "abc"})
     assert (folder / "please.yaml").read_bytes() == before
@@ -258,9 +263,8 @@ def test_an_unforeseen_error_leaves_nothing_claimed(inbox: Inbox, folder: Path) 
     drop(folder, "a.yaml")
     drop(folder, "b.yaml")
 
-    def breaks(request: TakedownRequest) -> None:
-        if request.id == "b":
-            raise RuntimeError("a bug")
+    def breaks(batch: TakedownBatch) -> dict[str, str]:
+        raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError):
         inbox.claim_pending(FAR, breaks)
@@ -270,18 +274,19 @@ def test_an_unforeseen_error_leaves_nothing_claimed(inbox: Inbox, folder: Path) 
 @pytest.mark.parametrize(
     "second", ["kind: style\ntarget: x\n", "kind: [", "kind: images\ntarget: x\npictures: [a.png]\n"]
 )
-def test_a_store_that_stops_answering_rejects_nothing(inbox: Inbox, folder: Path, second: str) -> None:
+def test_a_store_that_stops_answering_rejects_nothing(inbox: Inbox, folder: Path, clock: Clock, second: str) -> None:
     drop(folder, "a.yaml")
     drop(folder, "b.yaml", second)
     (folder / "b").mkdir()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
-    def exhausts_files(request: TakedownRequest) -> None:
+    def exhausts_files() -> datetime:  # when asked for the time, which is after the states were read
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        return clock()
 
     try:
         with pytest.raises(StoreUnreachable, match="Too many open files"):
-            inbox.claim_pending(FAR, exhausts_files)
+            Inbox(inbox.store, clock=exhausts_files).claim_pending(FAR, anything)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert {entry.state.label for entry in inbox.requests()} == {"pending"}
@@ -345,7 +350,6 @@ def test_closing_and_asking_for_what_is_not_there(inbox: Inbox) -> None:
         ),
         (lambda: inbox.close("other", "failed"), "no request 'other' in the inbox. It holds: style-noto"),
         (lambda: inbox.state("../x"), "no request '../x'"),
-        (lambda: inbox.read_picture(inbox.requests()[0].request, "a.png"), "names none"),
     ]:
         with pytest.raises(ExpungeError, match=message):
             call()
@@ -371,7 +375,7 @@ def test_the_whole_life_in_either_store(place: str, picture: Path) -> None:
     inbox = Inbox(open_store(place))
     filed = inbox.file(kind="images", target="cat", pictures=[picture]).request
     assert inbox.claim_pending(FAR, drawn).requests == (filed,)
-    assert inbox.read_picture(filed, filed.pictures[0]).shape == (7, 9, 3)
+    assert next(inbox.pictures(filed)).shape == (7, 9, 3)
     assert Inbox(open_store(place)).claim_pending("other:2:run", drawn).requests == ()
     inbox.renew(FAR)
     inbox.close(filed.id, "fulfilled", "passed", {"ua": 1.0})
@@ -402,11 +406,11 @@ CLAIMANT = """
 import sys
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.owner import this_owner
-from expunge.takedown.store import open_store
+from expunge.takedown.object_store import open_store
 inbox = Inbox(open_store(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
-batch = inbox.claim_pending(this_owner("run"), lambda request: None)
+batch = inbox.claim_pending(this_owner("run"), lambda batch: {})
 print(",".join(request.id for request in batch.requests), flush=True)
 sys.stdin.readline()
 """

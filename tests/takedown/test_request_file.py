@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expunge.errors import ExpungeError
+from expunge.takedown.names import same_name
 from expunge.takedown.request import REQUEST_ID, Kind, TakedownRequest
 from expunge.takedown.request_file import MAX_BYTES, build_request, derive_id, dump_request, parse_request
 
@@ -14,7 +15,7 @@ FILED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def parse(text: str | bytes) -> TakedownRequest:
-    return parse_request(text.encode() if isinstance(text, str) else text, "my-id", FILED)
+    return parse_request(text.encode() if isinstance(text, str) else text, "my-id", lambda: FILED)
 
 
 def test_two_lines_are_enough() -> None:
@@ -41,6 +42,50 @@ def test_a_time_without_zone_is_utc() -> None:
     assert parse("kind: object\ntarget: cat\nfiled_at: 2026-05-06 10:00").filed_at == datetime(
         2026, 5, 6, 10, tzinfo=UTC
     )
+
+
+def test_a_date_alone_is_midnight_in_utc() -> None:
+    assert parse("kind: object\ntarget: cat\nfiled_at: 2024-01-02").filed_at == datetime(2024, 1, 2, tzinfo=UTC)
+
+
+def test_the_time_of_the_file_is_asked_for_only_where_the_request_names_none() -> None:
+    def never() -> datetime:
+        raise AssertionError("asked")
+
+    assert parse_request(b"kind: style\ntarget: a\nfiled_at: 2024-01-02", "a", never).filed_at.year == 2024
+    with pytest.raises(AssertionError):
+        parse_request(b"kind: style\ntarget: a", "a", never)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "می\u200cخواهم",  # Persian, spelt with a joiner
+        "\U0001f469\u200d\U0001f680",  # an astronaut: woman, joiner, rocket
+        "\u2764\ufe0f",  # a heart, in emoji style
+        "\U0001f3f3\ufe0f\u200d\U0001f308",  # a flag of both
+        "β-carotene",  # two words, two alphabets
+        "Пикассо style",
+        "東京タワー",
+        "ｃａｔ",
+        "Björk",
+        "e\u0301tude",
+        "K-9",
+        "Ḽơᶉëᶆ",
+    ],
+)
+def test_names_of_the_whole_world_are_taken(target: str) -> None:
+    assert parse(f"kind: object\ntarget: {target}").target == target
+
+
+def test_names_that_differ_in_what_cannot_be_seen_are_one() -> None:
+    assert same_name("\u2764\ufe0f") == same_name("\u2764") and same_name("ca\u200bt") == same_name("CAT")
+    assert same_name("caf\u00e9") == same_name("cafe\u0301") != same_name("cafe")
+
+
+@given(st.text(max_size=40))
+def test_same_name_is_a_form_of_its_own(name: str) -> None:
+    assert same_name(same_name(name)) == same_name(name) == same_name(f"  {name} ")
 
 
 def test_an_empty_optional_field_counts_as_absent() -> None:
@@ -105,6 +150,40 @@ BAD = {
     "escape in reason": ('kind: style\ntarget: a\nreason: "\\e[2J"', "reason: holds the control character"),
     "long reason": ("kind: style\ntarget: a\nreason: " + "a" * 2001, "reason: .*2000"),
     "no date": ("kind: style\ntarget: a\nfiled_at: yesterday", "filed_at: .*got 'yesterday'"),
+    "a year as date": (
+        "kind: style\ntarget: a\nfiled_at: 2024",
+        "filed_at: is no date; write it as 2026-05-06.*'2024'",
+    ),
+    "a number as date": ("kind: style\ntarget: a\nfiled_at: 20240102", "filed_at: is no date.*got '20240102'"),
+    "seconds as date": ("kind: style\ntarget: a\nfiled_at: 1704164645.5", "filed_at: is no date"),
+    "an exponent as date": ("kind: style\ntarget: a\nfiled_at: 1e9", "filed_at: is no date"),
+    "infinity as date": ("kind: style\ntarget: a\nfiled_at: inf", "filed_at: is no date"),
+    "a list as date": ("kind: style\ntarget: a\nfiled_at: [2024]", r"filed_at: is no date.*got \['2024'\]"),
+    "month 13": ("kind: style\ntarget: a\nfiled_at: 2024-13-01", "filed_at: .*month"),
+    "after the last day": (
+        "kind: style\ntarget: a\nfiled_at: 9999-12-31T23:59:59-01:00",
+        "filed_at: lies outside the years 1 to 9999 in UTC",
+    ),
+    "before the first day": (
+        "kind: style\ntarget: a\nfiled_at: 0001-01-01T00:00:00+14:00",
+        "filed_at: lies outside the years 1 to 9999 in UTC",
+    ),
+    "zero width": ('kind: style\ntarget: "twemoji\\u200B"', r"target: holds U\+200B ZERO WIDTH SPACE, which cannot"),
+    "soft hyphen": ('kind: style\ntarget: "twe\\u00ADmoji"', r"target: holds U\+00AD SOFT HYPHEN"),
+    "direction": ('kind: object\ntarget: "cat\\u200F"', r"target: holds U\+200F RIGHT-TO-LEFT MARK"),
+    "filler": ('kind: object\ntarget: "cat\\u3164"', r"target: holds U\+3164 HANGUL FILLER"),
+    "joiner": ('kind: object\ntarget: "ca\\u200Dt"', r"target: holds U\+200D ZERO WIDTH JOINER"),
+    "variation": ('kind: object\ntarget: "cat\\uFE0F"', r"target: holds U\+FE0F VARIATION SELECTOR-16"),
+    "only hidden": ('kind: object\ntarget: "\\u2060"', r"target: holds U\+2060 WORD JOINER"),
+    "two alphabets": (
+        'kind: object\ntarget: "\\u0441at"',
+        r"target: mixes 'с' \(U\+0441 CYRILLIC SMALL LETTER ES\) and 'a' \(U\+0061 LATIN SMALL LETTER A\) in one word"
+        r"|target: mixes 'a' \(U\+0061 LATIN SMALL LETTER A\) and 'с' \(U\+0441 CYRILLIC SMALL LETTER ES\) in one word",
+    ),
+    "synonym of two alphabets": (
+        'kind: object\ntarget: cat\nsynonyms: [kitty, "k\\u0456tten"]',
+        r"synonyms: 'kіtten' mixes .*U\+0456 CYRILLIC",
+    ),
     "another id": ("id: other\nkind: style\ntarget: a", "id: 'other' differs from the file's name 'my-id'"),
     "large": ("kind: style\ntarget: a\nreason: " + "a" * MAX_BYTES, f"at most {MAX_BYTES} are allowed"),
 }
@@ -158,7 +237,7 @@ FIELDS = st.fixed_dictionaries(
 @given(FIELDS)
 def test_a_request_survives_its_file(fields: dict) -> None:
     request = build_request(fields)
-    assert parse_request(dump_request(request), request.id, FILED) == request
+    assert parse_request(dump_request(request), request.id, lambda: FILED) == request
 
 
 @given(st.sampled_from(Kind), st.text(min_size=1, max_size=120), st.integers(1, 10**6))

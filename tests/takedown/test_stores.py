@@ -116,7 +116,7 @@ def test_of_many_threads_exactly_one_creates(store: Store) -> None:
 
 RACER = """
 import sys
-from expunge.takedown.store import AlreadyExists, open_store
+from expunge.takedown.object_store import AlreadyExists, open_store
 store = open_store(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
