@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from expunge.case import Case
 from expunge.judges.panel import Panel
@@ -18,20 +17,7 @@ from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.pairing import forget_prompts, nearest_levels, pair_without_target
 from expunge.prompts.target import Target
 from expunge.prompts.world import Prompt, World
-from expunge.settings import Settings
-
-
-class DiversificationSettings(Settings):
-    """Size and make-up of the forget and retain sets."""
-
-    pool_per_stratum: int = Field(default=2, ge=1, le=64, description="pictures of each subject and style in the pool")
-    forget_size: int = Field(default=64, ge=1, le=100_000, description="pictures of each target")
-    paired_size: int = Field(default=32, ge=1, le=100_000, description="of them, with a counterpart without the target")
-    neighbours: int = Field(default=4, ge=1, le=100, description="nearest levels that counterparts are drawn from")
-    held_pictures: int = Field(
-        default=16, ge=0, le=100_000, description="of each earlier target, what is drawn in its place, to be retained"
-    )
-    seed: int = Field(default=0, ge=0, description="seed of wordings and initial noise")
+from expunge.unlearning.unlearn_settings import DiversificationSettings
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from pydantic import Field
 
 from expunge.case import Case
 from expunge.metrics.unlearning_accuracy import not_found
@@ -15,31 +14,15 @@ from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_with_own_seeds
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.pairing import forget_prompts
-from expunge.settings import Settings
 from expunge.unlearning.encoding import encode
 from expunge.unlearning.gradient_cache import GradientCache, cache_gradients
 from expunge.unlearning.loop import unlearn
 from expunge.unlearning.safeguard import Probe, make_probe
 from expunge.unlearning.trace import Trace, TraceRow
-from expunge.unlearning.unlearn_settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import CheckSettings, GradientSettings, UnlearnSettings
 
 Model = TypeVar("Model", bound=TextToImage)
 PROBE_SIZE = 32  # pictures of each side on which the safeguard measures a step
-
-
-class GradientSettings(Settings):
-    """How the full gradients at θ₀ are measured."""
-
-    batch_size: int = Field(default=16, ge=1, le=4096, description="pictures a pass")
-    draws: int = Field(default=1, ge=1, le=1000, description="passes over each set; the error falls with its root")
-    seed: int = Field(default=0, ge=0)
-
-
-class CheckSettings(Settings):
-    """How it is measured, while unlearning, whether the target is still drawn."""
-
-    pictures: int = Field(default=24, ge=1, le=10_000, description="of each target, each time")
-    steps: int = Field(default=10, ge=1, le=1000, description="sampling steps; fewer than evaluation uses will do")
 
 
 def measure_gradients(

@@ -15,29 +15,11 @@ import math
 from collections.abc import Sequence
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from expunge.settings import Settings
+from expunge.unlearning.unlearn_settings import PaceSettings
 
 HALF_WAY = 0.5  # of the forget loss: longer steps would not forget more from there on, only damage more
-
-
-class PaceSettings(Settings):
-    """How fast steps grow and shrink."""
-
-    growth: float = Field(
-        default=1.25, ge=1, le=10, description="factor at each check that finds the target and little of the way gone"
-    )
-    most: float = Field(default=4.0, ge=1, le=1000, description="of the learning rate, at most")
-    stride: float = Field(
-        default=0.1, gt=0, le=1, description="of the forget loss's way to −τ, after which the target is looked for"
-    )
-    depth: float = Field(
-        default=0.6, ge=0, le=1, description="of that way, to be gone before the steps shrink, or as far as it goes"
-    )
-    settle_steps: int = Field(default=20, ge=1, le=100_000, description="steps from forgotten to standstill")
-    settle_weight: float = Field(default=0.1, gt=0, le=1, description="of the forget loss in them, our engine's")
 
 
 class Pace:

@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +15,7 @@ from expunge.unlearning.objectives import (
     retain_loss,
     truncated_forget_loss,
 )
-
-Alignment = Literal["data", "original", "both"]
+from expunge.unlearning.unlearn_settings import Alignment
 
 
 def trained_parameters(denoiser: nn.Module) -> dict[str, nn.Parameter]:

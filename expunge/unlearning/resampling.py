@@ -7,25 +7,13 @@ in proportion to the strata's drift, which the retain batches themselves show: n
 from collections.abc import Mapping
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from expunge.settings import Settings
 from expunge.unlearning.batches import StratifiedSampler, generator_of
+from expunge.unlearning.unlearn_settings import ResamplingSettings
 
 # Stream of randomness of the draws by drift; the balanced order's streams are 0 and up.
 DRIFT_STREAM = -1
-
-
-class ResamplingSettings(Settings):
-    """How much of a retain batch goes where the model has drifted."""
-
-    share: float = Field(default=0.5, gt=0, lt=1, description="of each retain batch that is drawn by drift")
-    decay: float = Field(default=0.9, ge=0, lt=1, description="what a measurement still counts one batch later")
-
-    def drawn(self, batch_size: int) -> int:
-        """Pictures of a batch that are drawn by drift."""
-        return round(self.share * batch_size)
 
 
 class DriftSampler:

@@ -9,25 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from expunge.settings import Settings
 from expunge.unlearning.batches import Batch, LatentSet, denoising_error, draw_batch, generator_of
 from expunge.unlearning.objectives import retain_loss, truncated_forget_loss
 from expunge.unlearning.problem import Problem
-
-
-class SafeguardSettings(Settings):
-    """When a step is cut back."""
-
-    tolerance: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="rise of a probe loss that is let pass, as a share of its size at θ₀",
-    )
-    halvings: int = Field(default=3, ge=0, le=20, description="how often a step is halved before it is refused")
+from expunge.unlearning.unlearn_settings import SafeguardSettings
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,84 @@
-"""How a model is unlearned: settings, checked before any work."""
+"""How a model is unlearned: all settings, checked before any work. Nothing here imports torch."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from expunge.settings import Settings
-from expunge.unlearning.methods import MethodSettings, get_method
-from expunge.unlearning.pace import PaceSettings
-from expunge.unlearning.problem import Alignment
-from expunge.unlearning.resampling import ResamplingSettings
-from expunge.unlearning.safeguard import SafeguardSettings
+
+if TYPE_CHECKING:
+    from expunge.unlearning.methods import MethodSettings
+
+Alignment = Literal["data", "original", "both"]
+METHOD = "stepping_metric"
+
+
+class DiversificationSettings(Settings):
+    """Size and make-up of the forget and retain sets."""
+
+    pool_per_stratum: int = Field(default=2, ge=1, le=64, description="pictures of each subject and style in the pool")
+    forget_size: int = Field(default=64, ge=1, le=100_000, description="pictures of each target")
+    paired_size: int = Field(default=32, ge=1, le=100_000, description="of them, with a counterpart without the target")
+    neighbours: int = Field(default=4, ge=1, le=100, description="nearest levels that counterparts are drawn from")
+    held_pictures: int = Field(
+        default=16, ge=0, le=100_000, description="of each earlier target, what is drawn in its place, to be retained"
+    )
+    seed: int = Field(default=0, ge=0, description="seed of wordings and initial noise")
+
+
+class GradientSettings(Settings):
+    """How the full gradients at θ₀ are measured."""
+
+    batch_size: int = Field(default=16, ge=1, le=4096, description="pictures a pass")
+    draws: int = Field(default=1, ge=1, le=1000, description="passes over each set; the error falls with its root")
+    seed: int = Field(default=0, ge=0)
+
+
+class CheckSettings(Settings):
+    """How it is measured, while unlearning, whether the target is still drawn."""
+
+    pictures: int = Field(default=24, ge=1, le=10_000, description="of each target, each time")
+    steps: int = Field(default=10, ge=1, le=1000, description="sampling steps; fewer than evaluation uses will do")
+
+
+class PaceSettings(Settings):
+    """How fast steps grow and shrink."""
+
+    growth: float = Field(
+        default=1.25, ge=1, le=10, description="factor at each check that finds the target and little of the way gone"
+    )
+    most: float = Field(default=4.0, ge=1, le=1000, description="of the learning rate, at most")
+    stride: float = Field(
+        default=0.1, gt=0, le=1, description="of the forget loss's way to −τ, after which the target is looked for"
+    )
+    depth: float = Field(
+        default=0.6, ge=0, le=1, description="of that way, to be gone before the steps shrink, or as far as it goes"
+    )
+    settle_steps: int = Field(default=20, ge=1, le=100_000, description="steps from forgotten to standstill")
+    settle_weight: float = Field(default=0.1, gt=0, le=1, description="of the forget loss in them, our engine's")
+
+
+class ResamplingSettings(Settings):
+    """How much of a retain batch goes where the model has drifted."""
+
+    share: float = Field(default=0.5, gt=0, lt=1, description="of each retain batch that is drawn by drift")
+    decay: float = Field(default=0.9, ge=0, lt=1, description="what a measurement still counts one batch later")
+
+    def drawn(self, batch_size: int) -> int:
+        """Pictures of a batch that are drawn by drift."""
+        return round(self.share * batch_size)
+
+
+class SafeguardSettings(Settings):
+    """When a step is cut back."""
+
+    tolerance: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="rise of a probe loss that is let pass, as a share of its size at θ₀",
+    )
+    halvings: int = Field(default=3, ge=0, le=20, description="how often a step is halved before it is refused")
 
 
 class UnlearnSettings(Settings):
@@ -37,7 +106,7 @@ class UnlearnSettings(Settings):
         checkpoint_every: steps between checkpoints.
     """
 
-    method: str = "stepping_metric"
+    method: str = METHOD
     method_options: dict[str, Any] = Field(default_factory=dict)
     steps: int = Field(default=100, ge=1, le=1_000_000)
     learning_rate: float | None = Field(default=None, gt=0, le=1)
@@ -58,7 +127,8 @@ class UnlearnSettings(Settings):
 
     @model_validator(mode="after")
     def _method_takes_its_options(self) -> Self:
-        self.method_settings()
+        if self.method != METHOD or self.method_options:  # to ask a method imports it, and torch
+            self.method_settings()
         return self
 
     @model_validator(mode="after")
@@ -83,6 +153,8 @@ class UnlearnSettings(Settings):
             )
         return self
 
-    def method_settings(self) -> MethodSettings:
+    def method_settings(self) -> "MethodSettings":
         """The options, validated by the method they are for."""
+        from expunge.unlearning.methods import get_method
+
         return get_method(self.method).settings_type.model_validate(self.method_options)
