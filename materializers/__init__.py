@@ -1,6 +1,7 @@
-"""How artifacts are stored: safetensors, parquet, PNG, JSON; never pickle. ``steps`` imports them for ZenML."""
+"""How artifacts are stored: safetensors, parquet, PNG, JSON; never pickle. Steps import them for ZenML."""
 
-import materializers.integrations  # noqa: F401
+import zenml.integrations.pandas.materializers  # noqa: F401  its own for tables, which steps.integrations leaves to us
+
 from materializers.gradient_cache import GradientCacheMaterializer
 from materializers.judged_pictures import JudgedPicturesMaterializer
 from materializers.picture_set import PictureSetMaterializer

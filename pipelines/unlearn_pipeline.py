@@ -4,31 +4,19 @@ from typing import Any
 
 from zenml import pipeline
 
-from expunge.comeback.comeback_settings import chosen_comeback
 from expunge.evaluation.gate import GateThresholds
 from expunge.evaluation.model_evaluation import EvaluationSettings
 from expunge.pictures.drawing import DrawingSettings
 from expunge.release.model_name import check_name
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
-from expunge.unlearning.diversification import DiversificationSettings
-from expunge.unlearning.job import CheckSettings, GradientSettings
-from expunge.unlearning.unlearn_settings import UnlearnSettings
-from steps.cache_gradients import cache_gradients
-from steps.close_takedowns import close_takedowns
+from expunge.unlearning.unlearn_settings import (
+    CheckSettings,
+    DiversificationSettings,
+    GradientSettings,
+    UnlearnSettings,
+)
 from steps.collect_takedowns import collect_takedowns
-from steps.diversify_datasets import diversify_datasets
-from steps.draw_pool import draw_pool
-from steps.evaluate import evaluate
-from steps.gate import gate as hold_gate
-from steps.load_base_model import load_base_model
-from steps.promote_model import promote_model
-from steps.register_model import register_model
-from steps.resolve_case import resolve_case
-from steps.trace_lineage import trace_lineage
-from steps.try_comeback import try_comeback
-from steps.unlearn import unlearn
-from steps.write_report import write_report
 
 
 @pipeline(dynamic=True, enable_cache=True)
@@ -69,7 +57,7 @@ def unlearn_pipeline(
         hide_target_pictures: leave pictures of the targets out of the report altogether.
     """
     check_name(registered_model)
-    tests = chosen_comeback(comeback)
+    tests = _chosen_comeback(comeback)
     config: dict[str, Any] = {
         "base_model": base_model,
         "world": world,
@@ -93,6 +81,22 @@ def unlearn_pipeline(
     if not pending:
         print(f"No takedown request is pending in {inbox}: nothing to do. File one with: expunge takedown file --help")
         return
+    # Torch and the rest take ten seconds to import: a run with nothing to do ends without them.
+    from steps.cache_gradients import cache_gradients
+    from steps.close_takedowns import close_takedowns
+    from steps.diversify_datasets import diversify_datasets
+    from steps.draw_pool import draw_pool
+    from steps.evaluate import evaluate
+    from steps.gate import gate as hold_gate
+    from steps.load_base_model import load_base_model
+    from steps.promote_model import promote_model
+    from steps.register_model import register_model
+    from steps.resolve_case import resolve_case
+    from steps.trace_lineage import trace_lineage
+    from steps.try_comeback import try_comeback
+    from steps.unlearn import unlearn
+    from steps.write_report import write_report
+
     try:
         case = resolve_case(world, judges, drawing, takedowns, device)
         base, base_facts = load_base_model(base_model, registered_model)
@@ -125,6 +129,15 @@ def unlearn_pipeline(
     except BaseException:
         release_unfinished(inbox, pending)
         raise
+
+
+def _chosen_comeback(comeback: str) -> Any:
+    """The comes-back tests' settings, or None. They stand beside the tests, which import torch."""
+    if comeback == "none":
+        return None
+    from expunge.comeback.comeback_settings import chosen_comeback
+
+    return chosen_comeback(comeback)
 
 
 def release_unfinished(inbox: str, request_ids: list[str]) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.models.adapter import ModelAdapter
 from expunge.models.sources import load_text_to_image
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.benchmark.benchmark_settings import BenchmarkSettings
 from expunge.benchmark.materials import Bench
 from expunge.benchmark.runner import BenchmarkResults, run_benchmark

@@ -7,6 +7,7 @@ import pandas as pd
 from zenml import step
 from zenml.types import HTMLString, MarkdownString
 
+import materializers  # noqa: F401
 from expunge.benchmark.runner import BenchmarkResults
 from expunge.benchmark.table_files import write_table
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import pandas as pd
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.case import Case
 from expunge.models.adapter import ModelAdapter
 from expunge.pictures.picture_set import PictureSet

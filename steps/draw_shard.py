@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.evaluation.evaluate_models import judge_shard
 from expunge.evaluation.plan import Shard
 from expunge.judges.judged import JudgedPictures

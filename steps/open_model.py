@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.models import open_model as models
 from expunge.models.adapter import ModelAdapter
 from expunge.models.model_facts import ModelFacts

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.evaluation import plan
 from expunge.evaluation.plan import Shard
 from expunge.evaluation.profile import EvaluationProfile

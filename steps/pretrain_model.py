@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.models.adapter import ModelAdapter
 from expunge.zoo import recipe
 from expunge.zoo.recipe import RecipeSettings

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.evaluation.evaluation import GateDecision
 from expunge.release.model_version import ModelVersion
 from expunge.release.registry import Registry

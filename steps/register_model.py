@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.evaluation.evaluation import Evaluation, GateDecision
 from expunge.models.adapter import ModelAdapter
 from expunge.release.lineage import Lineage

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge import case
 from expunge.case import Case
 from expunge.pictures.drawing import DrawingSettings

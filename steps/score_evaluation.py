@@ -5,6 +5,7 @@ from typing import Annotated
 import pandas as pd
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.evaluation.plan import Shard
 from expunge.evaluation.profile import EvaluationProfile
 from expunge.evaluation.result import EvaluationResult

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.models.adapter import ModelAdapter
 from expunge.pictures.drawing import DrawingSettings
 from expunge.pictures.picture_set import PictureSet

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.models.adapter import ModelAdapter
 from expunge.pictures.picture_set import PictureSet
 from expunge.release.base_model import BaseModelFacts

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.case import Case
 from expunge.comeback import try_comeback as tests
 from expunge.comeback.comeback_report import NEVER_SAW, UNLEARNED, ComebackReport

@@ -7,6 +7,7 @@ import pandas as pd
 from zenml import step
 from zenml.types import HTMLString, MarkdownString
 
+import materializers  # noqa: F401
 from expunge.comeback.comeback_report import ComebackReport
 from expunge.evaluation.plan import Shard
 from expunge.evaluation.result import EvaluationResult

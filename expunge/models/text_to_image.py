@@ -1,14 +1,20 @@
-"""What unlearning, benchmark and evaluation ask of a model, whatever family it belongs to."""
+"""What unlearning, benchmark and evaluation ask of a model, whatever family it belongs to. It imports no torch."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-Conditions = dict[str, Tensor]
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    Conditions = dict[str, Tensor]
+else:
+    Conditions = dict[str, Any]
 """What text encoders give a denoiser: tensors by the name under which it takes them, each ``(n, …)``."""
 
 TOKENS = "encoder_hidden_states"  # what cross-attention reads, ``(n, tokens, d)``
