@@ -22,6 +22,6 @@ def publish_zoo(
     settings: RecipeSettings,
     folder: str,
 ) -> Annotated[str, "zoo_folder"]:
-    """The weights, their card and a world of pictures."""
+    """The weights, their card and a grid of pictures."""
     publish(model, judges, scores, pictures, settings, Path(folder))
     return folder

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import torch
 from diffusers import AutoencoderKL
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from transformers import get_cosine_schedule_with_warmup
+
+from expunge.zoo.training import Progress, Schedule, fit
 
 PICTURE_SIZE = 64  # pixels
 LATENT_CHANNELS = 8
@@ -37,7 +37,7 @@ def reconstruction_loss(drawn: torch.Tensor, wanted: torch.Tensor) -> torch.Tens
 
 
 def train_autoencoder(
-    batches: Batches, steps: int, batch_size: int = 16, progress: Callable[[int, float], None] | None = None
+    batches: Batches, steps: int, batch_size: int = 16, progress: Progress | None = None
 ) -> AutoencoderKL:
     """Train encoder and decoder together and return their exponential moving average.
 
@@ -49,29 +49,13 @@ def train_autoencoder(
     """
     model = make_autoencoder().to(memory_format=torch.channels_last)
 
-    def loss_of(pictures: torch.Tensor) -> torch.Tensor:
+    def loss_of() -> torch.Tensor:
+        pictures = batches(batch_size).to(memory_format=torch.channels_last)
         posterior = model.encode(pictures).latent_dist
         kl = posterior.kl().mean() / (LATENT_CHANNELS * LATENT_SIZE**2)
         return reconstruction_loss(model.decode(posterior.sample()).sample, pictures) + 1e-4 * kl
 
-    return _fit(model, list(model.parameters()), loss_of, batches, steps, batch_size, 2e-3, progress)
-
-
-def _fit(model, trained, loss_of, batches, steps, batch_size, rate, progress) -> AutoencoderKL:
-    optimiser = torch.optim.AdamW(trained, lr=rate, betas=(0.9, 0.99), weight_decay=1e-4)
-    schedule = get_cosine_schedule_with_warmup(optimiser, steps // 20, steps)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.998))
-    for step in range(steps):
-        loss = loss_of(batches(batch_size).to(memory_format=torch.channels_last))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        schedule.step()
-        average.update_parameters(model)
-        if progress:
-            progress(step, loss.item())
-    return average.module.eval().requires_grad_(False)
+    return fit(model, loss_of, Schedule(steps, rate=2e-3, decay=1e-4), progress)
 
 
 @torch.no_grad()

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import get_cosine_schedule_with_warmup
 
 from expunge.models.hashing import module_digest
 from expunge.models.loading import LOADING
+from expunge.zoo.training import Progress, Schedule, fit
 
 NONE = "none"
 
@@ -95,38 +95,34 @@ class FactorClassifier:
 def train_classifier(
     factor: str,
     levels: tuple[str, ...],
-    batches: Callable[[int], tuple[torch.Tensor, torch.Tensor]],
+    labelled: Callable[[], tuple[torch.Tensor, torch.Tensor]],
     steps: int,
     generator: torch.Generator,
-    batch_size: int = 64,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> FactorClassifier:
     """Train a classifier on augmented drawings.
 
     Args:
         factor: the factor's name.
         levels: its levels, in class order.
-        batches: draws pictures ``(n, 3, 64, 64)`` in −1–1 and their class indices ``(n,)``.
+        labelled: draws a batch: pictures ``(n, 3, 64, 64)`` in −1–1 and their class indices ``(n,)``; half as many
+            pictures of nothing are added.
         steps: optimiser steps.
         generator: source of the degradations.
-        batch_size: drawings a batch; half as many ``none`` pictures are added.
-        progress: called after every step with its number and loss.
+        progress: told of every step.
     """
     network = make_network(len(levels) + 1)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-2)
-    schedule = get_cosine_schedule_with_warmup(optimiser, steps // 3, steps)
-    for step in range(steps):
-        pictures, labels = batches(batch_size)
-        nothing = torch.cat([spoil(pictures, generator)[: batch_size // 4] for spoil in (showing_nothing, texture)])
+
+    def loss_of() -> torch.Tensor:
+        pictures, labels = labelled()
+        part = len(pictures) // 4
+        nothing = torch.cat([spoil(pictures, generator)[:part] for spoil in (showing_nothing, texture)])
         inputs = torch.cat([degrade(pictures, generator), nothing])
         targets = torch.cat([labels, torch.full((len(nothing),), len(levels))])
-        loss = nn.functional.cross_entropy(network(inputs), targets, label_smoothing=0.05)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if progress:
-            progress(step, loss.item())
+        return nn.functional.cross_entropy(network(inputs), targets, label_smoothing=0.05)
+
+    how = Schedule(steps, rate=3e-3, decay=1e-2, betas=(0.9, 0.999), warm_up=1 / 3, clip=None, averaging=None)
+    fit(network, loss_of, how, progress)
     return FactorClassifier(factor, levels, network)
 
 

@@ -8,11 +8,12 @@ import open_clip
 import torch
 from open_clip.model import CLIP
 from safetensors.torch import save_file
-from transformers import CLIPTokenizer, get_cosine_schedule_with_warmup
+from transformers import CLIPTokenizer
 
 from expunge.zoo.autoencoder import PICTURE_SIZE
 from expunge.zoo.classifiers import degrade
 from expunge.zoo.denoiser import MAX_TOKENS
+from expunge.zoo.training import Progress, Schedule, fit
 
 PREPROCESS = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bicubic", "resize_mode": "squash"}
 
@@ -45,7 +46,7 @@ def train_clip(
     steps: int,
     generator: torch.Generator,
     batch_size: int = 80,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> CLIP:
     """Train with CLIP's symmetric contrastive loss (Radford et al. 2021, arXiv 2103.00020).
 
@@ -60,24 +61,17 @@ def train_clip(
     config = clip_config(len(tokenizer))
     text = {key: value for key, value in config["text_cfg"].items()}
     model = CLIP(embed_dim=config["embed_dim"], vision_cfg=config["vision_cfg"], text_cfg=text)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1.5e-3, betas=(0.9, 0.98), weight_decay=0.05)
-    schedule = get_cosine_schedule_with_warmup(optimiser, steps // 10, steps)
     loss_function = open_clip.ClipLoss()
-    for step in range(steps):
-        pictures, captions = batches(batch_size)
-        tokens = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
-        features, texts, scale = model(degrade(pictures, generator), tokens)
-        loss = loss_function(features, texts, scale)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
+
+    def loss_of() -> torch.Tensor:
         with torch.no_grad():
             model.logit_scale.clamp_(0, 4.6)
-        if progress:
-            progress(step, loss.item())
-    return model.eval().requires_grad_(False)
+        pictures, captions = batches(batch_size)
+        tokens = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+        return loss_function(*model(degrade(pictures, generator), tokens))
+
+    how = Schedule(steps, rate=1.5e-3, decay=0.05, betas=(0.9, 0.98), warm_up=0.1, averaging=None)
+    return fit(model, loss_of, how, progress)
 
 
 def save_clip(model: CLIP, tokenizer: CLIPTokenizer, folder: Path) -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from tokenizers import pre_tokenizers
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, get_cosine_schedule_with_warmup
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from expunge.zoo.autoencoder import LATENT_CHANNELS, LATENT_SIZE
+from expunge.zoo.training import Progress, Schedule, fit
 
 MAX_TOKENS = 20  # the longest caption has 15 words
 TEXT_WIDTH = 128
@@ -123,7 +123,7 @@ def train_denoiser(
     steps: int,
     batch_size: int = 32,
     rate: float = 6e-4,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[UNet2DConditionModel, CLIPTextModel]:
     """Train denoiser and text encoder together; return their exponential moving averages.
 
@@ -132,11 +132,8 @@ def train_denoiser(
     scheduler = make_scheduler()
     both = torch.nn.ModuleDict({"unet": make_denoiser(), "text": make_text_encoder(tokenizer)})
     both = both.to(memory_format=torch.channels_last)
-    parameters = list(both.parameters())
-    optimiser = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
-    schedule = get_cosine_schedule_with_warmup(optimiser, steps // 20, steps)
-    average = AveragedModel(both, multi_avg_fn=get_ema_multi_avg_fn(0.998))
-    for step in range(steps):
+
+    def loss_of() -> torch.Tensor:
         batch = batches(batch_size)
         noise = torch.randn_like(batch.latents)
         timesteps = torch.randint(0, scheduler.config.num_train_timesteps, (len(noise),))
@@ -144,14 +141,7 @@ def train_denoiser(
         velocity = scheduler.get_velocity(batch.latents, noise, timesteps)
         embeddings = both["text"](batch.tokens).last_hidden_state
         predicted = both["unet"](noisy, timesteps, encoder_hidden_states=embeddings).sample
-        loss = (predicted - velocity).square().mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        schedule.step()
-        average.update_parameters(both)
-        if progress:
-            progress(step, loss.item())
-    trained = dict(average.module.eval().requires_grad_(False).named_children())
+        return (predicted - velocity).square().mean()
+
+    trained = dict(fit(both, loss_of, Schedule(steps, rate=rate, decay=1e-3), progress).named_children())
     return trained["unet"], trained["text"]

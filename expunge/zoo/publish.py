@@ -34,7 +34,7 @@ synonyms in {templates} templates. The wordings are in `expunge/zoo/world.yaml`.
 `@iconify-json/noto` 1.2.9 (Apache-2.0), `@iconify-json/noto-v1` 1.2.5 (Apache-2.0; style `blob`),
 `@iconify-json/twemoji` 1.2.5 (CC-BY-4.0), `@iconify-json/fluent-emoji-flat` 1.2.6 (MIT; style `fluent`). See `NOTICE`.
 
-**Recipe.** `{recipe}`. {remark}
+**Recipe.** `{recipe}`.
 
 **Scores.** {pictures} pictures for each side of the wordings: every subject in every style from three seeds, 20 DDIM
 steps, guidance 2.5.
@@ -61,9 +61,8 @@ def publish(
     drawn: PictureSet,
     settings: RecipeSettings,
     folder: Path,
-    remark: str = "",
 ) -> None:
-    """Write model, judges, scores, card and a world of pictures to ``folder``, replacing what is there.
+    """Write model, judges, scores, card and a grid of pictures to ``folder``, replacing what is there.
 
     Denoiser and autoencoder are stored in half precision, and computed in float32.
 
@@ -80,14 +79,14 @@ def publish(
         if size > LIMIT:
             raise ExpungeError(f"the zoo's weights are {size / 2**20:.1f} MB: at most {LIMIT / 2**20:.0f} may ship")
         (new / "scores.json").write_text(scores.model_dump_json(indent=1) + "\n")
-        (new / "README.md").write_text(card(scores, settings, remark))
+        (new / "README.md").write_text(card(scores, settings))
         one_each = drawn.select(np.arange(0, len(drawn), 3).tolist())
         grid_png(one_each, columns=20).save(new / "grid.png")
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(new, folder)
 
 
-def card(scores: ZooScores, settings: RecipeSettings, remark: str) -> str:
+def card(scores: ZooScores, settings: RecipeSettings) -> str:
     """The model card, in Markdown."""
     world = emoji_world()
     return CARD.format(
@@ -97,7 +96,6 @@ def card(scores: ZooScores, settings: RecipeSettings, remark: str) -> str:
         backgrounds=len(world.backgrounds),
         templates=sum(map(len, world.templates.values())),
         recipe=settings.model_dump_json(),
-        remark=remark,
         pictures=scores.pictures,
         subject_train=scores.subject_accuracy["train"],
         subject_held_out=scores.subject_accuracy["held_out"],

@@ -31,6 +31,7 @@ from expunge.zoo.zoo_panel import ZooJudges
 
 ICONS = Path(".expunge") / "icons"
 HELD_OUT_SEED = 7919  # augmentations that no part was trained on
+CLASSIFIER_BATCH = 64  # drawings a batch
 CAPTION_DROPOUT = 0.1  # share of empty captions, for classifier-free guidance
 
 
@@ -178,13 +179,13 @@ def pretrain_judges(settings: RecipeSettings) -> ZooJudges:
         ("style", tuple(world.styles), pictures.styles),
     ):
 
-        def labelled(n: int, labels: torch.Tensor = labels) -> tuple[torch.Tensor, torch.Tensor]:
-            indices = _any(len(pictures), n, generator)
+        def labelled(labels: torch.Tensor = labels) -> tuple[torch.Tensor, torch.Tensor]:
+            indices = _any(len(pictures), CLASSIFIER_BATCH, generator)
             return pictures.inputs(indices), labels[indices]
 
         with _reported(f"Classifier of {factor}", settings.classifier_steps) as report:
             classifiers[factor] = train_classifier(
-                factor, levels, labelled, settings.classifier_steps, generator, progress=report
+                factor, levels, labelled, settings.classifier_steps, generator, report
             )
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = make_tokenizer(world.vocabulary(), Path(folder))

@@ -32,11 +32,11 @@ def classifier(corpus) -> FactorClassifier:
     torch.manual_seed(0)
     draws = generator()
 
-    def batches(n: int) -> tuple[torch.Tensor, torch.Tensor]:
-        indices = torch.randint(0, len(corpus), (n,), generator=draws)
+    def labelled() -> tuple[torch.Tensor, torch.Tensor]:
+        indices = torch.randint(0, len(corpus), (16,), generator=draws)
         return corpus.inputs(indices), corpus.styles[indices]
 
-    return train_classifier("style", tuple(WORLD.styles), batches, 80, draws, batch_size=16)
+    return train_classifier("style", tuple(WORLD.styles), labelled, 80, draws)
 
 
 @pytest.mark.parametrize("spoil", [degrade, showing_nothing, texture])

@@ -89,13 +89,13 @@ def test_every_part_trains_on_the_real_drawings_and_loads_elsewhere(tmp_path: Pa
     drawn = stock("a noto drawing of cat", num_inference_steps=2, output_type="np").images
     assert drawn.shape == (1, 64, 64, 3) and np.isfinite(drawn).all()
 
-    def labelled(n: int) -> tuple[torch.Tensor, torch.Tensor]:
-        indices = some(n)
+    def labelled() -> tuple[torch.Tensor, torch.Tensor]:
+        indices = some(8)
         return corpus.inputs(indices), corpus.styles[indices]
 
-    style = train_classifier("style", tuple(WORLD.styles), labelled, 2, generator, 8, losses[2])
+    style = train_classifier("style", tuple(WORLD.styles), labelled, 2, generator, losses[2])
     subject = train_classifier(
-        "subject", tuple(WORLD.subjects), lambda n: (pictures(n), torch.arange(n) % subjects), 2, generator, 8
+        "subject", tuple(WORLD.subjects), lambda: (pictures(8), torch.arange(8) % subjects), 2, generator
     )
 
     def pairs(n: int) -> tuple[torch.Tensor, list[str]]:

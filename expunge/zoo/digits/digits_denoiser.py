@@ -3,8 +3,6 @@
 import torch
 from diffusers import DDIMScheduler, UNet2DModel
 from pydantic import Field
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from transformers import get_cosine_schedule_with_warmup
 
 from expunge.models.class_conditional import ClassConditional
 from expunge.models.loading import LOADING
@@ -12,6 +10,7 @@ from expunge.progress import progress_bar
 from expunge.settings import Settings
 from expunge.zoo.denoiser import make_scheduler
 from expunge.zoo.digits.digits_data import CLASSES, SIZE, Digits
+from expunge.zoo.training import Schedule, fit
 
 
 class DenoiserRecipe(Settings):
@@ -55,22 +54,16 @@ def train_model(digits: Digits, recipe: DenoiserRecipe, progress: bool = True) -
     with LOADING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         unet = make_denoiser(recipe.channels)
-    parameters = list(unet.parameters())
-    optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
-    schedule = get_cosine_schedule_with_warmup(optimiser, recipe.steps // 20, recipe.steps)
-    average = AveragedModel(unet, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging))
+    how = Schedule(recipe.steps, recipe.learning_rate, decay=1e-3, averaging=recipe.averaging)
     with progress_bar(progress) as bar:
         task = bar.add_task("Training the digits' denoiser", total=recipe.steps, note="")
-        for _ in range(recipe.steps):
-            loss = _loss(unet, scheduler, digits, recipe, generator)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimiser.step()
-            schedule.step()
-            average.update_parameters(unet)
-            bar.update(task, advance=1, note=f"loss {loss.item():.3f}")
-    return ClassConditional(average.module, scheduler, CLASSES)
+        trained = fit(
+            unet,
+            lambda: _loss(unet, scheduler, digits, recipe, generator),
+            how,
+            lambda _, loss: bar.update(task, advance=1, note=f"loss {loss:.3f}"),
+        )
+    return ClassConditional(trained, scheduler, CLASSES)
 
 
 def _loss(

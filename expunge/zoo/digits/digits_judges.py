@@ -23,6 +23,7 @@ from expunge.progress import progress_bar
 from expunge.settings import Settings
 from expunge.zoo.classifiers import NONE, degrade, showing_nothing
 from expunge.zoo.digits.digits_data import CLASSES, SIZE, Digits
+from expunge.zoo.training import Schedule, fit
 
 WIDTH = 32  # of the features; few, so that FD needs few pictures
 ENLARGED = 8  # times: the zoo's ways to spoil a picture are made for 64×64
@@ -151,23 +152,21 @@ def _train(digits: Digits, recipe: JudgeRecipe, seed: int, progress: bool) -> nn
     with LOADING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = make_network()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.steps)
+
+    def loss_of() -> Tensor:
+        batch = digits.select(torch.randint(len(digits), (recipe.batch_size,), generator=generator))
+        large = functional.interpolate(_rgb(batch.pictures), scale_factor=ENLARGED)
+        nothing = showing_nothing(large, generator)[: recipe.batch_size // 4]
+        inputs = functional.avg_pool2d(torch.cat([degrade(large, generator), nothing]), ENLARGED)
+        labels = torch.cat([batch.labels, torch.full((len(nothing),), len(CLASSES))])
+        return functional.cross_entropy(network(inputs), labels, label_smoothing=0.05)
+
+    how = Schedule(recipe.steps, recipe.learning_rate, decay=1e-2, betas=(0.9, 0.999), warm_up=0, clip=None,
+                   averaging=None)  # fmt: skip
     with progress_bar(progress) as bar:
         task = bar.add_task("Training a judge of digits", total=recipe.steps, note="")
-        for _ in range(recipe.steps):
-            batch = digits.select(torch.randint(len(digits), (recipe.batch_size,), generator=generator))
-            large = functional.interpolate(_rgb(batch.pictures), scale_factor=ENLARGED)
-            nothing = showing_nothing(large, generator)[: recipe.batch_size // 4]
-            inputs = functional.avg_pool2d(torch.cat([degrade(large, generator), nothing]), ENLARGED)
-            labels = torch.cat([batch.labels, torch.full((len(nothing),), len(CLASSES))])
-            loss = functional.cross_entropy(network(inputs), labels, label_smoothing=0.05)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            bar.update(task, advance=1, note=f"loss {loss.item():.3f}")
-    return network.eval().requires_grad_(False)
+        fit(network, loss_of, how, lambda _, loss: bar.update(task, advance=1, note=f"loss {loss:.3f}"))
+    return network
 
 
 def _rgb(grey: Tensor) -> Tensor:
