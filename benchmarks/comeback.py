@@ -4,37 +4,33 @@
     python benchmarks/comeback.py --target cat --never-saw .expunge/never-saw-cat/emoji
     python benchmarks/comeback.py --kind style --target twemoji --passes 60 --profile full
 
-Every method unlearns the same data from the zoo model until its check finds the target forgotten or its passes are
-spent. The model that never saw the target is the zoo's recipe with ``leave_out``:
+Every method unlearns the same data from the zoo model until its own stopping rule ends the run or its passes are spent.
+Ours has the pace and the distance to the original's prediction as retain loss, and measures its learning rate; the
+others have the data loss, no pace, and the rate given here. The model that never saw the target is made by
 
-    zenml pipeline run pipelines.pretrain_pipeline.pretrain_pipeline -c FILE
-
-where FILE is configs/pretrain.yaml with ``leave_out: [cat]`` below ``recipe`` and a ``folder`` of its own.
+    python benchmarks/never_saw.py --leave-out cat
 """
 
 import argparse
 import time
 from pathlib import Path
 
-from expunge.benchmark.benchmark_settings import BenchmarkSettings, MethodEntry, SampleSettings, TargetEntry
-from expunge.benchmark.cell import Cell, cell_settings
+from expunge.benchmark.bench import Bench, Materials, prepare
+from expunge.benchmark.benchmark_settings import BenchmarkSettings, MethodEntry, TargetEntry
+from expunge.benchmark.cell import Cell
 from expunge.benchmark.machine import command, machine
-from expunge.benchmark.materials import Bench, Materials, make_bench, prepare
-from expunge.benchmark.run_cell import step_cost
+from expunge.benchmark.run_cell import step_cost, unlearned
 from expunge.benchmark.runner import learning_rate
-from expunge.case import Case
 from expunge.comeback.comeback_report import NEVER_SAW
 from expunge.comeback.comeback_settings import PROFILES
 from expunge.comeback.comeback_table import as_markdown
 from expunge.comeback.hiding import text_filter
 from expunge.comeback.try_comeback import try_comeback
 from expunge.models.sources import load_text_to_image
-from expunge.models.text_to_image import TextToImage
-from expunge.unlearning.job import TrainingSets, unlearn_model
 from expunge.unlearning.methods import method_names
 
-METHODS = ("stepping_metric", "gradient_difference", "erased_stable_diffusion", "concept_ablation")
-SAMPLES = SampleSettings(target_pictures=2, retain_pictures=2, train_pictures=2)  # the comes-back tests draw their own
+OURS = "stepping_metric"
+METHODS = (OURS, "gradient_difference", "erased_stable_diffusion", "concept_ablation")
 
 
 def zoo_bench(options: argparse.Namespace, entries: tuple[MethodEntry, ...], target: TargetEntry) -> Bench:
@@ -44,41 +40,36 @@ def zoo_bench(options: argparse.Namespace, entries: tuple[MethodEntry, ...], tar
             "methods": [entry.model_dump() for entry in entries],
             "targets": [target.model_dump()],
             "compare_with": entries[0].name,
-            "unlearning": {"learning_rate": options.learning_rate, "retain_batch_size": 16, "stop_at": 0.95},
+            "unlearning": {
+                "learning_rate": options.learning_rate,
+                "retain_batch_size": 16,
+                "stop_at": 0.95,
+                "alignment": "data",
+                "pace": None,
+            },
             "check": {"pictures": 20, "steps": 6},
             "diversification": {"pool_per_stratum": 1},
-            "evaluation": SAMPLES.model_dump(),
-            "evaluation_drawing": {"steps": 8},
         }
     )
-    return make_bench(settings, "zoo", "zoo", "zoo")
+    return Bench.named("zoo", "zoo", "zoo", settings)
 
 
-def unlearned(
-    entry: MethodEntry, target: TargetEntry, bench: Bench, materials: Materials, passes: int
-) -> tuple[TextToImage, str]:
+def made(entry: MethodEntry, bench: Bench, materials: Materials, passes: int):  # type: ignore[no-untyped-def]
     """The model that a method makes within a budget of passes, and what it took, in words."""
     settings = bench.settings
     cell = Cell(
         entry=entry,
-        target=target,
+        target=settings.targets[0],
         seed=0,
         comparison="equal_forgetting",
         passes=passes,
         learning_rate=learning_rate(settings, entry, {}),
-        samples=SAMPLES,
+        judged_by=settings.evaluation,  # not used: the comes-back tests draw their own
     )
     cost = step_cost(cell, bench, materials)
-    steps = cost.steps_for(passes)
-    steps = min(steps, entry.max_steps or steps)
+    steps = min(cost.steps_for(passes), entry.max_steps or passes)
     check_every = min(steps, max(1, round(settings.check_passes / (cost.passes or 1))))
-    model, trace = unlearn_model(
-        bench.model,
-        TrainingSets(materials.forget, materials.retain, materials.cache),
-        Case.of(bench.world, bench.panel, settings.evaluation_drawing).about([materials.target]),
-        cell_settings(cell, settings, steps, check_every),
-        settings.check,
-    )
+    model, trace = unlearned(cell, bench, materials, steps, check_every)
     spent = sum(row.passes for row in trace.rows)
     return model, f"{len(trace.rows)} steps, {spent:.0f} passes, stopped by {trace.stopped}"
 
@@ -107,32 +98,29 @@ def main() -> None:
         MethodEntry(
             method=name,
             max_steps=1 if name == "unified_concept_editing" else None,
-            learning_rate="measured" if name == "stepping_metric" else None,
+            learning_rate="measured" if name == OURS else None,
+            unlearning={"alignment": "original", "pace": {}} if name == OURS else {},
         )
         for name in dict.fromkeys(options.methods)
     )
-    entry = TargetEntry(kind=options.kind, name=options.target)
     never = {NEVER_SAW: load_text_to_image(options.never_saw)} if options.never_saw else {}
-    bench = zoo_bench(options, entries, entry)
-    target = entry.resolve(bench.world)
+    bench = zoo_bench(options, entries, TargetEntry(kind=options.kind, name=options.target))
+    target = bench.settings.targets[0].resolve(bench.case.world)
     materials = prepare(bench, target)
-    case = Case.of(bench.world, bench.panel, bench.settings.drawing, "zoo")
-    models: dict[str, TextToImage] = {"text filter": text_filter(bench.model, target, case)}
+    models = {"text filter": text_filter(bench.model, target, bench.case)}
     notes = []
     for each in entries:
-        models[each.name], took = unlearned(each, entry, bench, materials, options.passes)
+        models[each.name], took = made(each, bench, materials, options.passes)
         notes.append(f"{each.name}: {took}")
-    started = time.perf_counter()
-    profile = PROFILES[options.profile]
-    report = try_comeback(bench.model, models | never, case, target, profile, forget_set=materials.forget)
+    started, profile = time.perf_counter(), PROFILES[options.profile]
+    report = try_comeback(bench.model, models | never, bench.case, target, profile, materials.sets.forget)
     if report.untested:
         raise SystemExit(report.untested)
-    seconds = time.perf_counter() - started
     facts = {
         **machine(),
         "command": command(),
         "settings": report.settings.model_dump_json(),
-        "seconds": f"{seconds:.0f} for the tests of {len(report.models)} models",
+        "seconds": f"{time.perf_counter() - started:.0f} for the tests of {len(report.models)} models",
     }
     parts = [
         f"# Does it come back? Target: {target.kind.value} {target.name}",
@@ -142,8 +130,8 @@ def main() -> None:
         "\n".join(f"- {note}" for note in notes),
     ]
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text("\n\n".join(part.strip() for part in parts) + "\n")
-    print(options.output.read_text())
+    options.output.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
+    print(options.output.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

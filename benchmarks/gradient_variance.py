@@ -31,9 +31,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from expunge.benchmark.bench import Bench, Materials, prepare
 from expunge.benchmark.benchmark_settings import BenchmarkSettings, TargetEntry
 from expunge.benchmark.machine import command, machine
-from expunge.benchmark.materials import Bench, Materials, make_bench, prepare
 from expunge.benchmark.spread import mean_over_targets
 from expunge.metrics.numbers import Interval
 from expunge.progress import progress_bar
@@ -85,14 +85,14 @@ def variance_and_mean(gradients: Iterator[list[Tensor]], metric: list[Tensor]) -
 def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: int) -> dict[str, tuple[float, float]]:
     """Variance and squared mean of every way, after so many steps of unlearning."""
     denoiser, process = copy.deepcopy(bench.model.denoiser).requires_grad_(True), bench.model
-    forget, retain = encode(bench.model, materials.forget), encode(bench.model, materials.retain)
+    forget, retain = encode(bench.model, materials.sets.forget), encode(bench.model, materials.sets.retain)
     sides = {
         alignment: Problem(denoiser, process, 0.0, RETAIN_WEIGHT, 1.0, alignment, forget, retain)
         for alignment in ("data", "original")
     }
     start = Problem(copy.deepcopy(denoiser), process, 0.0, RETAIN_WEIGHT, 1.0, "data", forget, retain)
-    diagonal = materials.cache.preconditioner(RETAIN_WEIGHT, EPSILON)
-    means = [materials.cache.retain.get(name) for name in start.parameters]
+    diagonal = materials.sets.cache.preconditioner(RETAIN_WEIGHT, EPSILON)
+    means = [materials.sets.cache.retain.get(name) for name in start.parameters]
     metric = [1 / diagonal[name].double() for name in sides["data"].parameters]
     if steps:
         how = UnlearnSettings(
@@ -104,7 +104,7 @@ def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: in
             retain_batch_size=BATCH,
             pace=None,
         )
-        unlearn(denoiser, process, forget, retain, how, materials.cache, progress=False)
+        unlearn(denoiser, process, forget, retain, how, materials.sets.cache, progress=False)
 
     def gradient_in(way: str) -> Callable[[Batch], list[Tensor]]:
         problem = sides["original" if way == "original" else "data"]
@@ -132,7 +132,7 @@ def digits_bench(targets: list[str]) -> Bench:
     config = yaml.safe_load(CONFIG.read_text())["parameters"]
     named = [{"kind": "class", "name": name} for name in targets]
     settings = BenchmarkSettings.model_validate(config["benchmark"] | {"targets": named})
-    return make_bench(settings, config["base_model"], config["world"], config["judges"])
+    return Bench.named(config["base_model"], config["world"], config["judges"], settings)
 
 
 def written(interval: Interval | None) -> str:
@@ -155,7 +155,7 @@ def main() -> None:
     with progress_bar() as bar:
         task = bar.add_task("gradients", total=len(options.targets) * len(options.seeds) * len(STEPS), note="")
         for name in options.targets:
-            target = TargetEntry(kind="class", name=name).resolve(bench.world)
+            target = TargetEntry(kind="class", name=name).resolve(bench.case.world)
             materials = prepare(bench, target)
             for seed in options.seeds:
                 for steps in STEPS:

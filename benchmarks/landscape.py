@@ -25,9 +25,9 @@ import yaml
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from expunge.benchmark.bench import Bench
 from expunge.benchmark.benchmark_settings import BenchmarkSettings
 from expunge.benchmark.machine import command, machine
-from expunge.benchmark.materials import Bench, make_bench
 from expunge.benchmark.runner import run_benchmark
 from expunge.reports.plots import STYLE
 
@@ -75,7 +75,7 @@ def landscapes() -> list[tuple[str, float, dict[str, int], list[dict[str, Any]]]
 
 def measure(targets: Sequence[str], seeds: Sequence[int], folder: Path) -> pd.DataFrame:
     """Every cell of both landscapes, a row each."""
-    config = yaml.safe_load(CONFIG.read_text())["parameters"]
+    config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["parameters"]
     base: dict[str, Any] = config["benchmark"]
     base |= {"targets": [{"kind": "class", "name": name} for name in targets], "seeds": list(seeds)}
     bench: Bench | None = None
@@ -87,14 +87,9 @@ def measure(targets: Sequence[str], seeds: Sequence[int], folder: Path) -> pd.Da
             | {"unlearning": base["unlearning"] | {"forget_threshold": threshold}}
         )
         if bench is None:
-            bench = make_bench(settings, config["base_model"], config["world"], config["judges"])
-        results = run_benchmark(replace(bench, settings=settings), config["judges"], folder)
-        frames.append(
-            pd.DataFrame(
-                {"landscape": name, **place(cell.method), **cell.model_dump(exclude={"curve"})}
-                for cell in results.cells
-            )
-        )
+            bench = Bench.named(config["base_model"], config["world"], config["judges"], settings)
+        results = run_benchmark(replace(bench, settings=settings), folder)
+        frames.append(pd.DataFrame({"landscape": name, **place(cell.method), **cell.row()} for cell in results.cells))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -175,7 +170,7 @@ def main() -> None:
     cells = measure(options.targets, options.seeds, options.folder)
     options.output.mkdir(parents=True, exist_ok=True)
     cells.to_parquet(options.output / "landscape.parquet")
-    (options.output / "landscape.md").write_text(as_markdown(cells))
+    (options.output / "landscape.md").write_text(as_markdown(cells), encoding="utf-8")
     picture(cells).savefig(options.output / "landscape.png", dpi=120)
 
 

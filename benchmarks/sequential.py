@@ -16,22 +16,21 @@ from typing import Any
 import yaml
 
 from expunge.benchmark.machine import command, machine
-from expunge.benchmark.round_store import Round, RoundStore
-from expunge.benchmark.sequence import run_sequence
-from expunge.benchmark.sequence_files import write_report
+from expunge.benchmark.sequence import Round, run_sequence
 from expunge.benchmark.sequence_settings import SequentialSettings
-from expunge.judges.load_panel import load_panel
+from expunge.benchmark.sequence_table import write_sequence
+from expunge.case import resolve_case
 from expunge.models.sources import load_text_to_image
-from expunge.prompts.load_world import load_world
 
 
 def settings_of(options: argparse.Namespace) -> SequentialSettings:
     """The defaults, the file's fields above them, and the command line's above those."""
-    given: dict[str, Any] = yaml.safe_load(options.config.read_text()) if options.config else {}
+    given: dict[str, Any] = yaml.safe_load(options.config.read_text(encoding="utf-8")) if options.config else {}
     if options.targets:
         given["targets"] = options.targets
     if options.target_pictures:
-        given["measuring"] = given.get("measuring", {}) | {"target_pictures": options.target_pictures}
+        measuring = given.get("measuring") or SequentialSettings().measuring.model_dump()
+        given["measuring"] = measuring | {"target_pictures": options.target_pictures}
     if options.held_pictures is not None:
         sets = given.get("diversification") or SequentialSettings().diversification.model_dump()
         given["diversification"] = sets | {"held_pictures": options.held_pictures}
@@ -69,18 +68,18 @@ def said(done: Round) -> None:
 def main() -> None:
     """Forget, measure, and write table and picture down round by round."""
     options = arguments()
-    settings, world = settings_of(options), load_world(options.prompts)
+    settings = settings_of(options)
     rounds: list[Round] = []
 
     def report(done: Round) -> None:
         rounds.append(done)
         said(done)
         facts = {**machine(), "command": command(), "settings": settings.model_dump_json()}
-        write_report(rounds, options.output, facts)
+        write_sequence(rounds, options.output, facts)
 
-    model, panel = load_text_to_image(options.model), load_panel(options.judges, world)
-    run_sequence(model, world, panel, settings, RoundStore(options.folder), report)
-    print(options.output.read_text())
+    case = resolve_case(options.prompts, options.judges, settings.drawing)
+    run_sequence(load_text_to_image(options.model), case, settings, options.folder, report)
+    print(options.output.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

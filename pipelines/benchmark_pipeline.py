@@ -1,12 +1,14 @@
-"""Every unlearning method on the same targets, data, budget and evaluation, in one table."""
+"""Unlearning methods on the same targets, data, budget and evaluation; their table says what else each has."""
 
 from zenml import pipeline
 
 from expunge.benchmark.benchmark_settings import BenchmarkSettings
+from expunge.takedown.request import TakedownBatch
 from steps.benchmark_base import benchmark_base
 from steps.benchmark_cells import benchmark_cells
-from steps.benchmark_pool import benchmark_pool
 from steps.benchmark_table import benchmark_table
+from steps.draw_pool import draw_pool
+from steps.resolve_case import resolve_case
 
 
 @pipeline(dynamic=True, enable_cache=True)
@@ -27,6 +29,7 @@ def benchmark_pipeline(
         folder: where the table and the result of each cell are kept.
     """
     base = benchmark_base(base_model)
-    pool = benchmark_pool(base, world, benchmark.diversification, benchmark.drawing)
-    results = benchmark_cells(base, pool, world, judges, benchmark, folder)
+    case = resolve_case(world, judges, benchmark.drawing, TakedownBatch(requests=()), "cpu")
+    pool = draw_pool(base, case, benchmark.diversification)
+    results = benchmark_cells(base, pool, case, benchmark, folder)
     benchmark_table(results, folder)

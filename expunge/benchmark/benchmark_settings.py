@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from expunge.benchmark.measuring import MeasuringSettings
 from expunge.comeback.relearning import RelearningSettings
 from expunge.pictures.drawing import DrawingSettings
 from expunge.prompts.target import Target, resolve_target
@@ -20,7 +21,7 @@ from expunge.unlearning.unlearn_settings import UnlearnSettings
 
 Comparison = Literal["equal_forgetting", "equal_budget"]
 # What a cell sets itself; the rest of UnlearnSettings is the benchmark's to set.
-SET_BY_CELL = ("method", "method_options", "steps", "seed", "check_every", "probe_every", "checkpoint_every")
+SET_BY_CELL = ("method", "method_options", "steps", "seed", "check_every", "checkpoint_every")
 
 
 class MethodEntry(Settings):
@@ -58,14 +59,6 @@ class TargetEntry(Settings):
         return resolve_target(request, world)
 
 
-class SampleSettings(Settings):
-    """How many pictures a cell is judged by. The evaluation is most of the time, and grows in proportion."""
-
-    target_pictures: int = Field(default=40, ge=2, le=100_000, description="held-out prompts that ask for the target")
-    retain_pictures: int = Field(default=120, ge=2, le=100_000, description="held-out retain prompts, at most")
-    train_pictures: int = Field(default=80, ge=2, le=100_000, description="train-level retain prompts, at most")
-
-
 class TuningSettings(Settings):
     """One grid of learning rates for every method, tried on targets and with a seed that are not compared later."""
 
@@ -79,7 +72,7 @@ class TuningSettings(Settings):
         description="of the rates whose mean UA reaches it the one with the highest RA is taken",
     )
     comparison: Comparison = "equal_forgetting"
-    evaluation: SampleSettings = SampleSettings(target_pictures=24, retain_pictures=60, train_pictures=40)
+    evaluation: MeasuringSettings = MeasuringSettings(target_pictures=24, held_out_pictures=80, train_pictures=60)
 
 
 class BenchmarkSettings(Settings):
@@ -89,10 +82,9 @@ class BenchmarkSettings(Settings):
         methods: rows of the table; empty for every registered method with its own defaults.
         targets: what is unlearned, one at a time.
         seeds: of batches, noise and timesteps. Data are the same for all seeds.
-        probed_seeds: cells of these seeds measure both losses on the probe after each step. That takes time, so the
-            table leaves their seconds out.
-        comparisons: passes each method may make, by comparison. ``equal_forgetting`` ends a run before that when its
-            check has twice in a row found ``stop_at`` of the target forgotten; ``equal_budget`` never does.
+        comparisons: passes each method may make, by comparison. ``equal_forgetting`` lets a run end before that by its
+            own stopping rule: without a pace when two checks in a row have found ``stop_at`` of the target forgotten,
+            with one as its pace says. With ``equal_budget`` no check ends a run, and no row has a pace.
         count_cache: whether passes and seconds of the cached gradients at θ₀ count for the methods that read them.
         compare_with: label of the method that the others are paired with.
         tuning: how learning rates are chosen; None to take the one in ``unlearning``.
@@ -101,20 +93,18 @@ class BenchmarkSettings(Settings):
         check_passes: a check after so many passes, rounded to whole steps of the method.
         diversification: size and make-up of forget and retain sets.
         gradients: how the cached gradients are measured.
-        drawing: how data are drawn.
-        evaluation: how many pictures a cell is judged by.
-        evaluation_drawing: how these and the checks' are drawn.
-        evaluation_seed: of their wordings and noise.
+        drawing: how data and the checks' pictures are drawn.
+        evaluation: by how many pictures a cell is judged, how they are drawn and from which seed on.
         evaluation_varies: whether each seed is judged by pictures of its own, so that intervals cover the luck of the
             draw; else all by the same, which leaves less to draw of the base model.
         relearning: how a copy of each unlearned model is fine-tuned on pictures of the target, to see whether it comes
             back; None: it is not tried.
+        keep: take stored results as they are, though the library's code has changed since.
     """
 
     methods: tuple[MethodEntry, ...] = ()
     targets: tuple[TargetEntry, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
-    probed_seeds: tuple[int, ...] = ()
     comparisons: dict[Comparison, int] = Field(default={"equal_forgetting": 120, "equal_budget": 120}, min_length=1)
     count_cache: bool = True
     compare_with: str = "stepping_metric"
@@ -125,26 +115,19 @@ class BenchmarkSettings(Settings):
     diversification: DiversificationSettings = DiversificationSettings()
     gradients: GradientSettings = GradientSettings()
     drawing: DrawingSettings = DrawingSettings()
-    evaluation: SampleSettings = SampleSettings()
-    evaluation_drawing: DrawingSettings = DrawingSettings(steps=10)
-    evaluation_seed: int = Field(default=1000, ge=0)
+    evaluation: MeasuringSettings = MeasuringSettings()
     evaluation_varies: bool = True
     relearning: RelearningSettings | None = None
+    keep: bool = False
 
     @property
     def entries(self) -> tuple[MethodEntry, ...]:
         """Rows of the table."""
         return self.methods or tuple(MethodEntry(method=name) for name in method_names())
 
-    @property
-    def evaluation_pictures(self) -> int:
-        """As many retain prompts as any cell is judged by, on either side."""
-        samples = [self.evaluation, *([self.tuning.evaluation] if self.tuning else [])]
-        return max(count for each in samples for count in (each.retain_pictures, each.train_pictures))
-
-    def judged_with(self, seed: int) -> int:
-        """The seed of the pictures that a cell of that seed is judged by."""
-        return self.evaluation_seed + (2 * seed if self.evaluation_varies else 0)  # one further seed is the target's
+    def judged_by(self, measuring: MeasuringSettings, seed: int) -> MeasuringSettings:
+        """How a cell of that seed is judged; some further seeds are the targets' and the wordings'."""
+        return measuring.model_copy(update={"seed": measuring.seed + (10 * seed if self.evaluation_varies else 0)})
 
     def unlearn_settings(self, entry: MethodEntry) -> UnlearnSettings:
         """What a method runs with, but for what a cell sets."""
@@ -156,8 +139,6 @@ class BenchmarkSettings(Settings):
         labels = [entry.name for entry in self.entries]
         for field, values in (("methods", labels), ("targets", self.targets), ("seeds", self.seeds)):
             _no_duplicates(field, values)
-        if unknown := sorted(set(self.probed_seeds) - set(self.seeds)):
-            raise ValueError(f"probed_seeds: {unknown[0]} is not one of seeds {list(self.seeds)}")
         if few := [name for name, passes in self.comparisons.items() if passes < 1]:
             raise ValueError(f"comparisons: {few[0]} is {self.comparisons[few[0]]} passes; at least 1 is needed")
         self._unlearning_is_whole()

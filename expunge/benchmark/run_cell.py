@@ -7,19 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from expunge.benchmark.cell import Cell, CellResult, cell_settings, measures_probe
-from expunge.benchmark.judging import Judging
-from expunge.benchmark.materials import Bench, Materials, WatchedCache
+from expunge.benchmark.bench import Bench, Materials
+from expunge.benchmark.cell import Cell, cell_settings
+from expunge.benchmark.measuring import measure
 from expunge.benchmark.peak_memory import PeakMemory
-from expunge.case import Case
 from expunge.comeback.relearning import relearn
 from expunge.comeback.trial import Trial
-from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation import Evaluation
-from expunge.evaluation.model_evaluation import EvaluationSettings, evaluate_model
 from expunge.models.text_to_image import TextToImage
-from expunge.prompts.target import Target
-from expunge.unlearning.job import TrainingSets, unlearn_model
+from expunge.pictures.picture_store import PictureStore
+from expunge.unlearning.job import unlearn_model
 from expunge.unlearning.trace import Trace, TraceRow
 
 NO_CHECK = 1_000_000_000  # steps between checks
@@ -32,12 +29,10 @@ class StepCost:
     Attributes:
         first: passes of the first step on top of those of any other: what it does once.
         passes: of a step.
-        reads_cache: whether the method looks at the cached gradients.
     """
 
     first: float
     passes: float
-    reads_cache: bool
 
     def steps_for(self, budget: float) -> int:
         """How many steps a budget of passes allows, at least one.
@@ -49,135 +44,93 @@ class StepCost:
 
 def step_cost(cell: Cell, bench: Bench, materials: Materials) -> StepCost:
     """Make two steps and see."""
-    cache = WatchedCache(materials.cache)
-    _, trace = _unlearn(cell.model_copy(update={"probed": False}), bench, materials, cache, 2, NO_CHECK)
+    _, trace = unlearned(cell, bench, materials, 2, NO_CHECK)
     first, second = (row.passes for row in trace.rows)
-    return StepCost(first - second, second, cache.read)
+    return StepCost(first - second, second)
 
 
-def run_cell(cell: Cell, key: str, bench: Bench, materials: Materials, judging: Judging, cost: StepCost) -> CellResult:
-    """Unlearn and evaluate.
+def run_cell(cell: Cell, bench: Bench, materials: Materials, pictures: PictureStore, cost: StepCost) -> dict[str, Any]:
+    """Unlearn and evaluate: what ``CellResult`` has of numbers.
 
     Raises:
-        ExpungeError: a probe loss was not finite, a gradient was not, or what the method itself refuses.
+        ExpungeError: a gradient was not finite, or what the method itself refuses.
     """
     settings = bench.settings
-    counted = materials.cache_passes if cost.reads_cache and settings.count_cache else 0
+    how = settings.unlearn_settings(cell.entry)
+    cached = settings.count_cache and (how.method_settings().uses_cache or cell.learning_rate is None)
+    counted = materials.cache_passes if cached else 0
     allowed = cost.steps_for(cell.passes - counted)
     steps = min(allowed, cell.entry.max_steps or allowed)
     check_every = min(steps, max(1, round(settings.check_passes / (cost.passes or 1))))
     with PeakMemory() as memory:
-        unlearned, trace = _unlearn(cell, bench, materials, materials.cache, steps, check_every)
-    own_probe = measures_probe(cell, settings)
-    if own_probe and (stopped := [row.step for row in trace.rows if row.step_share < 1]):
-        raise ExpungeError(f"step {stopped[0]}: a loss on the probe is no longer finite; lower the learning rate")
-    evaluation = _evaluate(bench, materials.target, judging, unlearned)
+        model, trace = unlearned(cell, bench, materials, steps, check_every)
+    evaluation = measure(model, bench.model, materials.case, cell.judged_by, pictures).result.evaluation
+    before, after = (shown(evaluation, side) for side in ("before", "after"))
+    curve = forgetting_curve(trace, counted, before["unlearning_accuracy"])
     seconds = sum(row.seconds for row in trace.rows) + (materials.cache_seconds if counted else 0.0)
-    return result_of(
-        cell,
-        key,
-        status="done",
-        learning_rate=trace.rows[0].learning_rate,  # the pace begins at 1
-        stopped=trace.stopped,
-        **scores(evaluation),
+    own = {
         # Tuning has a seed of its own, and looks at UA and RA alone.
-        relearned=_relearned(bench, materials, judging, unlearned) if cell.seed in settings.seeds else None,
-        broken_promises=broken_promises(trace.rows),
-        probe_rises=probe_rises(trace),
-        steps=len(trace.rows),
-        passes=counted + sum(row.passes for row in trace.rows),
-        cache_passes=counted,
-        seconds=None if own_probe else seconds,
-        peak_memory_mb=memory.megabytes,
-        curve=forgetting_curve(trace, counted, evaluation.targets[0].numbers["unlearning_accuracy"].before.value),
-    )
-
-
-def result_of(cell: Cell, key: str, **found: Any) -> CellResult:
-    """A cell's result: who it is, and what was found."""
-    return CellResult(
-        key=key,
-        method=cell.entry.name,
-        algorithm=cell.entry.method,
-        kind=cell.target.kind,
-        target=cell.target.name,
-        seed=cell.seed,
-        comparison=cell.comparison,
-        **{"learning_rate": cell.learning_rate, **found},
-    )
-
-
-def _unlearn(
-    cell: Cell, bench: Bench, materials: Materials, cache: Any, steps: int, check_every: int
-) -> tuple[TextToImage, Trace]:
-    settings = bench.settings
-    return unlearn_model(
-        bench.model,
-        TrainingSets(materials.forget, materials.retain, cache),
-        Case.of(bench.world, bench.panel, settings.evaluation_drawing).about([materials.target]),
-        cell_settings(cell, settings, steps, check_every),
-        settings.check,
-    )
-
-
-def _evaluate(bench: Bench, target: Target, judging: Judging, unlearned: TextToImage) -> Evaluation:
-    # The target's pictures are among the held-out ones already: nothing is drawn of the base model any more.
-    asked = len(judging.held_out.where(target.matches))
-    return evaluate_model(
-        bench.model,
-        unlearned,
-        judging.held_out,
-        judging.train,
-        [target],
-        bench.world,
-        bench.panel,
-        EvaluationSettings(target_pictures=asked, seed=judging.seed),
-        bench.settings.evaluation_drawing,
-    ).evaluation
-
-
-def _relearned(bench: Bench, materials: Materials, judging: Judging, unlearned: TextToImage) -> float | None:
-    """The lowest UA while a copy is fine-tuned on pictures of the forget set, others for each seed."""
-    how, target = bench.settings.relearning, materials.target
-    if how is None:
-        return None
-    order = np.random.default_rng(judging.seed).permutation(len(materials.forget))
-    pictures, drawing = materials.forget.select(order.tolist()), bench.settings.evaluation_drawing
-    trial = Trial(Case.of(bench.world, bench.panel, drawing), target, judging.seed)
-    found = relearn(unlearned, pictures, trial, how)
-    return min(point.unlearning_accuracy.value for point in found.curves[0].points[1:])
-
-
-def scores(evaluation: Evaluation) -> dict[str, Any]:
-    """What ``CellResult`` keeps of an evaluation of one target."""
-    (target,) = evaluation.targets
-    ua, rest = target.numbers["unlearning_accuracy"], evaluation.rest
-    distance, retained = rest["frechet_distance"], rest["retain_accuracy"]
-    drops = [-rest[name].difference.value for name in ("alignment_train", "alignment_held_out")]
-    by_clip = target.numbers.get("unlearning_accuracy_clip")
-    domains: dict[str, Any] = {name: rest[name].after.value for name in ("in_domain", "cross_domain") if name in rest}
+        "relearned": _relearned(bench, materials, cell, model) if cell.seed in settings.seeds else None,
+        "raised": raised(trace.rows),
+        "probe_rises": probe_rises(trace),
+        "steps": len(trace.rows),
+        "passes": counted + sum(row.passes for row in trace.rows),
+        "cache_passes": counted,
+        "checks": len(curve) - 1,
+        "seconds": seconds,
+        "peak_memory_mb": memory.megabytes,
+    }
     return {
-        "unlearning_accuracy": ua.after.value,
-        "unlearning_accuracy_before": ua.before.value,
-        "unlearning_accuracy_clip": by_clip.after.value if by_clip else None,
-        "retain_accuracy": retained.after.value,
-        "retain_accuracy_before": retained.before.value,
-        "retain_accuracy_change": retained.difference.value,
-        **domains,
-        "frechet_distance": distance.after.value,
-        "frechet_distance_before": distance.before.value,
-        "frechet_ratio": distance.after.value / distance.before.value if distance.before.value > 0 else None,
+        "status": "done",
+        "learning_rate": trace.rows[0].learning_rate,  # the pace begins at 1
+        "stopped": trace.stopped,
+        "check_every": check_every,
+        "numbers": after | {name: float(value) for name, value in own.items() if value is not None},
+        "before": before,
         "frechet_features": evaluation.frechet_features,
-        "alignment_train_drop": drops[0],
-        "alignment_held_out_drop": drops[1],
-        "alignment_gap": drops[1] - drops[0],
+        "curve": curve,
     }
 
 
-def broken_promises(rows: Sequence[TraceRow]) -> float | None:
-    """Share of steps whose first-order change of either loss was above zero; None if no step knew both."""
+def unlearned(
+    cell: Cell, bench: Bench, materials: Materials, steps: int, check_every: int
+) -> tuple[TextToImage, Trace]:
+    """The model that a cell's method makes in so many steps, at most."""
+    how = cell_settings(cell, bench.settings, steps, check_every)
+    return unlearn_model(bench.model, materials.sets, materials.case, how, bench.settings.check)
+
+
+def _relearned(bench: Bench, materials: Materials, cell: Cell, model: TextToImage) -> float | None:
+    """The lowest UA while a copy is fine-tuned on pictures of the forget set, others for each seed."""
+    how, seed, (target,) = bench.settings.relearning, cell.judged_by.seed, materials.case.targets
+    if how is None:
+        return None
+    order = np.random.default_rng(seed).permutation(len(materials.sets.forget))
+    trial = Trial(materials.case.drawn_with(cell.judged_by.drawing), target, seed)
+    found = relearn(model, materials.sets.forget.select(order.tolist()), trial, how)
+    return min(point.unlearning_accuracy.value for point in found.curves[0].points[1:])
+
+
+def shown(evaluation: Evaluation, side: str) -> dict[str, float]:
+    """Everything that an evaluation of one target measured ``before`` or ``after``, by name."""
+    (target,) = evaluation.targets
+    changes = evaluation.rest | target.numbers
+    numbers = {name: getattr(change, side).value for name, change in changes.items()}
+    gaps = [changes[name].difference.value for name in ("alignment_train", "alignment_held_out")]
+    distance = changes["frechet_distance"].before.value
+    numbers["alignment_gap"] = gaps[0] - gaps[1] if side == "after" else 0.0
+    if distance > 0:
+        numbers["frechet_ratio"] = numbers["frechet_distance"] / distance
+    return numbers
+
+
+def raised(rows: Sequence[TraceRow]) -> float | None:
+    """Share of steps whose first-order change of either loss was above zero; None if no step knew both.
+
+    The changes are of this step's batches, by their own gradients, whatever average the step was made of.
+    """
     changes = [(row.change_forget, row.change_retain) for row in rows]
-    # Written so that NaN is a broken promise.
+    # Written so that NaN counts.
     broken = [not (f <= 0 and r <= 0) for f, r in changes if f is not None and r is not None]
     return sum(broken) / len(broken) if broken else None
 

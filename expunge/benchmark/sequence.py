@@ -2,34 +2,77 @@
 
 import hashlib
 import json
+import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from pathlib import Path
 
-from expunge.benchmark.round_store import FORMAT_VERSION, Round, RoundStore, Verdicts
+from pydantic import BaseModel, ConfigDict
+
+from expunge.benchmark.measuring import measure
+from expunge.benchmark.result_store import Result, ResultStore, measuring_code
 from expunge.benchmark.sequence_settings import SequentialSettings, targets_of
 from expunge.case import Case
+from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation import Evaluation
-from expunge.evaluation.model_evaluation import EvaluationSettings, evaluate_model
-from expunge.judges.panel import Panel
+from expunge.evaluation.score import Scores
 from expunge.metrics.unlearning_accuracy import not_found
+from expunge.models.sources import load_text_to_image
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_with_own_seeds
-from expunge.pictures.picture_set import PictureSet, concatenate
-from expunge.prompts.pairing import forget_prompts
+from expunge.pictures.picture_store import PictureStore
 from expunge.prompts.target import Target
-from expunge.prompts.world import Prompt, Side, World
 from expunge.unlearning.diversification import diversify
 from expunge.unlearning.job import TrainingSets, measure_gradients, unlearn_model
 from expunge.unlearning.trace import Trace
 
 
+class Verdicts(BaseModel):
+    """The classifier's verdict on each picture of one target; the same prompts and noise in every round.
+
+    Attributes:
+        texts: n prompts.
+        absent: n times whether the target was not found.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    texts: tuple[str, ...]
+    absent: tuple[bool, ...]
+
+
+class Round(Result):
+    """One takedown, and what was measured after it.
+
+    Attributes:
+        number: from 1.
+        target: what was forgotten in this round.
+        before: digest of the model that it started from.
+        after: digest of the model that it left.
+        steps: made by the method.
+        stopped: why it stopped.
+        passes: forward and backward passes that the steps took.
+        seconds: of the whole round, drawing and measuring included.
+        evaluation: every target of the sequence and the rest, against the original model.
+        verdicts: by target, what UA rests on.
+    """
+
+    number: int
+    target: Target
+    before: str
+    after: str
+    steps: int
+    stopped: str
+    passes: float
+    seconds: float
+    evaluation: Evaluation
+    verdicts: dict[str, Verdicts]
+
+
 def run_sequence(
     original: TextToImage,
-    world: World,
-    panel: Panel,
+    case: Case,
     settings: SequentialSettings,
-    store: RoundStore,
+    folder: Path,
     on_round: Callable[[Round], None] | None = None,
 ) -> list[Round]:
     """Forget the targets one by one, each round on the model that the last one left.
@@ -40,46 +83,56 @@ def run_sequence(
 
     Args:
         original: the model before the first round; it is left as it is.
-        world: what it draws.
-        panel: judges.
+        case: world, judges and how data are drawn.
         settings: targets, method, sizes.
-        store: finished rounds are taken from it and kept in it.
+        folder: finished rounds, ``round-01.json`` with the model beside it, are taken from it and kept in it.
         on_round: told of every round, done now or before.
 
     Raises:
-        ExpungeError: as in ``targets_of`` and ``RoundStore``, or what the method refuses.
+        ExpungeError: as in ``targets_of``, a folder of another sequence, or what the method refuses.
     """
-    targets = targets_of(settings, world)
-    keys = _keys(original.digest(), panel, world, settings)
-    measure: Measure | None = None
+    case = case.about(targets_of(settings, case.world)).drawn_with(settings.drawing)
+    key = _key(original, case, settings)
+    store, pictures = ResultStore(folder, Round, settings.keep), PictureStore(folder / "pictures")
     model, rounds = original, list[Round]()
-    for number, key in enumerate(keys, 1):
-        done = store.find(number, key)
-        if done is not None:
-            model = store.model(done)
+    for number in range(1, len(case.targets) + 1):
+        name, started = f"round-{number:02d}", time.perf_counter()
+        done = store.find(name, key)
+        if done is not None and done.before == model.digest():
+            model = kept_model(folder / name, done)
         else:
-            measure = measure or Measure.of(original, targets, world, panel, settings)
-            model, done = _play(model, targets, number, key, world, panel, settings, measure)
-            store.put(done, model)
+            before, target = model.digest(), case.targets[number - 1]
+            model, trace = forget_next(model, case.about([target], case.targets[: number - 1]), settings)
+            scores = measure(model, original, case, settings.measuring, pictures)
+            done = Round(
+                key=key,
+                code=measuring_code(),
+                number=number,
+                target=target,
+                before=before,
+                after=model.digest(),
+                steps=len(trace.rows),
+                stopped=trace.stopped,
+                passes=sum(row.passes for row in trace.rows),
+                seconds=time.perf_counter() - started,
+                evaluation=scores.result.evaluation,
+                verdicts={each.name: verdicts(each, scores) for each in case.targets},
+            )
+            shutil.rmtree(folder / name, ignore_errors=True)  # what a killed round left
+            model.save(folder / name)  # first: a round whose facts are there is whole
+            store.put(name, done)
         rounds.append(done)
         if on_round is not None:
             on_round(done)
     return rounds
 
 
-def forget_next(
-    model: TextToImage,
-    target: Target,
-    forgotten: Sequence[Target],
-    world: World,
-    panel: Panel,
-    settings: SequentialSettings,
-) -> tuple[TextToImage, Trace]:
+def forget_next(model: TextToImage, case: Case, settings: SequentialSettings) -> tuple[TextToImage, Trace]:
     """One takedown on a model that has forgotten others before: diversify, cache gradients, unlearn."""
-    how, sizes = settings.drawing, settings.diversification
-    asked = _without(forgotten, world.sample("train", sizes.pool_per_stratum, sizes.seed))
-    pool = draw_with_own_seeds(model, asked, f"{sizes.seed}/train", how, "Drawing what is not forgotten")
-    case = Case.of(world, panel, how).about([target], forgotten)
+    sizes = settings.diversification
+    sampled = case.world.sample("train", sizes.pool_per_stratum, sizes.seed)
+    asked = [prompt for prompt in sampled if case.is_measured(prompt)]
+    pool = draw_with_own_seeds(model, asked, f"{sizes.seed}/train", case.drawing, "Drawing what is not forgotten")
     sets = diversify(model, pool, case, sizes)
     threshold = settings.unlearning.forget_threshold
     cache = measure_gradients(model, sets.forget, sets.retain, settings.gradients, threshold)
@@ -88,127 +141,30 @@ def forget_next(
     )
 
 
-@dataclass(frozen=True)
-class Measure:
-    """What every round is measured by: the original's pictures of all targets and of the rest.
+def verdicts(target: Target, scores: Scores) -> Verdicts:
+    """Of the pictures that UA rests on."""
+    rows = scores.pictures[scores.pictures["part"].isin(("held_out", "target"))]
+    rows = rows[rows[f"asked_{target.factor}"].isin(target.levels)]
+    absent = not_found(target, rows[f"{target.factor}_after"].tolist())
+    return Verdicts(texts=tuple(rows["prompt"]), absent=tuple(map(bool, absent)))
 
-    Attributes:
-        held_out: of each target's prompts, which ask for no other target, and of the rest.
-        train: of the rest, train-level.
+
+def kept_model(folder: Path, done: Round) -> TextToImage:
+    """The model that a finished round left.
+
+    Raises:
+        ExpungeError: it is not there, or is another.
     """
-
-    original: TextToImage
-    held_out: PictureSet
-    train: PictureSet
-    targets: Sequence[Target]
-    world: World
-    panel: Panel
-    settings: SequentialSettings
-
-    @classmethod
-    def of(
-        cls,
-        original: TextToImage,
-        targets: Sequence[Target],
-        world: World,
-        panel: Panel,
-        settings: SequentialSettings,
-    ) -> "Measure":
-        """Draw the original's pictures."""
-        sizes = settings.measuring
-
-        def rest(side: Side, per_stratum: int) -> PictureSet:
-            prompts = _without(targets, world.sample(side, per_stratum, sizes.seed))
-            salt = f"{sizes.seed}/{side}"
-            return draw_with_own_seeds(original, prompts, salt, sizes.drawing, f"Drawing the rest before: {side}")
-
-        asked = [
-            draw_with_own_seeds(
-                original,
-                _prompts_of(target, targets, world, "held_out", sizes.target_pictures, sizes.seed + 1),
-                f"{sizes.seed}/target/{target.name}",
-                sizes.drawing,
-                f"Drawing before: {target.name}",
-            )
-            for target in targets
-        ]
-        held_out = concatenate([*asked, rest("held_out", sizes.held_out_per_stratum)])
-        train = rest("train", sizes.train_per_stratum)
-        return cls(original, held_out, train, targets, world, panel, settings)
-
-    def __call__(self, model: TextToImage) -> tuple[Evaluation, dict[str, Verdicts]]:
-        """Every target and the rest, of that model against the original; verdicts by target."""
-        sizes = self.settings.measuring
-        enough = EvaluationSettings(target_pictures=1, seed=sizes.seed)  # they are drawn already
-        drawn = evaluate_model(
-            self.original,
-            model,
-            self.held_out,
-            self.train,
-            self.targets,
-            self.world,
-            self.panel,
-            enough,
-            sizes.drawing,
-        )
-        return drawn.evaluation, {target.name: self._verdicts(target, drawn.after) for target in self.targets}
-
-    def _verdicts(self, target: Target, drawn: PictureSet) -> Verdicts:
-        asked = drawn.where(target.matches)
-        absent = not_found(target, self.panel.classifiers[target.factor].recognise(asked.pictures))
-        return Verdicts(texts=tuple(prompt.text for prompt in asked.prompts), absent=tuple(map(bool, absent)))
+    try:
+        model = load_text_to_image(str(folder))
+    except ExpungeError as error:
+        raise ExpungeError(f"folder: {folder}: {error}; remove {folder.name}.json to do the round again.") from error
+    if model.digest() != done.after:
+        raise ExpungeError(f"folder: {folder} holds another model than round {done.number} left; remove both.")
+    return model
 
 
-def _play(
-    model: TextToImage,
-    targets: Sequence[Target],
-    number: int,
-    key: str,
-    world: World,
-    panel: Panel,
-    settings: SequentialSettings,
-    measure: Measure,
-) -> tuple[TextToImage, Round]:
-    started, target = time.perf_counter(), targets[number - 1]
-    unlearned, trace = forget_next(model, target, targets[: number - 1], world, panel, settings)
-    evaluation, verdicts = measure(unlearned)
-    return unlearned, Round(
-        key=key,
-        number=number,
-        target=target,
-        before=model.digest(),
-        after=unlearned.digest(),
-        steps=len(trace.rows),
-        stopped=trace.stopped,
-        passes=sum(row.passes for row in trace.rows),
-        seconds=time.perf_counter() - started,
-        evaluation=evaluation,
-        verdicts=verdicts,
-    )
-
-
-def _prompts_of(
-    target: Target, targets: Sequence[Target], world: World, side: Side, count: int, seed: int
-) -> list[Prompt]:
-    """Prompts for one target that ask for no other: whether a forgotten cat is in a forgotten style is not asked."""
-    asked = forget_prompts(target, world, side, count * len(world.strata()), seed)
-    return _without([other for other in targets if other != target], asked)[:count]
-
-
-def _without(targets: Sequence[Target], prompts: Sequence[Prompt]) -> list[Prompt]:
-    return [prompt for prompt in prompts if not any(target.matches(prompt) for target in targets)]
-
-
-def _keys(original: str, panel: Panel, world: World, settings: SequentialSettings) -> list[str]:
-    """One for each round. All targets are in it, because all are measured, and no round is worth another's numbers."""
-    facts = {
-        "format_version": FORMAT_VERSION,
-        "original": original,
-        "judges": [panel.clip.name, sorted(panel.classifiers)],
-        "world": world.model_dump(mode="json"),
-        "settings": settings.model_dump(mode="json"),
-    }
-    return [
-        hashlib.sha256(json.dumps([facts, number], sort_keys=True).encode()).hexdigest()
-        for number in range(1, len(settings.targets) + 1)
-    ]
+def _key(original: TextToImage, case: Case, settings: SequentialSettings) -> str:
+    """All targets are in it, because all are measured, and no round is worth another sequence's numbers."""
+    facts = [original.digest(), case.digest(), settings.model_dump(mode="json", exclude={"keep"})]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

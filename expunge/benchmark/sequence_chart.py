@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from expunge.benchmark.round_store import Round
+from expunge.benchmark.sequence import Round
 from expunge.metrics.numbers import Interval
 
 COLOURS = "viridis"  # light means forgotten; told apart in grey and by the colour-blind

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from expunge.benchmark.measuring import MeasuringSettings
 from expunge.errors import ExpungeError
 from expunge.pictures.drawing import DrawingSettings
 from expunge.prompts.named_targets import read_targets
@@ -27,16 +28,6 @@ TARGETS = (
 )
 
 
-class MeasuringSettings(Settings):
-    """How many pictures each round is judged by; the same prompts and noise in every round."""
-
-    target_pictures: int = Field(default=12, ge=2, le=100_000, description="held-out prompts of each target")
-    held_out_per_stratum: int = Field(default=2, ge=1, le=64, description="of the rest, for RA")
-    train_per_stratum: int = Field(default=1, ge=1, le=64, description="of the rest, for FD's reference")
-    seed: int = Field(default=1000, ge=0, description="of wordings and noise; another one than training uses")
-    drawing: DrawingSettings = DrawingSettings(steps=6)
-
-
 class SequentialSettings(Settings):
     """Takedowns in order. The defaults are small: a round takes about two minutes on one core with the zoo.
 
@@ -48,6 +39,7 @@ class SequentialSettings(Settings):
         unlearning: the method and its settings.
         check: how forgetting is measured while unlearning.
         measuring: how every target and the rest are measured after each round.
+        keep: take finished rounds as they are, though the library's code has changed since.
     """
 
     targets: tuple[str, ...] = Field(default=TARGETS, min_length=1)
@@ -58,7 +50,10 @@ class SequentialSettings(Settings):
     gradients: GradientSettings = GradientSettings(batch_size=32)
     unlearning: UnlearnSettings = UnlearnSettings(steps=80, forget_batch_size=8, retain_batch_size=16)
     check: CheckSettings = CheckSettings(pictures=12, steps=6)
-    measuring: MeasuringSettings = MeasuringSettings()
+    measuring: MeasuringSettings = MeasuringSettings(
+        target_pictures=12, held_out_pictures=320, train_pictures=160, drawing=DrawingSettings(steps=6)
+    )
+    keep: bool = False
 
 
 def targets_of(settings: SequentialSettings, world: World) -> list[Target]:

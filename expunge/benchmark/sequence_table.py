@@ -1,20 +1,46 @@
-"""A sequence as tables: one row a number for parquet, and what people read as Markdown."""
+"""A sequence written down: every number as a row of parquet, and what people read as Markdown with its picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
-from expunge.benchmark.round_store import Round
+from expunge.benchmark.sequence import Round
+from expunge.benchmark.sequence_chart import save_chart
+from expunge.benchmark.table_markdown import markdown_table
 from expunge.metrics.intervals import change_of_proportions
 from expunge.metrics.numbers import Change, Interval
-from expunge.metrics.quantities import QUANTITIES
+from expunge.metrics.quantities import quantities_of
 from expunge.metrics.units import SHARE, Unit
 
-# Of the rest, what the tables show.
-REST = [
-    QUANTITIES[name] for name in ("retain_accuracy", "retain_accuracy_clip", "frechet_distance", "alignment_held_out")
-]
 ORIGINAL = "0 original"
+
+
+def write_sequence(rounds: Sequence[Round], path: Path, facts: Mapping[str, str]) -> str:
+    """Write ``path``, and beside it the picture (``.png``) and the numbers (``.parquet``) under the same name.
+
+    Args:
+        rounds: at least one.
+        path: of the Markdown, ``.md``.
+        facts: what the numbers were taken on, by name.
+
+    Returns:
+        The Markdown.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chart = path.with_suffix(".png")
+    save_chart(rounds, chart)
+    as_frame(rounds).to_parquet(path.with_suffix(".parquet"))
+    names, planned = [done.target.name for done in rounds], len(rounds[0].evaluation.targets)
+    parts = [
+        f"# {len(rounds)} of {planned} takedowns, one after another",
+        "\n".join(f"- {name}: {value}" for name, value in facts.items()),
+        f"![UA of {', '.join(names)} after each round, with RA and FD of the rest]({chart.name})",
+        as_markdown(rounds),
+    ]
+    text = "\n\n".join(parts) + "\n"
+    path.write_text(text, encoding="utf-8")
+    return text
 
 
 def as_frame(rounds: Sequence[Round]) -> pd.DataFrame:
@@ -40,10 +66,14 @@ def as_frame(rounds: Sequence[Round]) -> pd.DataFrame:
 def changes(done: Round) -> list[tuple[tuple[str, str], Change]]:
     """Everything measured after a round, by quantity and what it is of, against the original."""
     evaluation = done.evaluation
-    asked = [QUANTITIES[name] for name in ("unlearning_accuracy", "unlearning_accuracy_clip")]
-    found = [((what.label, each.name), each.numbers[what.name]) for what in asked for each in evaluation.targets
-             if what.name in each.numbers]  # fmt: skip
-    return found + [((what.label, "rest"), evaluation.rest[what.name]) for what in REST]
+    of_targets = [
+        ((what.label, each.name), each.numbers[what.name])
+        for what in quantities_of("target")
+        for each in evaluation.targets
+        if what.name in each.numbers
+    ]
+    measured = [what for what in quantities_of("rest") if what.name in evaluation.rest]
+    return of_targets + [((what.label, "rest"), evaluation.rest[what.name]) for what in measured]
 
 
 def as_markdown(rounds: Sequence[Round]) -> str:
@@ -53,10 +83,11 @@ def as_markdown(rounds: Sequence[Round]) -> str:
     fates = [[each.target.name, *_fate(rounds, each)] for each in rounds]
     heat = [[ORIGINAL, *(SHARE.value(_target(rounds[0], name).before.value) for name in names)]]
     heat += [[_label(done), *(_cell(rounds, done, name) for name in names)] for done in rounds]
-    first = [_both(what.unit, rounds[0].evaluation.rest[what.name].before) for what in REST]
+    rest = [what for what in quantities_of("rest") if all(what.name in each.evaluation.rest for each in rounds)]
+    first = [_both(what.unit, rounds[0].evaluation.rest[what.name].before) for what in rest]
     cost = [[ORIGINAL, *first, "", "", ""]]
     for done in rounds:
-        found = [_both(what.unit, done.evaluation.rest[what.name].after) for what in REST]
+        found = [_both(what.unit, done.evaluation.rest[what.name].after) for what in rest]
         cost.append([_label(done), *found, str(done.steps), f"{done.passes:.0f}", f"{done.seconds:.0f}"])
     samples = f"UA rests on {_sizes(last, targets=True)} pictures a target, the rest on {_sizes(last, targets=False)}."
     return "\n\n".join(
@@ -64,14 +95,16 @@ def as_markdown(rounds: Sequence[Round]) -> str:
             "## What became of each target",
             "UA by the independent classifier: the share of pictures in which the target is not found. "
             f"In brackets the 95 % interval. {samples}",
-            _table(["target", "original", "before its round", "after its round", "after the last round"], fates),
+            markdown_table(
+                ["target", "original", "before its round", "after its round", "after the last round"], fates
+            ),
             *came_back(rounds),
             "## UA of every target after every round",
             "**Bold**: forgotten by then. What is not yet bold should stay as it was.",
-            _table(["round", *names], heat),
+            markdown_table(["round", *names], heat),
             "## What it cost the rest",
             f"Everything that none of the targets is. FD on {last.evaluation.frechet_features}.",
-            _table(["round", *(what.label for what in REST), "steps", "passes", "seconds"], cost),
+            markdown_table(["round", *(what.label for what in rest), "steps", "passes", "seconds"], cost),
         ]
     )
 
@@ -139,7 +172,3 @@ def _numbers(interval: Interval, difference: Interval | None) -> dict[str, float
     if difference is not None:
         found |= {f"change_{name}": value for name, value in difference.model_dump(exclude={"samples"}).items()}
     return found
-
-
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *body])

@@ -2,78 +2,68 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from expunge.benchmark.cell import CellResult
+from expunge.benchmark.columns import COLUMNS
 from expunge.benchmark.table import BASE
+from expunge.metrics.units import SHARE
 from expunge.reports.plots import AFTER, BEFORE, INK, MUTED, STYLE, svg
 
 WIDTH = 4.6  # inches
-COLUMNS = 3  # of the small charts of curves
+ABREAST = 3  # small charts of curves
 POINTS = 60  # at which curves of several cells are averaged
 
 
 def numbered(methods: Sequence[str]) -> dict[str, int]:
     """Methods by the number that stands for them in the charts, from 1."""
-    return {method: number for number, method in enumerate((m for m in methods if m != BASE), 1)}
+    return {method: number for number, method in enumerate(methods, 1)}
 
 
-def scatter(
-    rows: pd.DataFrame, across: str, up: str, titles: tuple[str, str], reference: str, factors: tuple[float, float]
-) -> Markup | None:
+def scatter(rows: pd.DataFrame, across: str, up: str, reference: str) -> Markup | None:
     """One quantity against another, a numbered point a method with both intervals; None if nothing was measured.
 
     Args:
         rows: of one comparison, as ``tabulate`` gives them.
-        across: quantity on the horizontal axis.
-        up: quantity on the vertical axis.
-        titles: of both axes.
+        across: name of the quantity on the horizontal axis.
+        up: the same of the vertical axis.
         reference: the method drawn in colour.
-        factors: by which the values are multiplied, 100 for shares.
     """
     numbers = rows[rows["method"] != BASE].set_index("method")
-    sides = [numbers.loc[numbers["quantity"] == name, ["mean", "low", "high"]] for name in (across, up)]
-    both = sides[0].add_suffix("_x").join(sides[1].add_suffix("_y"))
-    shown = both.dropna(subset=["mean_x", "mean_y"])
+    sides = [
+        COLUMNS[name].unit.factor * numbers.loc[numbers["quantity"] == name, ["mean", "mean_low", "mean_high"]]
+        for name in (across, up)
+    ]
+    shown = sides[0].add_suffix("_x").join(sides[1].add_suffix("_y")).dropna(subset=["mean_x", "mean_y"])
     if shown.empty:
         return None
-    places = numbered(list(dict.fromkeys(rows["method"])))
+    places = numbered([method for method in dict.fromkeys(rows["method"]) if method != BASE])
+    titles = [f"{COLUMNS[name].label}{', %' if COLUMNS[name].unit is SHARE else ''}" for name in (across, up)]
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"{across} {up}"}):
         figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
         axes = figure.add_subplot()
         for method, point in shown.iterrows():
             colour = AFTER if method == reference else BEFORE
-            x, y = factors[0] * point["mean_x"], factors[1] * point["mean_y"]
-            for low, high, line in (("low_x", "high_x", "x"), ("low_y", "high_y", "y")):
-                _bar(axes, (x, y), (point[low], point[high]), line, factors, colour)
+            x, y = point["mean_x"], point["mean_y"]
+            bars: dict[str, Any] = {"color": colour, "linewidth": 0.9, "alpha": 0.6}
+            if math.isfinite(point["mean_low_x"]):
+                axes.hlines(y, point["mean_low_x"], point["mean_high_x"], **bars)
+            if math.isfinite(point["mean_low_y"]):
+                axes.vlines(x, point["mean_low_y"], point["mean_high_y"], **bars)
             axes.plot(x, y, "o", color=colour, markersize=5)
             label = str(places[str(method)])
             axes.annotate(label, (x, y), (4, 4), textcoords="offset points", color=INK, fontsize=8)
         axes.set(xlabel=titles[0])
         axes.set_title(titles[1])
         axes.margins(0.08)
-        words = "; ".join(
-            f"{method}: {factors[0] * point['mean_x']:.3g} and {factors[1] * point['mean_y']:.3g}"
-            for method, point in shown.iterrows()
-        )
+        words = "; ".join(f"{method}: {p['mean_x']:.3g} and {p['mean_y']:.3g}" for method, p in shown.iterrows())
         return svg(figure, f"{titles[1]} against {titles[0]}. {words}.")
-
-
-def _bar(
-    axes: Axes, at: tuple[float, float], ends: tuple[float, float], along: str, by: tuple[float, float], colour: str
-) -> None:
-    if not all(map(math.isfinite, ends)):
-        return
-    if along == "x":
-        axes.plot([by[0] * end for end in ends], [at[1]] * 2, color=colour, linewidth=0.9, alpha=0.6)
-    else:
-        axes.plot([at[0]] * 2, [by[1] * end for end in ends], color=colour, linewidth=0.9, alpha=0.6)
 
 
 def forgetting_curves(cells: Sequence[CellResult], reference: str) -> Markup | None:
@@ -92,9 +82,9 @@ def forgetting_curves(cells: Sequence[CellResult], reference: str) -> Markup | N
     numbers = numbered(methods)
     end = max(curves[method][-1, 0] for method in shown)
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": "curves"}):
-        height = -(-len(shown) // COLUMNS)
+        height = -(-len(shown) // ABREAST)
         figure = Figure(figsize=(WIDTH * 1.5, 0.5 + 1.35 * height), layout="constrained")
-        panels = figure.subplots(height, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
+        panels = figure.subplots(height, ABREAST, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, method in zip(panels, shown, strict=False):
             if reference in shown and method != reference:
                 axes.plot(*curves[reference].T, color=AFTER, linewidth=0.9, alpha=0.7)

@@ -26,7 +26,7 @@ def write_table(results: BenchmarkResults, folder: Path) -> BenchmarkTable:
     table = BenchmarkTable(frame, as_markdown(results, frame), as_page(results, frame))
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(folder / "table.parquet")
-    pd.DataFrame([each.model_dump(mode="json") for each in results.cells]).to_parquet(folder / "cells.parquet")
-    (folder / "table.md").write_text(table.markdown)
-    (folder / "table.html").write_text(table.html)
+    pd.DataFrame([each.row() for each in results.cells]).to_parquet(folder / "cells.parquet")
+    (folder / "table.md").write_text(table.markdown, encoding="utf-8")
+    (folder / "table.html").write_text(table.html, encoding="utf-8")
     return table

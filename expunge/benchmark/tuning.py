@@ -43,8 +43,8 @@ def choose_rates(results: Sequence[CellResult], bar: float) -> list[TunedRate]:
     """
     groups: dict[tuple[str, float], list[CellResult]] = {}
     for result in results:
-        assert result.learning_rate is not None  # a tuned rate is given, not measured
-        groups.setdefault((result.method, result.learning_rate), []).append(result)
+        if result.learning_rate is not None:  # a tuned rate is given, not measured
+            groups.setdefault((result.method, result.learning_rate), []).append(result)
     tried = [_mean(method, rate, cells) for (method, rate), cells in groups.items()]
     best = {
         method: max((each for each in tried if each.method == method), key=lambda each: _merit(each, bar))
@@ -54,8 +54,8 @@ def choose_rates(results: Sequence[CellResult], bar: float) -> list[TunedRate]:
 
 
 def _mean(method: str, rate: float, cells: list[CellResult]) -> TunedRate:
-    done = [(each.unlearning_accuracy, each.retain_accuracy) for each in cells if each.status == "done"]
-    measured = [(ua, ra) for ua, ra in done if ua is not None and ra is not None]
+    names = ("unlearning_accuracy", "retain_accuracy")
+    measured = [tuple(each.numbers[name] for name in names) for each in cells if each.status == "done"]
     ua, ra = (sum(column) / len(measured) for column in zip(*measured, strict=True)) if measured else (None, None)
     return TunedRate(
         method=method,

@@ -114,6 +114,7 @@ class _Run:
             probe,
             folder,
         )
+        self.enough = math.inf if settings.stop_at is None else settings.stop_at
         self.problem = Problem(
             denoiser,
             process,
@@ -184,7 +185,7 @@ class _Run:
         )
         self.rows.append(row)
         if self.pace is not None:
-            self.pace.learn(row.forget_loss, row.forgotten, self.settings.stop_at)
+            self.pace.learn(row.forget_loss, row.forgotten, self.enough)
         if self.folder is not None and (number % self.settings.checkpoint_every == 0 or self.stopped()):
             self._save(self.folder)
         return row
@@ -194,7 +195,7 @@ class _Run:
         if self.pace is not None and self.pace.done:
             return "forgotten"
         checks = [row.forgotten for row in self.rows if row.forgotten is not None][-2:]
-        if self.pace is None and len(checks) == 2 and min(checks) >= self.settings.stop_at:
+        if self.pace is None and len(checks) == 2 and min(checks) >= self.enough:
             return "forgotten"
         return "steps" if len(self.rows) >= self.settings.steps else None
 
@@ -294,7 +295,7 @@ class _Run:
         self.rows = [TraceRow.model_validate(row) for row in found.rows]
         if self.pace is not None:
             for row in self.rows:
-                self.pace.learn(row.forget_loss, row.forgotten, self.settings.stop_at)
+                self.pace.learn(row.forget_loss, row.forgotten, self.enough)
         measured = [row for row in self.rows if row.probe_forget is not None and row.probe_retain is not None]
         if measured:
             last = measured[-1]

@@ -100,7 +100,8 @@ class UnlearnSettings(Settings):
         probe_every: the probe is measured at each such step.
         safeguard: cut back steps that raise a probe loss, at each step that is probed; None for never.
         check_every: ``is_forgotten`` is asked after so many steps; with a pace also when the forget loss says so.
-        stop_at: share forgotten, 0–1, that counts as done; what then ends the run depends on ``pace``.
+        stop_at: share forgotten, 0–1, that counts as done; what then ends the run depends on ``pace``. None: no check
+            ends it.
         pace: how steps grow until the target is forgotten and then shrink to standstill, which ends the run; None for
             steps as long as the learning rate says, until ``stop_at`` is reached twice.
         checkpoint_every: steps between checkpoints.
@@ -121,9 +122,17 @@ class UnlearnSettings(Settings):
     probe_every: int = Field(default=1, ge=1)
     safeguard: SafeguardSettings | None = None
     check_every: int = Field(default=10, ge=1)
-    stop_at: float = Field(default=0.99, gt=0, le=1)
+    stop_at: float | None = Field(default=0.99, gt=0, le=1)
     pace: PaceSettings | None = PaceSettings()
     checkpoint_every: int = Field(default=25, ge=1)
+
+    @model_validator(mode="after")
+    def _pace_knows_when_it_is_done(self) -> Self:
+        if self.pace is not None and self.stop_at is None:
+            raise ValueError(
+                "stop_at: null, but a pace needs to know when the target is forgotten; set pace to null too"
+            )
+        return self
 
     @model_validator(mode="after")
     def _method_takes_its_options(self) -> Self:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+from expunge.benchmark.bench import Bench
 from expunge.benchmark.benchmark_settings import BenchmarkSettings, MethodEntry, TargetEntry
-from expunge.benchmark.cell import Cell, CellResult
-from expunge.benchmark.materials import Bench, draw_pool
-from expunge.benchmark.run_cell import result_of
+from expunge.benchmark.cell import Cell, CellResult, result_of
+from expunge.case import Case
 from expunge.models.stable_diffusion import StableDiffusion
 from tests.metrics.colour_judges import WORLD, colour_panel
 
@@ -29,8 +29,12 @@ SMALL = {
     "diversification": {"pool_per_stratum": 1, "forget_size": 6, "paired_size": 3},
     "gradients": {"batch_size": 16},
     "drawing": {"steps": 1, "guidance": 1},
-    "evaluation": {"target_pictures": 4, "retain_pictures": 6, "train_pictures": 5},
-    "evaluation_drawing": {"steps": 1, "guidance": 1},
+    "evaluation": {
+        "target_pictures": 4,
+        "held_out_pictures": 12,
+        "train_pictures": 12,
+        "drawing": {"steps": 1, "guidance": 1},
+    },
 }
 
 
@@ -41,9 +45,7 @@ def small(**changed: object) -> BenchmarkSettings:
 
 def make_bench(model: StableDiffusion, settings: BenchmarkSettings) -> Bench:
     """A bench on the colour world."""
-    return Bench(
-        model, draw_pool(model, WORLD, settings.diversification, settings.drawing), WORLD, colour_panel(), settings
-    )
+    return Bench.of(model, Case.of(WORLD, colour_panel(), settings.drawing), settings)
 
 
 def made_cell(**changed: object) -> Cell:
@@ -56,7 +58,7 @@ def made_cell(**changed: object) -> Cell:
         "comparison": "equal_budget",
         "passes": 6,
         "learning_rate": 1e-3,
-        "samples": settings.evaluation,
+        "judged_by": settings.evaluation,
     }
     return Cell.model_validate({**facts, **changed})
 
@@ -66,15 +68,20 @@ def result_maker() -> Callable[..., CellResult]:
     made = 0
 
     def make(method: str, target: str = "cat", seed: int = 0, status: str = "done", **numbers: object) -> CellResult:
+        """Fields of ``CellResult`` as they are; everything else is one of its numbers, or with _before the base's."""
         nonlocal made
         made += 1
+        fields = {name: value for name, value in numbers.items() if name in CellResult.model_fields}
+        rest = {name: value for name, value in numbers.items() if name not in fields}
+        before = {name.removesuffix("_before"): value for name, value in rest.items() if name.endswith("_before")}
+        after = {name: value for name, value in rest.items() if not name.endswith("_before")}
         cell = made_cell(
             entry=MethodEntry(method="gradient_ascent", label=method),
             target=TargetEntry(kind="object", name=target),
             seed=seed,
-            comparison=numbers.pop("comparison", "equal_budget"),
-            learning_rate=numbers.pop("learning_rate", 1e-3),
+            comparison=fields.pop("comparison", "equal_budget"),
+            learning_rate=fields.pop("learning_rate", 1e-3),
         )
-        return result_of(cell, f"{made:064d}", status=status, **numbers)
+        return result_of(cell, f"{made:064d}", "code", status=status, numbers=after, before=before, **fields)
 
     return make

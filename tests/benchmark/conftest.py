@@ -2,7 +2,7 @@
 
 import pytest
 
-from expunge.benchmark.materials import Bench
+from expunge.benchmark.bench import Bench
 from tests.benchmark.bench import make_bench, small
 from tests.threads import one_thread  # noqa: F401
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from expunge.benchmark.benchmark_settings import MethodEntry
-from expunge.benchmark.cell import NEVER, MeasuringProbe, cell_settings
+from expunge.benchmark.cell import cell_settings
 from expunge.errors import ExpungeError
 from expunge.unlearning.methods import method_names
 from tests.benchmark.bench import BLOB, CAT, DOG, WORLD, made_cell, small
@@ -24,7 +24,6 @@ TUNING = {"targets": [CAT], "seed": 7, "learning_rates": [1e-3]}
         ({"targets": [CAT, CAT]}, "targets: .*cat.* is given 2 times"),
         ({"targets": [{"kind": "images", "name": "cat"}]}, "kind"),
         ({"seeds": [1, 1]}, "seeds: 1 is given 2 times"),
-        ({"probed_seeds": [3]}, "probed_seeds: 3 is not one of seeds"),
         ({"comparisons": {}}, "comparisons"),
         ({"comparisons": {"equal_time": 3}}, "equal_time"),
         ({"comparisons": {"equal_budget": 0}}, "equal_budget is 0 passes"),
@@ -71,14 +70,15 @@ def test_a_cell_runs_with_what_all_share_its_own_and_its_methods() -> None:
     assert (how.forget_batch_size, how.stop_at, how.safeguard) == (4, 1.0, None)
 
 
-def test_at_equal_budget_nothing_stops_a_run_and_a_probe_only_measures() -> None:
-    how = cell_settings(made_cell(probed=True), small(), 3, 1)
-    assert how.stop_at == NEVER > 1
-    assert isinstance(how.safeguard, MeasuringProbe) and how.safeguard.halvings == 0
+def test_at_equal_budget_no_check_ends_a_run_and_there_is_no_pace() -> None:
+    settings = small(methods=[{"method": "stepping_metric", "unlearning": {"pace": {}}}])
+    how = cell_settings(made_cell(entry=settings.entries[0]), settings, 3, 1)
+    assert (how.stop_at, how.pace) == (None, None)
+    free = cell_settings(made_cell(entry=settings.entries[0], comparison="equal_forgetting"), settings, 3, 1)
+    assert free.stop_at == 1.0 and free.pace is not None
 
 
-def test_a_safeguard_of_the_methods_own_stays() -> None:
-    entry = {"method": "stepping_metric", "unlearning": {"safeguard": {"tolerance": 0.1}}}
-    settings = small(methods=[entry])
-    how = cell_settings(made_cell(entry=settings.entries[0], probed=True), settings, 3, 1)
-    assert how.safeguard is not None and (how.safeguard.tolerance, how.safeguard.halvings) == (0.1, 3)
+def test_seeds_are_judged_apart_unless_they_should_not_be() -> None:
+    apart, together = small(), small(evaluation_varies=False)
+    assert len({apart.judged_by(apart.evaluation, seed).seed for seed in range(5)}) == 5
+    assert {together.judged_by(together.evaluation, seed) for seed in range(5)} == {together.evaluation}

@@ -1,14 +1,17 @@
 """A cell's key: everything that changes its numbers, and nothing else."""
 
+from dataclasses import replace
+
 import pytest
 
+from expunge.benchmark.bench import Bench
 from expunge.benchmark.benchmark_settings import BenchmarkSettings
 from expunge.benchmark.cell import Cell
-from expunge.benchmark.materials import Bench
 from expunge.benchmark.runner import context_of
+from expunge.pictures.drawing import DrawingSettings
 from tests.benchmark.bench import BLOB, SMALL, made_cell, make_bench, small
 
-CONTEXT = {"model": "a", "code_version": 1}
+CONTEXT = {"model": "a"}
 ENTRY = {"method": "stepping_metric"}
 
 
@@ -30,13 +33,9 @@ def key(settings: BenchmarkSettings | None = None, context: dict | None = None, 
         {"comparison": "equal_forgetting"},
         {"passes": 11},
         {"learning_rate": 2e-3},
-        {"samples": {"target_pictures": 5}},
-        {"probed": True},
-        {"settings": small(unlearning=SMALL["unlearning"] | {"alignment": "both"})},
-        {"settings": small(evaluation_seed=1)},
-        {"seed": 1, "settings": small(evaluation_varies=False)},
+        {"judged_by": {"target_pictures": 5}},
+        {"settings": small(unlearning=SMALL["unlearning"] | {"alignment": "original"})},
         {"context": CONTEXT | {"model": "b"}},
-        {"context": CONTEXT | {"code_version": 2}},
     ],
 )
 def test_the_key_changes_with_what_matters(changed: dict) -> None:
@@ -67,18 +66,23 @@ def test_the_key_stays_where_nothing_of_the_cell_changes(changed: dict) -> None:
         {"gradients": {"batch_size": 8}},
         {"diversification": SMALL["diversification"] | {"forget_size": 7}},
         {"drawing": {"steps": 2, "guidance": 1}},
-        {"evaluation_drawing": {"steps": 2, "guidance": 1}},
+        {"relearning": {"pictures": [1], "harmless_pictures": 0}},
     ],
 )
 def test_what_all_cells_share_is_part_of_every_key(bench: Bench, changed: dict) -> None:
-    other = Bench(**{**vars(bench), "settings": small(**changed)})
-    assert context_of(other, "colours") != context_of(bench, "colours")
+    other = replace(bench, settings=small(**changed))
+    assert context_of(other) != context_of(bench)
 
 
-def test_model_judges_grid_and_pictures_are_part_of_every_key(bench: Bench) -> None:
-    first = context_of(bench, "colours")
+def test_model_world_judges_and_drawing_are_part_of_every_key(bench: Bench) -> None:
+    first, case = context_of(bench), bench.case
     assert first["model"] == bench.model.digest()
-    assert context_of(bench, "others") != first
-    fewer = bench.pool.select(range(5))
-    assert context_of(Bench(**{**vars(bench), "pool": fewer}), "colours") != first
-    assert context_of(make_bench(bench.model, small()), "colours") == first
+    for other in (
+        case.drawn_with(DrawingSettings(steps=3)),
+        case.model_copy(update={"judges_digest": "other"}),
+        case.model_copy(
+            update={"world": case.world.model_copy(update={"templates": {"train": ["{subject} {style}"]}})}
+        ),
+    ):
+        assert context_of(replace(bench, case=other)) != first
+    assert context_of(make_bench(bench.model, small())) == first

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from expunge.benchmark.cell import CellResult
-from expunge.benchmark.run_cell import broken_promises, forgetting_curve, probe_rises
+from expunge.benchmark.columns import COLUMNS
+from expunge.benchmark.run_cell import forgetting_curve, probe_rises, raised
 from expunge.benchmark.runner import BenchmarkResults
 from expunge.benchmark.spread import mean_over_targets
-from expunge.benchmark.table import BASE, BY_FIELD, QUANTITIES, failures, notes, tabulate, verdict, written
+from expunge.benchmark.table import BASE, failures, quantities_in, tabulate, verdict, written
+from expunge.benchmark.table_notes import notes
 from expunge.comeback.relearning import RelearningSettings
 from expunge.metrics.numbers import Interval
 from expunge.unlearning.trace import Trace, TraceRow
@@ -65,7 +67,8 @@ def results() -> BenchmarkResults:
         for seed in (0, 1):
             known = {"unlearning_accuracy_before": 0.1, "retain_accuracy_before": 0.8}
             numbers = {"unlearning_accuracy": ours[seed], "retain_accuracy": 0.5 + 0.1 * seed, "passes": 10} | known
-            cells.append(make("stepping_metric", target, seed, seconds=20.0 if seed == 0 else None, **numbers))
+            timed = {"seconds": 20.0, "probe_rises": 0.5} if seed == 0 else {}
+            cells.append(make("stepping_metric", target, seed, **timed, **numbers))
             numbers |= {"unlearning_accuracy": theirs[seed], "retain_accuracy": 0.5 + 0.1 * seed, "passes": 90}
             cells.append(make("RGD", target, seed, seconds=30.0, **numbers))
     cells.append(make("RGD", "cat", 2, status="failed", error="ExpungeError: <b>step 3</b>: not | finite"))
@@ -87,7 +90,11 @@ def test_means_and_paired_differences_are_those_worked_out_by_hand(results: Benc
     table = tabulate(results)
     ours = row(table, "stepping_metric", "unlearning_accuracy")
     # Targets' means 0.95 and 1: mean 0.975, half width t₁ · 0.025.
-    assert (ours["mean"], ours["low"], ours["high"]) == (pytest.approx(0.975), pytest.approx(0.975 - T1 * 0.025), 1)
+    assert (ours["mean"], ours["mean_low"], ours["mean_high"]) == (
+        pytest.approx(0.975),
+        pytest.approx(0.975 - T1 * 0.025),
+        1,
+    )
     assert (ours["worst_target"], ours["cells"], ours["targets"]) == (pytest.approx(0.95), 4, 2)
     assert math.isnan(ours["difference"])
     theirs = row(table, "RGD", "unlearning_accuracy")
@@ -111,9 +118,18 @@ def test_the_base_model_is_a_row_and_every_method_has_every_quantity(results: Be
     table = tabulate(results)
     assert row(table, BASE, "unlearning_accuracy")["mean"] == pytest.approx(0.1)
     assert row(table, BASE, "retain_accuracy")["mean"] == pytest.approx(0.8)
-    fields = {quantity.field for quantity in QUANTITIES}
-    assert fields <= {*CellResult.model_fields, "checks"}
-    assert set(table[table["method"] == "RGD"]["quantity"]) == fields
+    measured = [quantity.name for quantity in quantities_in(results.cells)]
+    assert list(table[table["method"] == "RGD"]["quantity"]) == measured
+    assert set(measured) == {name for cell in results.cells for name in cell.numbers}
+
+
+def test_changes_are_against_the_base_model_cell_by_cell(results: BenchmarkResults) -> None:
+    ours = row(tabulate(results), "stepping_metric", "unlearning_accuracy")
+    gained = {"cat": [], "dog": []}
+    for cell in results.cells:
+        if cell.method == "stepping_metric":
+            gained[cell.target].append(cell.numbers["unlearning_accuracy"] - cell.before["unlearning_accuracy"])
+    assert ours["change"] == pytest.approx(np.mean([np.mean(each) for each in gained.values()]))
 
 
 def test_failures_and_notes_are_said(results: BenchmarkResults) -> None:
@@ -123,7 +139,7 @@ def test_failures_and_notes_are_said(results: BenchmarkResults) -> None:
     relearning = {"pictures": [5], "harmless_pictures": 0}
     settings = results.settings.model_copy(update={"relearning": RelearningSettings.model_validate(relearning)})
     assert "on 5 pictures of the forget set" in " ".join(notes(results.model_copy(update={"settings": settings})))
-    assert "90 passes for every method" in said and "object cat, object dog" in said and "6 held-out" in said
+    assert "90 passes for every row" in said and "object cat, object dog" in said and "12 held-out" in said
 
 
 @pytest.mark.parametrize(
@@ -135,9 +151,9 @@ def test_verdicts(low: float, high: float, said: str) -> None:
 
 
 def test_numbers_are_written_as_people_read_them() -> None:
-    share, passes = BY_FIELD["unlearning_accuracy"], BY_FIELD["passes"]
-    assert written(share, 0.9751, 0.95, 1.0) == ("97.5", "95.0–100.0")
-    assert written(share, -0.2, -0.3, -0.1, signed=True) == ("−20.0", "−30.0 to −10.0")
+    share, passes = COLUMNS["unlearning_accuracy"], COLUMNS["passes"]
+    assert written(share, 0.9751, 0.95, 1.0) == ("97.5\u00a0%", "95.0–100.0")
+    assert written(share, -0.2, -0.3, -0.1, signed=True) == ("−20.0\u00a0points", "−30.0 to −10.0")
     assert written(passes, 90.0) == ("90", "")
     assert written(share, math.nan) == ("–", "")
 
@@ -161,8 +177,8 @@ def test_broken_promises_are_counted_over_steps_that_knew_both_changes() -> None
         trace_row(4, change_retain=0.0),
         trace_row(5, change_forget=None),
     ]
-    assert broken_promises(rows) == 0.5
-    assert broken_promises(rows[4:]) is None
+    assert raised(rows) == 0.5
+    assert raised(rows[4:]) is None
 
 
 def test_rises_on_the_probe_are_counted_from_the_base_model_on() -> None:

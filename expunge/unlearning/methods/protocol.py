@@ -16,6 +16,11 @@ from expunge.unlearning.step_report import StepReport
 class MethodSettings(Settings):
     """Options of a method. Unknown ones are refused."""
 
+    @property
+    def uses_cache(self) -> bool:
+        """Whether the method, with these options, reads the cached gradients at θ₀."""
+        return False
+
 
 @dataclass(frozen=True)
 class MethodStep:

@@ -38,6 +38,11 @@ class SaliencySettings(AdamSettings):
         default="retain", description="other prompt: of a retained picture, or the same sentence without the target"
     )
 
+    @property
+    def uses_cache(self) -> bool:
+        """The forget gradients, for the mask."""
+        return True
+
 
 def saliency_masks(gradients: dict[str, Tensor], names: Sequence[str], share: float) -> list[Tensor | None]:
     """Boolean masks of the ``share`` of all elements whose gradient is largest in size, over all tensors together.

@@ -36,6 +36,11 @@ class AmnesiaSettings(AdamSettings):
     surrogate: Literal["retain", "noise"] = Field(default="retain", description="what is learnt instead")
     noise_seed: int = Field(default=0, ge=0, description="of surrogate noise")
 
+    @property
+    def uses_cache(self) -> bool:
+        """The retain gradients and their squares, for the Fisher information."""
+        return True
+
 
 def fisher_information(cache: GradientCache) -> dict[str, Tensor]:
     """Mean squares of single-sample gradients of the retain loss, by parameter, never negative."""

@@ -40,6 +40,11 @@ class SteppingMetricSettings(MethodSettings):
         description="which first moments begin with the cached gradients; v does unless none, and alone if second",
     )
 
+    @property
+    def uses_cache(self) -> bool:
+        """For a warm start."""
+        return self.warm_start != "none"
+
 
 @register("stepping_metric")
 class SteppingMetric:

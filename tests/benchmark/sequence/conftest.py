@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from expunge.benchmark.round_store import Round, RoundStore
-from expunge.benchmark.sequence import run_sequence
+from expunge.benchmark.sequence import Round, run_sequence
 from expunge.benchmark.sequence_settings import SequentialSettings
+from expunge.case import Case
+from expunge.pictures.drawing import DrawingSettings
 from tests.metrics.colour_judges import WORLD, colour_panel
 from tests.threads import one_thread  # noqa: F401
 
@@ -24,13 +25,23 @@ SMALL = {
         "pace": None,
     },
     "check": {"pictures": 3, "steps": 1},
-    "measuring": {"target_pictures": 4, "drawing": {"steps": 1, "guidance": 1}},
+    "measuring": {
+        "target_pictures": 4,
+        "held_out_pictures": 24,
+        "train_pictures": 12,
+        "drawing": {"steps": 1, "guidance": 1},
+    },
 }
 
 
 def small(**changed: object) -> SequentialSettings:
     """The settings above with some of them changed."""
     return SequentialSettings.model_validate({**SMALL, **changed})
+
+
+def colour_case() -> Case:
+    """The world of colours."""
+    return Case.of(WORLD, colour_panel(), DrawingSettings(steps=1, guidance=1))
 
 
 @pytest.fixture(scope="session")
@@ -40,4 +51,4 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def rounds(tiny_model, folder: Path) -> list[Round]:
-    return run_sequence(tiny_model, WORLD, colour_panel(), small(), RoundStore(folder))
+    return run_sequence(tiny_model, colour_case(), small(), folder)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from expunge.benchmark.bench import Bench
 from expunge.benchmark.benchmark_settings import BenchmarkSettings
-from expunge.benchmark.judging import draw_judging
-from expunge.benchmark.materials import Bench, draw_pool
 from expunge.benchmark.runner import run_benchmark
+from expunge.case import Case
 from expunge.zoo.digits.digits_data import digits_world, split_digits
 from expunge.zoo.digits.digits_judges import JudgeRecipe, train_judges
 from tests.zoo.digits.tiny import make_tiny_digits
@@ -52,40 +52,34 @@ def results(tmp_path_factory: pytest.TempPathFactory):
             "check": {"pictures": 2, "steps": 1},
             "diversification": {"pool_per_stratum": 1, "forget_size": 4, "paired_size": 2},
             "drawing": {"steps": 1, "guidance": 1},
-            "evaluation": {"target_pictures": 3, "retain_pictures": 20, "train_pictures": 18},
-            "evaluation_drawing": {"steps": 1, "guidance": 1},
+            "evaluation": {
+                "target_pictures": 3,
+                "held_out_pictures": 20,
+                "train_pictures": 20,
+                "drawing": {"steps": 1, "guidance": 1},
+            },
         }
     )
     model, world = make_tiny_digits(), digits_world()
-    pool = draw_pool(model, world, settings.diversification, settings.drawing)
     panel = train_judges(split_digits()[0], JudgeRecipe(steps=2, batch_size=8), progress=False)
     folder = tmp_path_factory.mktemp("cells")
     before = model.digest()
-    bench = Bench(model, pool, world, panel, settings)
-    found = run_benchmark(bench, "digits", Path(folder), lambda line: None)
+    bench = Bench.of(model, Case.of(world, panel, settings.drawing, "digits"), settings)
+    found = run_benchmark(bench, Path(folder), lambda line: None)
     assert model.digest() == before
-    return bench, found
+    return found
 
 
 def test_what_needs_no_cross_attention_runs(results):
-    _, found = results
-    done = [each for each in found.cells if each.status == "done"]
-    assert [each.algorithm for each in done] == [entry["method"] for entry in APPLY], found.cells
+    done = [each for each in results.cells if each.status == "done"]
+    assert [each.algorithm for each in done] == [entry["method"] for entry in APPLY], results.cells
     for cell in done:
         assert cell.frechet_features and cell.frechet_features.startswith("digits-features, 32 features")
-        assert cell.steps and cell.retain_accuracy is not None and cell.cross_domain is None
+        assert cell.numbers["steps"] and "retain_accuracy" in cell.numbers and "cross_domain" not in cell.numbers
 
 
 def test_what_needs_it_says_so(results):
-    failed = [each for each in results[1].cells if each.status == "failed"]
+    failed = [each for each in results.cells if each.status == "failed"]
     assert [each.algorithm for each in failed] == [entry["method"] for entry in NEED_CROSS_ATTENTION]
     for cell in failed:
         assert cell.error and "has no trained cross-attention parameter, which this method moves" in cell.error
-
-
-def test_there_are_enough_pictures_to_judge_by_though_there_are_few_strata(results):
-    bench, _ = results
-    target = bench.settings.targets[0].resolve(bench.world)
-    judging = draw_judging(bench, target, bench.settings.evaluation, 1000)
-    # Two of each class; the target's are left out of the others, and three more ask for it.
-    assert (len(bench.pool), len(judging.held_out), len(judging.train)) == (10, 18 + 3, 18)
