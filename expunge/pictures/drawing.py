@@ -1,14 +1,19 @@
 """Drawing sets of pictures: prompts over a whole world, each from a noise seed of its own."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.world import Prompt, Side, World
 from expunge.settings import Settings
+
+if TYPE_CHECKING:  # torch takes seconds to import, and every pipeline's signature holds these settings
+    from expunge.models.text_to_image import TextToImage
 
 
 class DrawingSettings(Settings):
