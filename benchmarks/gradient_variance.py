@@ -129,7 +129,7 @@ def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: in
 
 def digits_bench(targets: list[str]) -> Bench:
     """The digits as the ablation has them."""
-    config = yaml.safe_load(CONFIG.read_text())["parameters"]
+    config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["parameters"]
     named = [{"kind": "class", "name": name} for name in targets]
     settings = BenchmarkSettings.model_validate(config["benchmark"] | {"targets": named})
     return Bench.named(config["base_model"], config["world"], config["judges"], settings)
@@ -194,7 +194,8 @@ def report(rows: list[dict[str, object]], file: Path | None) -> None:
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(
-            json.dumps({"facts": facts, "summary": summary, "rows": rows}, indent=1, ensure_ascii=False) + "\n"
+            json.dumps({"facts": facts, "summary": summary, "rows": rows}, indent=1, ensure_ascii=False) + "\n",
+            encoding="utf-8",
         )
 
 

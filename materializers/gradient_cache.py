@@ -32,8 +32,8 @@ class GradientCacheMaterializer(BaseMaterializer):
         if chart is None:
             return {}
         path = f"{self.uri}/conflict.html"
-        with self.artifact_store.open(path, "w") as file:
-            file.write(str(chart))
+        with self.artifact_store.open(path, "wb") as file:
+            file.write(str(chart).encode())
         return {path: VisualizationType.HTML}
 
     def extract_metadata(self, data: GradientCache) -> dict[str, Any]:

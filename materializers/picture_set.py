@@ -31,7 +31,7 @@ class PictureSetMaterializer(BaseMaterializer):
             ValueError: an unknown format version, or fewer pictures than were written.
         """
         with loaded_folder(self) as folder:
-            facts = json.loads((folder / "format.json").read_text())
+            facts = json.loads((folder / "format.json").read_text(encoding="utf-8"))
             if facts["format_version"] != FORMAT_VERSION:
                 raise ValueError(f"picture set format {facts['format_version']}: this version reads {FORMAT_VERSION}")
             table = pd.read_parquet(folder / "pictures.parquet")
@@ -53,7 +53,7 @@ class PictureSetMaterializer(BaseMaterializer):
         facts = {"format_version": FORMAT_VERSION, "count": len(data), "shape": data.pictures.shape}
         with saved_folder(self) as folder:
             pd.DataFrame(rows).to_parquet(folder / "pictures.parquet")
-            (folder / "format.json").write_text(json.dumps(facts))
+            (folder / "format.json").write_text(json.dumps(facts), encoding="utf-8")
 
     def save_visualizations(self, data: PictureSet) -> dict[str, VisualizationType]:
         """A world of up to 96 pictures, spread evenly over the set; none of an empty one."""

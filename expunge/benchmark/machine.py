@@ -14,7 +14,7 @@ def machine() -> dict[str, str]:
     """Processor, cores, threads, load, versions and date, as people read them."""
     model = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), model)
     return {
         "processor": model,

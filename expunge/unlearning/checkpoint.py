@@ -50,7 +50,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         "run": checkpoint.run,
         "rows": checkpoint.rows,
     }
-    (partial / "state.json").write_text(json.dumps(state))
+    (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
     final = folder / f"step-{checkpoint.step:07d}"
     if final.exists():
         shutil.rmtree(final)
@@ -74,7 +74,7 @@ def load_checkpoint(folder: Path, run: dict[str, Any]) -> Checkpoint | None:
     if not found:
         return None
     try:
-        state = json.loads((found[-1] / "state.json").read_text())
+        state = json.loads((found[-1] / "state.json").read_text(encoding="utf-8"))
         tensors = [load_file(found[-1] / f"{name}.safetensors") for name in ("parameters", "optimiser")]
     except (OSError, json.JSONDecodeError, SafetensorError) as error:
         raise ExpungeError(f"checkpoint {found[-1]}: {error}; remove it to start afresh") from error

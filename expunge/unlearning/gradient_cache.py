@@ -105,7 +105,7 @@ class GradientCache:
             "batch_size": self.batch_size,
             "forget_threshold": self.forget_threshold,
         }
-        (folder / "gradients.json").write_text(json.dumps(facts, indent=2) + "\n")
+        (folder / "gradients.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "GradientCache":
@@ -115,7 +115,7 @@ class GradientCache:
             ExpungeError: a file is missing or broken, or of another format version.
         """
         try:
-            facts = json.loads((folder / "gradients.json").read_text())
+            facts = json.loads((folder / "gradients.json").read_text(encoding="utf-8"))
             version = facts.pop("format_version", None)
             if version != FORMAT_VERSION:
                 raise ExpungeError(

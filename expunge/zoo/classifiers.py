@@ -74,7 +74,7 @@ class FactorClassifier:
         save_file(weights, folder / f"{self.factor}.safetensors")
         width = self.network[0].out_channels
         card = {"format_version": 1, "factor": self.factor, "levels": self.levels, "width": width}
-        (folder / f"{self.factor}.json").write_text(json.dumps(card, indent=1))
+        (folder / f"{self.factor}.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, factor: str) -> "FactorClassifier":
@@ -83,7 +83,7 @@ class FactorClassifier:
         Raises:
             ValueError: an unknown format version.
         """
-        card = json.loads((folder / f"{factor}.json").read_text())
+        card = json.loads((folder / f"{factor}.json").read_text(encoding="utf-8"))
         if card["format_version"] != 1:
             raise ValueError(f"classifier format {card['format_version']}: this version reads 1")
         with LOADING:

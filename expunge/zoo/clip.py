@@ -80,7 +80,7 @@ def save_clip(model: CLIP, tokenizer: CLIPTokenizer, folder: Path) -> None:
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(weights, folder / "open_clip_model.safetensors")
     config = {"model_cfg": clip_config(len(tokenizer)), "preprocess_cfg": PREPROCESS}
-    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1))
+    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
     tokenizer.save_pretrained(folder)
 
 

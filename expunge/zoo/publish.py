@@ -78,8 +78,8 @@ def publish(
         size = sum(path.stat().st_size for path in new.rglob("*.safetensors"))
         if size > LIMIT:
             raise ExpungeError(f"the zoo's weights are {size / 2**20:.1f} MB: at most {LIMIT / 2**20:.0f} may ship")
-        (new / "scores.json").write_text(scores.model_dump_json(indent=1) + "\n")
-        (new / "README.md").write_text(card(scores, settings))
+        (new / "scores.json").write_text(scores.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        (new / "README.md").write_text(card(scores, settings), encoding="utf-8")
         one_each = drawn.select(np.arange(0, len(drawn), 3).tolist())
         grid_png(one_each, columns=20).save(new / "grid.png")
         shutil.rmtree(folder, ignore_errors=True)

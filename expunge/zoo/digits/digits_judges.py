@@ -126,7 +126,9 @@ def save_judges(panel: Panel, folder: Path) -> None:
     save_file(classifier.network.state_dict(), folder / "classifier.safetensors")
     vectors = {"class_vectors": clip.class_vectors.contiguous()}
     save_file({**clip.network.state_dict(), **vectors}, folder / "features.safetensors")
-    (folder / "judges.json").write_text(json.dumps({"format_version": FORMAT_VERSION, "classes": CLASSES}) + "\n")
+    (folder / "judges.json").write_text(
+        json.dumps({"format_version": FORMAT_VERSION, "classes": CLASSES}) + "\n", encoding="utf-8"
+    )
 
 
 def load_judges(folder: Path) -> Panel:
@@ -135,7 +137,7 @@ def load_judges(folder: Path) -> Panel:
     Raises:
         ValueError: an unknown format version.
     """
-    version = json.loads((folder / "judges.json").read_text())["format_version"]
+    version = json.loads((folder / "judges.json").read_text(encoding="utf-8"))["format_version"]
     if version != FORMAT_VERSION:
         raise ValueError(f"digits' judges, format {version}: this version reads {FORMAT_VERSION}")
     with LOADING:

@@ -52,7 +52,7 @@ def _kept(home: Path, name: str, recipe: Settings, make: Callable[[Path], None])
         new = Path(temporary) / name
         new.mkdir()
         make(new)
-        (new / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n")
+        (new / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n", encoding="utf-8")
         try:
             new.rename(folder)
         except OSError:
