@@ -13,6 +13,10 @@ class ExpungeError(ValueError):
     """
 
 
+class UnsupportedError(ExpungeError):
+    """What was asked for does not exist for models of this family; what else there is to do can go on."""
+
+
 @dataclass(frozen=True)
 class Remedy:
     """What to do about an error of a system below.

@@ -46,22 +46,24 @@ class ModelComeback(BaseModel):
         name: as the caller calls it.
         digest: SHA-256 of its weights.
         relearning: UA while a copy is fine-tuned.
-        embedding: search for a new word.
-        prompts: search over plain prompts.
-        references: image-to-image.
+        embedding: search for a new word; None where the family knows no words.
+        prompts: search over plain prompts; None where it takes no sentences.
+        references: image-to-image; None where it does not redraw pictures.
         membership: forget set against fresh target pictures; None if the forget set is not known.
         knowledge: target pictures against others, without a prompt, relative to the original.
+        untried: by test, why it was not made.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     digest: str
     relearning: Relearning
-    embedding: EmbeddingAttack
-    prompts: PromptSearch
-    references: ReferencePictures
+    embedding: EmbeddingAttack | None
+    prompts: PromptSearch | None
+    references: ReferencePictures | None
     membership: Membership | None
     knowledge: Membership
+    untried: dict[str, str] = {}
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """One number a test, the plain prompt first, AUCs last."""
@@ -74,11 +76,13 @@ class ModelComeback(BaseModel):
             else:
                 on = f"{curve.pictures}"
                 found.append(Outcome(f"relearned on {on}", "search", share, "fine-tuning on its pictures", on))
-        found.append(Outcome("embedding", "search", self.embedding.found.after, "a searched-for word for its name"))
-        best = self.prompts.rows[0]
-        detail = f"the best of {len(self.prompts.rows)}, by {best.way}: “{best.example}”"
-        found.append(Outcome("best prompt", "search", self.prompts.confirmed, "another prompt", detail))
-        for point in self.references.points:
+        if self.embedding:
+            found.append(Outcome("embedding", "search", self.embedding.found.after, "a searched-for word for its name"))
+        if self.prompts:
+            best = self.prompts.rows[0]
+            detail = f"the best of {len(self.prompts.rows)}, by {best.way}: “{best.example}”"
+            found.append(Outcome("best prompt", "search", self.prompts.confirmed, "another prompt", detail))
+        for point in self.references.points if self.references else ():
             name = f"picture {point.strength:g}, asked for {point.asked}"
             detail = f"strength {point.strength:g}, asked for {'it' if point.asked == 'target' else point.asked}"
             found.append(Outcome(name, "picture", point.found, "redrawing noised pictures of it", detail))

@@ -48,7 +48,8 @@ def as_markdown(report: ComebackReport) -> str:
         if never
         else "No model that never saw the target was given, so nothing here says how much of it is hiding."
     )
-    return table + "\n\n" + "\n".join(f"- {note}" for note in (mark, *NOTES)) + "\n"
+    untried = [f"Not tried, {test}: {why}" for test, why in report.models[0].untried.items()]
+    return table + "\n\n" + "\n".join(f"- {note}" for note in (mark, *untried, *NOTES)) + "\n"
 
 
 def _cell(reading: Reading, name: str) -> str:

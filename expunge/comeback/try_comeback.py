@@ -1,8 +1,8 @@
 """All comes-back tests on all models, from the same pictures, prompts and noise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,11 +15,12 @@ from expunge.comeback.prompt_search import prompt_search
 from expunge.comeback.reference_pictures import reference_pictures
 from expunge.comeback.relearning import relearn
 from expunge.comeback.trial import Trial
-from expunge.errors import ExpungeError
+from expunge.errors import ExpungeError, UnsupportedError
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.target import Target
 
+Found = TypeVar("Found")
 SPARE = 1.5  # so many times the target pictures needed are drawn, because some do not show the target
 
 
@@ -125,16 +126,30 @@ def _tested(
     told, seed = None, trial.seed
     if evidence.members is not None and evidence.fresh is not None:
         told = membership(model, evidence.members, evidence.fresh, settings.membership, seed)
+    untried: dict[str, str] = {}
+
+    def tried(test: str, made: Callable[[], Found]) -> Found | None:
+        try:
+            return made()
+        except UnsupportedError as error:  # there is no such thing in this family; the report says so
+            untried[test] = str(error)
+            return None
+
     shown, others = evidence.asked.select(range(few)), _spread(evidence.others, few)
     return ModelComeback(
         name=name,
         digest=model.digest(),
         relearning=relearn(model, pictures, trial, settings.relearning, f"{name}: relearning"),
-        embedding=embedding_attack(model, pictures, trial, settings.embedding, f"{name}: embedding attack"),
-        prompts=prompt_search(model, trial, settings.prompts, f"{name}: prompt search"),
-        references=reference_pictures(model, pictures, trial, settings.references, f"{name}: reference pictures"),
+        embedding=tried(
+            "embedding", lambda: embedding_attack(model, pictures, trial, settings.embedding, f"{name}: embedding")
+        ),
+        prompts=tried("best prompt", lambda: prompt_search(model, trial, settings.prompts, f"{name}: prompts")),
+        references=tried(
+            "pictures", lambda: reference_pictures(model, pictures, trial, settings.references, f"{name}: pictures")
+        ),
         membership=told,
         knowledge=knowledge(model, evidence.original, shown, others, settings.membership, seed),
+        untried=untried,
     )
 
 

@@ -16,7 +16,7 @@ import torch
 from diffusers import DDIMScheduler, UNet2DModel
 from torch import Tensor
 
-from expunge.errors import ExpungeError
+from expunge.errors import UnsupportedError
 from expunge.models.adapter import ModelAdapter
 from expunge.models.diffusion import DiffusionProcess
 from expunge.models.hashing import scheduler_facts, update_with_weights
@@ -62,11 +62,11 @@ class ClassConditional(DiffusionProcess, ModelAdapter):
         """Class numbers.
 
         Raises:
-            ExpungeError: a text is neither a class nor empty.
+            UnsupportedError: a text is neither a class nor empty.
         """
         numbers = {name: number for number, name in enumerate((*self.classes, ""))}
         if unknown := [text for text in texts if text not in numbers]:
-            raise ExpungeError(f"prompt: the model draws no '{unknown[0]}'; it draws {', '.join(self.classes)}.")
+            raise UnsupportedError(f"prompt: the model draws no '{unknown[0]}'; it draws {', '.join(self.classes)}.")
         return {LABELS: torch.tensor([numbers[text] for text in texts])}
 
     def _latents(self, pictures: Tensor) -> Tensor:
@@ -96,17 +96,17 @@ class ClassConditional(DiffusionProcess, ModelAdapter):
         """Refused.
 
         Raises:
-            ExpungeError: always.
+            UnsupportedError: always.
         """
-        raise ExpungeError("model: draws classes; image-to-image is not there for it.")
+        raise UnsupportedError("model: draws classes; image-to-image is not there for it.")
 
     def new_words(self, signs: Sequence[str]) -> NewWords:
         """Refused.
 
         Raises:
-            ExpungeError: always.
+            UnsupportedError: always.
         """
-        raise ExpungeError("model: draws classes and knows no words; there are no embeddings to search.")
+        raise UnsupportedError("model: draws classes and knows no words; there are no embeddings to search.")
 
     def sampling(self) -> str:
         """Name of the sampler."""

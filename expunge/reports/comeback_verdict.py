@@ -85,6 +85,7 @@ def sentences(report: ComebackReport) -> list[str]:
             "that was given, whatever the model knows."
         )
     said += [_trace(each) for each in found if not each.draws]
+    said += [f"Not tried, {test}: {why}" for test, why in report.models[0].untried.items()]
     return said if report.has_never_saw else [*said, WITHOUT_NEVER_SAW]
 
 
