@@ -35,7 +35,7 @@ from update_speed import ratios, spread
 
 from expunge.benchmark.machine import machine
 from expunge.models.diffusion import DiffusionProcess
-from expunge.models.sources import load_text_to_image
+from expunge.models.resolver import load_text_to_image
 from expunge.models.text_to_image import TOKENS
 from expunge.unlearning.batches import Batch, LatentSet, draw_batch, generator_of, predict
 from expunge.unlearning.gradient_cache import GradientCache

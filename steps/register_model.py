@@ -6,7 +6,7 @@ from zenml import step
 
 import materializers  # noqa: F401
 from expunge.evaluation.evaluation import Evaluation, GateDecision
-from expunge.models.adapter import ModelAdapter
+from expunge.models.text_to_image import TextToImage
 from expunge.release.lineage import Lineage
 from expunge.release.model_version import ModelVersion
 from expunge.release.registration import register
@@ -14,7 +14,7 @@ from expunge.release.registration import register
 
 @step(enable_cache=False)
 def register_model(
-    model: ModelAdapter, evaluation: Evaluation, decision: GateDecision, lineage: Lineage, registered_model: str
+    model: TextToImage, evaluation: Evaluation, decision: GateDecision, lineage: Lineage, registered_model: str
 ) -> Annotated[ModelVersion, "registered_version"]:
     """A registry version with signature, numbers, tags and lineage. The same weights are registered once."""
     return register(model, evaluation, decision, lineage, registered_model)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from zenml import step
 
 import materializers  # noqa: F401
-from expunge.models.adapter import ModelAdapter
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.release.base_model import BaseModelFacts
 from expunge.release.lineage import Lineage, trace
@@ -15,7 +15,7 @@ from expunge.takedown.request import TakedownBatch
 @step(enable_cache=False)
 def trace_lineage(
     base: BaseModelFacts,
-    unlearned: ModelAdapter,
+    unlearned: TextToImage,
     forget: PictureSet,
     retain: PictureSet,
     takedowns: TakedownBatch,
