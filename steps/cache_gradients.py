@@ -8,7 +8,8 @@ import materializers  # noqa: F401
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.unlearning.gradient_cache import GradientCache
-from expunge.unlearning.job import GradientSettings, measure_gradients
+from expunge.unlearning.job import measure_gradients
+from expunge.unlearning.unlearn_settings import GradientSettings
 from steps.caching import BY_CODE
 
 

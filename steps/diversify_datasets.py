@@ -10,7 +10,8 @@ from expunge.case import Case
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.takedown.references import read_references
-from expunge.unlearning.diversification import DiversificationSettings, diversify
+from expunge.unlearning.diversification import diversify
+from expunge.unlearning.unlearn_settings import DiversificationSettings
 from steps.caching import BY_CODE
 
 

@@ -9,7 +9,7 @@ from expunge.case import Case
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_over_world
 from expunge.pictures.picture_set import PictureSet
-from expunge.unlearning.diversification import DiversificationSettings
+from expunge.unlearning.unlearn_settings import DiversificationSettings
 from steps.caching import BY_CODE
 
 

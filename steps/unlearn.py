@@ -11,8 +11,8 @@ from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.release.logged_unlearning import unlearn_and_log
 from expunge.unlearning.gradient_cache import GradientCache
-from expunge.unlearning.job import CheckSettings, TrainingSets
-from expunge.unlearning.unlearn_settings import UnlearnSettings
+from expunge.unlearning.job import TrainingSets
+from expunge.unlearning.unlearn_settings import CheckSettings, UnlearnSettings
 from steps.caching import BY_CODE
 
 
