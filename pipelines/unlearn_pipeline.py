@@ -88,11 +88,11 @@ def unlearn_pipeline(
     from steps.draw_pool import draw_pool
     from steps.evaluate import evaluate
     from steps.gate import gate as hold_gate
+    from steps.gather_findings import gather_findings
     from steps.load_base_model import load_base_model
     from steps.promote_model import promote_model
     from steps.register_model import register_model
     from steps.resolve_case import resolve_case
-    from steps.trace_lineage import trace_lineage
     from steps.try_comeback import try_comeback
     from steps.unlearn import unlearn
     from steps.write_report import write_report
@@ -108,24 +108,12 @@ def unlearn_pipeline(
         targets = case.load().targets if tests else ()
         reports = [try_comeback(base, unlearned, each, case, tests, forget=forget) for each in targets]
         decision = hold_gate(scores, gate)
-        lineage = trace_lineage(base_facts, unlearned, forget, retain, takedowns, config)
-        version = register_model(unlearned, scores, decision, lineage, registered_model)
+        findings = gather_findings(base_facts, unlearned, forget, retain, case, scores, decision, config)
+        version = register_model(unlearned, findings, registered_model)
         if decision.load().passed:
             version = promote_model(version, decision)
-        report = write_report(
-            case,
-            scores,
-            decision,
-            reports,
-            before,
-            after,
-            trace,
-            cache,
-            diversity,
-            lineage,
-            hide_target_pictures,
-        )
-        close_takedowns(inbox, takedowns, scores, decision, lineage, version, report, unlearning.method)
+        report = write_report(findings, reports, before, after, trace, cache, diversity, hide_target_pictures)
+        close_takedowns(inbox, findings, version, report)
     except BaseException:
         release_unfinished(inbox, pending)
         raise

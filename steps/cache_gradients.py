@@ -5,17 +5,16 @@ from typing import Annotated
 from zenml import step
 
 import materializers  # noqa: F401
-from expunge.models.text_to_image import TextToImage
+from expunge.models.adapter import ModelAdapter
 from expunge.pictures.picture_set import PictureSet
 from expunge.unlearning.gradient_cache import GradientCache
-from expunge.unlearning.job import measure_gradients
-from expunge.unlearning.unlearn_settings import GradientSettings
+from expunge.unlearning.job import GradientSettings, measure_gradients
 from steps.caching import BY_CODE
 
 
 @step(cache_policy=BY_CODE)
 def cache_gradients(
-    model: TextToImage,
+    model: ModelAdapter,
     forget: PictureSet,
     retain: PictureSet,
     settings: GradientSettings,

@@ -4,17 +4,15 @@ from typing import Annotated
 
 from zenml import step
 
-import materializers  # noqa: F401
-from expunge.evaluation.evaluation import Evaluation, GateDecision
-from expunge.models.text_to_image import TextToImage
-from expunge.release.lineage import Lineage
+from expunge.models.adapter import ModelAdapter
+from expunge.release.findings import Findings
 from expunge.release.model_version import ModelVersion
 from expunge.release.registration import register
 
 
 @step(enable_cache=False)
 def register_model(
-    model: TextToImage, evaluation: Evaluation, decision: GateDecision, lineage: Lineage, registered_model: str
+    model: ModelAdapter, findings: Findings, registered_model: str
 ) -> Annotated[ModelVersion, "registered_version"]:
     """A registry version with signature, numbers, tags and lineage. The same weights are registered once."""
-    return register(model, evaluation, decision, lineage, registered_model)
+    return register(model, findings, registered_model)

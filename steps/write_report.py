@@ -6,36 +6,28 @@ import pandas as pd
 from zenml import get_step_context, step
 from zenml.types import HTMLString
 
-import materializers  # noqa: F401
-from expunge.case import Case
 from expunge.comeback.comeback_report import ComebackReport
-from expunge.evaluation.evaluation import Evaluation, GateDecision
 from expunge.pictures.picture_set import PictureSet
-from expunge.release.lineage import Lineage
-from expunge.reports.assemble import assemble_report
+from expunge.release.findings import Findings
+from expunge.reports.report_facts import Course, ReportFacts
+from expunge.reports.takedown_report import render_report
 from expunge.unlearning.gradient_cache import GradientCache
 from steps.timing import step_seconds
 
 
 @step(enable_cache=False)
 def write_report(
-    case: Case,
-    evaluation: Evaluation,
-    decision: GateDecision,
+    findings: Findings,
     comeback: list[ComebackReport],
     pictures_before: PictureSet,
     pictures_after: PictureSet,
     trace: pd.DataFrame,
     cache: GradientCache,
     diversity: pd.DataFrame,
-    lineage: Lineage,
     hide_target_pictures: bool,
 ) -> Annotated[HTMLString, "report"]:
     """One self-contained page: verdict, pictures, numbers, curves, how to do it again."""
     seconds = step_seconds(get_step_context().pipeline_run)
-    return HTMLString(
-        assemble_report(
-            case, evaluation, decision, comeback, pictures_before, pictures_after, trace,
-            cache.conflict_map(), diversity, lineage, seconds, hide_target_pictures,
-        )
-    )  # fmt: skip
+    course = Course(trace, cache.conflict_map(), diversity, seconds)
+    facts = ReportFacts(findings, pictures_before, pictures_after, course, tuple(comeback), hide_target_pictures)
+    return HTMLString(render_report(facts))

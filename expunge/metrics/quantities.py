@@ -28,7 +28,7 @@ class Quantity:
 
 
 _TABLE = (
-    Quantity("unlearning_accuracy", "UA", "independent classifier", SHARE, "higher", "target"),
+    Quantity("unlearning_accuracy", "UA", "a classifier's verdict", SHARE, "higher", "target"),
     Quantity("unlearning_accuracy_clip", "UA by CLIP", "zero-shot", SHARE, "higher", "target"),
     Quantity("retain_accuracy", "RA", "everything as asked", SHARE, "higher", "rest"),
     Quantity("in_domain", "IRA", "the target's factor", SHARE, "higher", "both"),

@@ -3,24 +3,27 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from expunge.errors import ExpungeError
-from expunge.evaluation.evaluation import Condition, Evaluation, GateDecision
+from expunge.evaluation.evaluation import Condition
 from expunge.metrics.numbers import Change
-from expunge.metrics.quantities import QUANTITIES, checked_names, quantities_of
-from expunge.reports import wording
 from expunge.takedown.life_cycle import Outcome
-from expunge.takedown.request import TakedownRequest
+from expunge.takedown.request import Kind
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FORMATS = (1, 2)
+STATEMENT = (
+    "Unlearning is approximate. The model's weights were changed to make it stop drawing the target when "
+    "asked in the ways that were measured. It was not trained anew without the target: traces may remain, "
+    "and whoever holds the weights may bring it back by further training or by prompts that were not tried."
+)
 
 
 class Hashes(BaseModel):
-    """SHA-256 of what went in and what came out, in hexadecimal."""
+    """SHA-256 of what went in and what came out, in hexadecimal. Format 1 had none of case, world and judges."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     base_model: Sha256
@@ -28,20 +31,41 @@ class Hashes(BaseModel):
     forget_set: Sha256
     retain_set: Sha256
     config: Sha256
+    case: Sha256 | None = None
+    world: Sha256 | None = None
+    judges: Sha256 | None = None
+
+
+class Asked(BaseModel):
+    """The request as it was when the certificate was drawn up; today's rules for filing are not asked of it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    id: str
+    kind: Kind
+    target: str
+    synonyms: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
+    requester: str = ""
+    reason: str = ""
+    filed_at: AwareDatetime
 
 
 class Certificate(BaseModel):
     """One request's certificate. It holds no picture and no prompt of the target beyond the request itself.
 
+    A field or a quantity that a later version of Expunge adds leaves those issued before valid: the digest is over what
+    the certificate holds, and what it does not hold is no part of it.
+
     Attributes:
         settings_sha256: of the method's settings as canonical JSON.
-        numbers: of the target and of the rest, by name in ``QUANTITIES``; None or missing where there is none.
+        numbers: of the target and of the rest, by the quantity's name; None where it has no value. Any names: those
+            that were measured when it was issued.
         digest: SHA-256 of all other fields as canonical JSON. It shows changes; it is no signature.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    format_version: Literal[1] = 1
-    request: TakedownRequest
+    format_version: Literal[1, 2] = 2
+    request: Asked
     request_sha256: Sha256
     outcome: Literal[Outcome.FULFILLED, Outcome.FAILED]
     method: str = Field(min_length=1)
@@ -57,90 +81,68 @@ class Certificate(BaseModel):
     statement: str
     digest: Sha256
 
-    @field_validator("numbers")
-    @classmethod
-    def _names_are_known(cls, numbers: dict[str, Change | None]) -> dict[str, Change | None]:
-        return checked_names(numbers)
-
-
-def certify(
-    request: TakedownRequest,
-    evaluation: Evaluation,
-    decision: GateDecision,
-    *,
-    method: str,
-    settings: Mapping[str, Any],
-    hashes: Hashes,
-    code_commit: str,
-    issued_at: AwareDatetime,
-    registered_model: str | None = None,
-    registered_version: str | None = None,
-) -> Certificate:
-    """Draw up the certificate of one request.
-
-    Args:
-        request: as it was filed.
-        evaluation: of the run; only this request's target and the retention numbers are taken.
-        decision: the gate's, which decides the outcome.
-        method: the unlearning method's registry name.
-        settings: the method's settings; only their hash is kept.
-        hashes: of models, data and config.
-        code_commit: of this project.
-        issued_at: with a time zone.
-        registered_model: the registry's name of the unlearned model; needed for a pass.
-        registered_version: its version there; needed for a pass.
-
-    Raises:
-        ExpungeError: the gate passed without evidence for this request, or without a registered model.
-    """
-    numbers = _numbers(request, evaluation)
-    if decision.passed:
-        _check_evidence(request, numbers, decision, registered_model, registered_version)
-    fields = {
-        "request": request,
-        "request_sha256": sha256_of(request.model_dump(mode="json")),
-        "outcome": Outcome.FULFILLED if decision.passed else Outcome.FAILED,
-        "method": method,
-        "settings_sha256": sha256_of(dict(settings)),
-        "numbers": numbers,
-        "frechet_features": evaluation.frechet_features,
-        "conditions": decision.conditions,
-        "hashes": hashes,
-        "code_commit": code_commit,
-        "registered_model": registered_model,
-        "registered_version": registered_version,
-        "issued_at": issued_at,
-        "statement": wording.APPROXIMATE,
-    }
-    try:
-        draft = Certificate.model_validate(fields | {"digest": "0" * 64})
-    except ValidationError as error:
-        raise ExpungeError(f"certificate of request {request.id}: {error}") from error
-    return draft.model_copy(update={"digest": _digest(draft)})
+    @model_validator(mode="after")
+    def _hashes_fit_the_format(self) -> Self:
+        given = self.hashes.model_fields_set & {"case", "world", "judges"}
+        if len(given) != (3 if self.format_version > 1 else 0):
+            raise ValueError(f"hashes: of case, world and judges a certificate of format {self.format_version} has "
+                             f"{'all' if self.format_version > 1 else 'none'}")  # fmt: skip
+        return self
 
 
 def verify(certificate: Certificate) -> bool:
     """Whether digest and request hash fit the content, i.e. nothing was changed since it was drawn up."""
-    request_fits = certificate.request_sha256 == sha256_of(certificate.request.model_dump(mode="json"))
-    return request_fits and certificate.digest == _digest(certificate)
+    return certificate.request_sha256 == sha256_of(_held(certificate.request)) and certificate.digest == digest_of(
+        certificate
+    )
+
+
+def digest_of(certificate: Certificate) -> str:
+    """SHA-256 of all fields that it holds but the digest."""
+    return sha256_of({name: value for name, value in _held(certificate).items() if name != "digest"})
 
 
 def load_certificate(text: str) -> Certificate:
-    """Read a certificate from JSON and verify it.
+    """Read a certificate of any format from JSON and verify it.
 
     Raises:
-        ExpungeError: it is no certificate of a known format version, or it was changed.
+        ExpungeError: it is no certificate of a known format, or it was changed.
     """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ExpungeError(f"not a certificate: it is no JSON ({str(error).splitlines()[0]})") from error
+    given = content.get("format_version") if isinstance(content, dict) else None
+    if given not in FORMATS or isinstance(given, bool):
+        raise ExpungeError(
+            f"not a certificate: format_version is {given!r:.40}, known are {' and '.join(map(str, FORMATS))}. "
+            "One of a later format needs a later version of Expunge."
+        )
     try:
         certificate = Certificate.model_validate_json(text)
     except ValidationError as error:
-        raise ExpungeError(f"not a certificate: {error}") from error
-    if not verify(certificate):
+        raise ExpungeError(f"not a certificate: {first_error(error)}") from error
+    # What was read may be more tolerant than what was written: "z" for "Z" in a time, a number as text.
+    written = sha256_of({name: value for name, value in content.items() if name != "digest"})
+    if not (verify(certificate) and written == certificate.digest):
         raise ExpungeError(
             f"certificate of request {certificate.request.id}: its content does not fit its digest, so it "
             "was changed after it was drawn up. Get the original from the run's artifacts."
         )
     return certificate
+
+
+def measured(change: Change) -> Change | None:
+    """The change, or None if any of its numbers is undefined: JSON knows no NaN."""
+    intervals = (change.before, change.after, change.difference)
+    return change if all(math.isfinite(x) for each in intervals for x in (each.value, each.low, each.high)) else None
+
+
+def first_error(error: ValidationError) -> str:
+    """The first of a model's errors, as one line that names the field."""
+    first = error.errors()[0]
+    where, said = ".".join(map(str, first["loc"])), str(first["msg"]).removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said
 
 
 def sha256_of(content: Any) -> str:
@@ -158,38 +160,6 @@ def sha256_of(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _numbers(request: TakedownRequest, evaluation: Evaluation) -> dict[str, Change | None]:
-    scores = next((each for each in evaluation.targets if each.request_id == request.id), None)
-    own = {each.name for each in quantities_of("target")}
-    rest = {name: change for name, change in evaluation.rest.items() if name not in own}
-    found = {**(scores.numbers if scores else {}), **rest}
-    return {name: _measured(found[name]) for name in QUANTITIES if name in found}
-
-
-def _measured(change: Change) -> Change | None:
-    """The change, or None if any of its numbers is undefined: JSON knows no NaN."""
-    intervals = (change.before, change.after, change.difference)
-    return change if all(math.isfinite(x) for each in intervals for x in (each.value, each.low, each.high)) else None
-
-
-def _check_evidence(
-    request: TakedownRequest,
-    numbers: Mapping[str, Change | None],
-    decision: GateDecision,
-    registered_model: str | None,
-    registered_version: str | None,
-) -> None:
-    missing = [name for name in ("unlearning_accuracy", "retain_accuracy") if numbers.get(name) is None]
-    if missing:
-        raise ExpungeError(f"certificate of request {request.id}: the gate passed, but {missing} were not measured")
-    if not decision.conditions or not all(condition.passed for condition in decision.conditions):
-        raise ExpungeError(f"certificate of request {request.id}: the gate passed, but not every condition is met")
-    if registered_model is None or registered_version is None:
-        raise ExpungeError(
-            f"certificate of request {request.id}: passed, but registered_model and registered_version are "
-            f"{registered_model!r} and {registered_version!r}. Register the model first."
-        )
-
-
-def _digest(certificate: Certificate) -> str:
-    return sha256_of(certificate.model_dump(mode="json", exclude={"digest"}))
+def _held(model: BaseModel) -> dict[str, Any]:
+    """What was given or read, as JSON has it, without fields that it does not hold."""
+    return model.model_dump(mode="json", exclude_unset=True)

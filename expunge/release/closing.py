@@ -1,63 +1,43 @@
 """Closing: each request gets its outcome and its certificate, and the report is put on file."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
-from expunge.evaluation.evaluation import Evaluation, GateDecision
-from expunge.release.certificate import Certificate, certify
-from expunge.release.lineage import Lineage
+from expunge.release.certificate import Certificate
+from expunge.release.certifying import certify
+from expunge.release.findings import Findings
 from expunge.release.model_version import ModelVersion
 from expunge.release.registry import Registry
-from expunge.reports.certificate_page import render_certificate
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
-from expunge.takedown.request import TakedownBatch
 
 REPORTS = Path(".expunge") / "reports"
 
 
 def close(
-    inbox: str,
-    takedowns: TakedownBatch,
-    evaluation: Evaluation,
-    decision: GateDecision,
-    lineage: Lineage,
-    version: ModelVersion,
-    report: str,
-    method: str,
+    inbox: str, findings: Findings, version: ModelVersion, report: str, page_of: Callable[[Certificate], str]
 ) -> list[Certificate]:
     """Give each request its outcome and certificate, and put report and certificates on file.
 
     They are written below ``.expunge/reports/VERSION`` and attached to the version's run in MLflow.
+
+    Args:
+        report: the run's, as HTML.
+        page_of: renders a certificate as HTML.
     """
     folder = REPORTS / f"{version.name}-{version.version}"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.html").write_text(report)
-    box = Inbox(open_store(inbox))
-    certificates = []
-    for request in takedowns.requests:
-        certificate = certify(
-            request,
-            evaluation,
-            decision,
-            method=method,
-            settings=lineage.config["unlearning"],
-            hashes=lineage.hashes,
-            code_commit=lineage.code_commit,
-            issued_at=version.created_at,
-            registered_model=version.name,
-            registered_version=str(version.version),
-        )
-        (folder / f"certificate-{request.id}.json").write_text(certificate.model_dump_json(indent=1))
-        (folder / f"certificate-{request.id}.html").write_text(render_certificate(certificate))
-        certificates.append(certificate)
+    (folder / "report.html").write_text(report, encoding="utf-8")
+    now = datetime.now(UTC)
+    certificates = [certify(request, findings, version, now) for request in findings.case.batch.requests]
+    for each in certificates:
+        named = folder / f"certificate-{each.request.id}"
+        named.with_name(f"{named.name}.json").write_text(each.model_dump_json(indent=1), encoding="utf-8")
+        named.with_name(f"{named.name}.html").write_text(page_of(each), encoding="utf-8")
     Registry(name=version.name).attach(version.version, {"report": folder})
-    reason = "the gate was passed" if decision.passed else _failures(decision)
-    for certificate in certificates:
-        facts = certificate.model_dump(mode="json")
-        box.close(certificate.request.id, certificate.outcome.value, reason, facts)
+    reason = "the gate was passed" if findings.decision.passed else f"the gate was not passed: {findings.failures()}"
+    box = Inbox(open_store(inbox))
+    for each in certificates:
+        box.close(each.request.id, each.outcome.value, reason, each.model_dump(mode="json"))
     return certificates
-
-
-def _failures(decision: GateDecision) -> str:
-    failed = [f"{each.name}: {each.measured} ({each.rule})" for each in decision.conditions if not each.passed]
-    return "the gate was not passed: " + "; ".join(failed)

@@ -4,12 +4,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from expunge.case import Case
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.release.base_model import BaseModelFacts
 from expunge.release.certificate import Hashes, sha256_of
 from expunge.release.code_commit import code_commit
-from expunge.takedown.request import TakedownBatch
 
 
 class Lineage(BaseModel):
@@ -17,7 +17,7 @@ class Lineage(BaseModel):
 
     Attributes:
         base: the base model.
-        hashes: SHA-256 of models, sets and config.
+        hashes: SHA-256 of models, sets, case and config.
         requests: ids and their SHA-256.
         config: the run's settings.
         code_commit: as ``expunge.release.code_commit`` tells it.
@@ -36,7 +36,7 @@ def trace(
     unlearned: TextToImage,
     forget: PictureSet,
     retain: PictureSet,
-    takedowns: TakedownBatch,
+    case: Case,
     config: dict[str, Any],
 ) -> Lineage:
     """Hash everything that went into a run and came out of it."""
@@ -48,8 +48,11 @@ def trace(
             forget_set=forget.digest(),
             retain_set=retain.digest(),
             config=sha256_of(config),
+            case=case.digest(),
+            world=sha256_of(case.world.model_dump(mode="json")),
+            judges=case.judges_digest,
         ),
-        requests={each.id: sha256_of(each.model_dump(mode="json")) for each in takedowns.requests},
+        requests={each.id: sha256_of(each.model_dump(mode="json")) for each in case.batch.requests},
         config=config,
         code_commit=code_commit(),
     )

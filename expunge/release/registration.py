@@ -3,25 +3,16 @@
 import tempfile
 from pathlib import Path
 
-from expunge.evaluation.evaluation import Evaluation, GateDecision
+from expunge.evaluation.evaluation import Evaluation
 from expunge.models.text_to_image import TextToImage
-from expunge.release.lineage import Lineage
+from expunge.release.findings import Findings
 from expunge.release.model_version import Evidence, ModelVersion
 from expunge.release.registry import Registry
 
-# Of the rest, what versions are compared by: quantities, and what MLflow calls them.
-HEADLINES = {
-    "retain_accuracy": "ra",
-    "frechet_distance": "fd",
-    "alignment_train": "as_train",
-    "alignment_held_out": "as_held_out",
-}
 
-
-def register(
-    model: TextToImage, evaluation: Evaluation, decision: GateDecision, lineage: Lineage, registered_model: str
-) -> ModelVersion:
+def register(model: TextToImage, findings: Findings, registered_model: str) -> ModelVersion:
     """Register a model with its numbers, lineage and the gate's decision; once for the same weights."""
+    lineage, decision = findings.lineage, findings.decision
     tags = {
         "base": lineage.base.source,
         "base_version": str(lineage.base.version or ""),
@@ -34,19 +25,18 @@ def register(
         saved, papers = Path(folder, "model"), Path(folder, "papers")
         model.save(saved)
         papers.mkdir()
-        for name, paper in (("lineage", lineage), ("evaluation", evaluation), ("gate", decision)):
+        for name, paper in (("lineage", lineage), ("evaluation", findings.evaluation), ("gate", decision)):
             (papers / f"{name}.json").write_text(paper.model_dump_json(indent=1), encoding="utf-8")
-        evidence = Evidence(
-            f"register: {', '.join(lineage.requests)}", tags, headline_metrics(evaluation), {"evidence": papers}
-        )
+        named = f"register: {', '.join(lineage.requests)}"
+        evidence = Evidence(named, tags, version_metrics(findings.evaluation), {"evidence": papers})
         return Registry(name=registered_model).register(saved, lineage.hashes.unlearned_model, evidence)
 
 
-def headline_metrics(evaluation: Evaluation) -> dict[str, float]:
-    """The numbers that versions are compared by, before and after."""
-    asked = (*evaluation.targets, *evaluation.earlier)
-    measured = ((each.request_id, each.numbers.get("unlearning_accuracy")) for each in asked)
-    changes = {f"ua_{request}": ua for request, ua in measured if ua}
-    changes |= {short: evaluation.rest[name] for name, short in HEADLINES.items() if name in evaluation.rest}
-    sides = (("before", lambda change: change.before), ("after", lambda change: change.after))
-    return {f"{name}_{side}": pick(change).value for name, change in changes.items() for side, pick in sides}
+def version_metrics(evaluation: Evaluation) -> dict[str, float]:
+    """All that was measured, before and after, as MLflow compares versions by: ``retain_accuracy_after``, and with the
+    request's id for what was measured of its target, ``unlearning_accuracy_ID_after``."""
+    changes = dict(evaluation.rest)
+    for each in (*evaluation.targets, *evaluation.earlier):
+        changes |= {f"{name}_{each.request_id}": change for name, change in each.numbers.items()}
+    found = {f"{name}_before": change.before.value for name, change in changes.items()}
+    return found | {f"{name}_after": change.after.value for name, change in changes.items()}

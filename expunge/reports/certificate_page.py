@@ -16,11 +16,25 @@ def render_certificate(certificate: Certificate) -> str:
     """
     if not verify(certificate):
         raise ExpungeError(f"certificate of request {certificate.request.id}: digest does not fit, it is not rendered")
+    known = [name for name in QUANTITIES if name in certificate.numbers]
+    unknown = [name for name in certificate.numbers if name not in QUANTITIES]  # of a later version's, as they are
     return render(
         "certificate.html.j2",
         certificate=certificate,
+        hashes=_hashes(certificate),
         passed=certificate.outcome is Outcome.FULFILLED,
-        rows=[
-            wording.quantity_row(name, certificate.numbers[name]) for name in QUANTITIES if name in certificate.numbers
-        ],
+        rows=[wording.quantity_row(name, certificate.numbers[name]) for name in known + unknown],
     )
+
+
+def _hashes(certificate: Certificate) -> list[tuple[str, str]]:
+    """What to check it by; its own digest comes last."""
+    registered = f"{certificate.registered_model} {certificate.registered_version}"
+    return [
+        ("request", certificate.request_sha256),
+        *((name.replace("_", " "), value) for name, value in certificate.hashes if value),
+        ("method's settings", certificate.settings_sha256),
+        ("code", certificate.code_commit),
+        ("registered as", registered if certificate.registered_model else "not registered"),
+        ("this certificate", certificate.digest),
+    ]

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from expunge.metrics.units import SHARE
+from expunge.release.certificate import STATEMENT
 from expunge.reports import wording
 
 # Nothing may be loaded or run: should untrusted text ever slip past the escaping, it still has no way out.
@@ -29,9 +30,7 @@ def render(template: str, **context: Any) -> str:
         "duration": wording.duration,
         "moment": moment,
     }
-    return environment.get_template(template).render(
-        content_policy=CONTENT_POLICY, approximate=wording.APPROXIMATE, **context
-    )
+    return environment.get_template(template).render(content_policy=CONTENT_POLICY, approximate=STATEMENT, **context)
 
 
 def moment(time: datetime) -> str:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from expunge.metrics.quantities import QUANTITIES
+from expunge.metrics.quantities import quantities_of
+from expunge.metrics.units import SHARE
 from expunge.reports import plots, wording
 from expunge.reports.comeback_section import comeback_views
 from expunge.reports.gallery import build_gallery, suffered
@@ -37,10 +38,10 @@ def render_report(facts: ReportFacts) -> str:
         lost=len(suffered(evaluation.collateral)),
         collateral=[ranked[:COLLATERAL_ROWS], ranked[COLLATERAL_ROWS:]],
         comeback=comeback_views(facts.comeback),
-        training=_training(facts.trace),
-        conflict_chart=None if facts.conflict_map is None else plots.conflict_chart(facts.conflict_map),
-        settings=list(flattened(facts.settings)),
-        longest_step=max((facts.step_seconds or {}).values(), default=0.0),
+        training=_training(facts.course.trace),
+        conflict_chart=None if facts.course.conflict_map is None else plots.conflict_chart(facts.course.conflict_map),
+        settings=list(flattened(facts.findings.lineage.config)),
+        longest_step=max((facts.course.step_seconds or {}).values(), default=0.0),
     )
 
 
@@ -55,7 +56,7 @@ def _requests(facts: ReportFacts) -> list[dict[str, Any]]:
             "sentence": wording.request_sentence(request.target, scores.get(request.id)),
             "rows": wording.target_rows(scores[request.id]) if request.id in scores else [],
         }
-        for request in facts.batch.requests
+        for request in facts.findings.case.batch.requests
     ]
 
 
@@ -63,8 +64,7 @@ def _interval_chart(facts: ReportFacts) -> str:
     evaluation = facts.evaluation
     asked = (*evaluation.targets, *evaluation.earlier)
     rows = [(f"UA {scores.name}", scores.numbers.get("unlearning_accuracy")) for scores in asked]
-    rest = ("retain_accuracy", "in_domain", "cross_domain")
-    rows += [(QUANTITIES[name].label, evaluation.rest.get(name)) for name in rest]
+    rows += [(each.label, evaluation.rest.get(each.name)) for each in quantities_of("rest") if each.unit is SHARE]
     return plots.interval_chart([(name, change) for name, change in rows if change is not None], "intervals")
 
 

@@ -6,15 +6,11 @@ from dataclasses import dataclass
 
 from expunge.evaluation.evaluation import Evaluation, GateDecision, TargetScores
 from expunge.metrics.numbers import Change, Interval
-from expunge.metrics.quantities import QUANTITIES, quantities_of
+from expunge.metrics.quantities import QUANTITIES, Quantity, quantities_of
 from expunge.metrics.units import COSINE, DISTANCE, SHARE, SPACE, UNDEFINED, Unit
 from expunge.reports.gallery import suffered
 
-APPROXIMATE = (
-    "Unlearning is approximate. The model's weights were changed to make it stop drawing the target when "
-    "asked in the ways that were measured. It was not trained anew without the target: traces may remain, "
-    "and whoever holds the weights may bring it back by further training or by prompts that were not tried."
-)
+PLAIN = Unit(1, ".4g", "", "")  # of a quantity that this version does not know
 
 
 @dataclass(frozen=True)
@@ -49,8 +45,8 @@ def table_row(label: str, note: str, change: Change, unit: Unit) -> Row:
 
 
 def quantity_row(name: str, change: Change | None) -> Row:
-    """One quantity of ``QUANTITIES`` written out; None becomes a row that says it was not measured."""
-    quantity = QUANTITIES[name]
+    """One quantity written out, under its own name if ``QUANTITIES`` has none such; None says it was not measured."""
+    quantity = QUANTITIES.get(name) or Quantity(name, name, "", PLAIN, None, "both")
     if change is None:
         return unmeasured_row(quantity.label, quantity.note)
     return table_row(quantity.label, quantity.note, change, quantity.unit)
@@ -73,7 +69,7 @@ def target_rows(scores: TargetScores) -> list[Row]:
 
 
 def earlier_rows(earlier: Sequence[TargetScores]) -> list[Row]:
-    """UA of each target that earlier runs forgot, by the independent classifier."""
+    """UA of each target that earlier runs forgot, by the classifier."""
     told = "forgotten by an earlier run"
     asked = [(each.name, each.numbers.get("unlearning_accuracy")) for each in earlier]
     return [

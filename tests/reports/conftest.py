@@ -23,6 +23,7 @@ def parts_fixture() -> dict[str, Callable[..., Any]]:
         "pictures": made_facts.make_pictures,
         "evaluation": made_facts.make_evaluation,
         "decision": made_facts.make_decision,
+        "findings": made_facts.make_findings,
         "trace": made_facts.make_trace,
         "requests": made_facts.make_requests,
         "change": made_facts.change,

@@ -7,13 +7,19 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
+from expunge.case import Case
 from expunge.evaluation.evaluation import Condition, Evaluation, GateDecision, TargetScores
 from expunge.metrics.numbers import Change, Interval
 from expunge.metrics.retain_accuracy import CollateralRow
+from expunge.pictures.drawing import DrawingSettings
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.target import Target
-from expunge.prompts.world import Prompt
-from expunge.reports.report_facts import ReportFacts
+from expunge.prompts.world import Prompt, World
+from expunge.release.base_model import BaseModelFacts
+from expunge.release.certificate import Hashes, sha256_of
+from expunge.release.findings import Findings
+from expunge.release.lineage import Lineage
+from expunge.reports.report_facts import Course, ReportFacts
 from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
 
 SUBJECTS = {
@@ -25,6 +31,8 @@ SUBJECTS = {
     "tulip": "#d05fa8",
 }
 STYLES = ("noto", "blob", "fluent")
+OF_FINDINGS = {"batch", "targets", "evaluation", "decision", "config", "code_commit"}
+OF_COURSE = {"trace", "conflict_map", "diversity", "step_seconds"}
 
 
 def draw(subject: str, style: str, seed: int, side: int, strength: float = 1.0) -> np.ndarray:
@@ -223,44 +231,90 @@ def make_conflict_map() -> pd.DataFrame:
     )
 
 
+def make_world() -> World:
+    """What the made pictures are of."""
+    factors = {"subject": tuple(SUBJECTS), "style": STYLES}
+    return World.model_validate(
+        {
+            "templates": {"train": ["{subject} in {style}"], "held_out": ["an emoji of a {subject} like {style}"]},
+            "factors": {
+                factor: {level: {"train": [level], "held_out": [level]} for level in levels}
+                for factor, levels in factors.items()
+            },
+        }
+    )
+
+
 def make_facts(**changed: Any) -> ReportFacts:
-    """The whole run; fields by name in ``changed`` replace its own."""
+    """The whole run; fields of it, of its findings and of its course, by name in ``changed``, replace its own."""
     before, after = make_pictures()
     facts: dict[str, Any] = {
-        "title": "Takedown of style “blob” and object “cat”",
         "created_at": datetime(2026, 11, 23, 14, 5, tzinfo=UTC),
-        "batch": TakedownBatch(requests=make_requests()),
-        "targets": (
-            Target(request_id="blob-style", kind=Kind.STYLE, name="blob", factor="style", levels=("blob",)),
-            Target(request_id="cat-object", kind=Kind.OBJECT, name="cat", factor="subject", levels=("cat",)),
-        ),
-        "evaluation": make_evaluation(),
-        "decision": make_decision(),
+        "findings": make_findings(**{name: changed.pop(name) for name in OF_FINDINGS & set(changed)}),
         "before": before,
         "after": after,
+        "course": make_course(**{name: changed.pop(name) for name in OF_COURSE & set(changed)}),
+    }
+    return ReportFacts(**(facts | changed))
+
+
+def make_findings(**changed: Any) -> Findings:
+    """What the run found; anything of ``OF_FINDINGS`` by name in ``changed`` replaces its own."""
+    case = Case(
+        batch=changed.get("batch", TakedownBatch(requests=make_requests())),
+        targets=changed.get(
+            "targets",
+            (
+                Target(request_id="blob-style", kind=Kind.STYLE, name="blob", factor="style", levels=("blob",)),
+                Target(request_id="cat-object", kind=Kind.OBJECT, name="cat", factor="subject", levels=("cat",)),
+            ),
+        ),
+        world_name="made",
+        world=make_world(),
+        judges="made",
+        judges_digest="4e" * 32,
+        drawing=DrawingSettings(),
+    )
+    config = {
+        "base_model": "zoo",
+        "unlearning": {"method": "restricted_gradient", "learning_rate": 1e-4, "steps": 120, "balance": 5.0},
+        "seed": 0,
+    }
+    lineage = Lineage(
+        base=BaseModelFacts(source="zoo", version=None, digest="3f" * 32),
+        hashes=Hashes(
+            base_model="3f" * 32,
+            unlearned_model="a9" * 32,
+            forget_set="07" * 32,
+            retain_set="5c" * 32,
+            config="b2" * 32,
+            case=case.digest(),
+            world=sha256_of(case.world.model_dump(mode="json")),
+            judges=case.judges_digest,
+        ),
+        requests={each.id: sha256_of(each.model_dump(mode="json")) for each in case.batch.requests},
+        config=changed.get("config", config),
+        code_commit=changed.get("code_commit", "1d" * 20),
+    )
+    return Findings(
+        case=case,
+        evaluation=changed.get("evaluation", make_evaluation()),
+        decision=changed.get("decision", make_decision()),
+        lineage=lineage,
+    )
+
+
+def make_course(**changed: Any) -> Course:
+    """How the run went; fields by name in ``changed`` replace its own."""
+    course: dict[str, Any] = {
         "trace": make_trace(),
         "conflict_map": make_conflict_map(),
-        "diversity": {
-            "forget, mean pairwise CLIP distance": 0.6131,
-            "forget, Vendi score": 18.42,
-            "retain, mean pairwise CLIP distance": 0.7012,
-            "retain, Vendi score": 41.97,
-        },
-        "settings": {
-            "method": "restricted_gradient",
-            "optimiser": {"learning_rate": 1e-4, "steps": 120, "metric": "adam"},
-            "balance": 5.0,
-            "seed": 0,
-        },
-        "lineage": {
-            "base version": "zoo 1",
-            "base model": "3f" * 32,
-            "unlearned model": "a9" * 32,
-            "forget set": "07" * 32,
-            "retain set": "5c" * 32,
-            "code commit": "1d" * 20,
-            "config": "b2" * 32,
-        },
+        "diversity": pd.DataFrame(
+            {
+                "set": ["forget, Vendi score", "retain, Vendi score", "neighbours of cat"],
+                "value": ["18.42", "41.97", "fox"],
+            }
+        ),
         "step_seconds": {
             "collect_takedowns": 0.31,
             "load_base_model": 1.2,
@@ -271,4 +325,4 @@ def make_facts(**changed: Any) -> ReportFacts:
             "gate": 0.05,
         },
     }
-    return ReportFacts(**(facts | changed))
+    return Course(**(course | changed))

@@ -17,9 +17,9 @@ from expunge.reports.evaluation_files import stored, write_evaluation
 from expunge.reports.takedown_report import render_report
 from tests.evaluation.conftest import BLOB, CAT, question
 from tests.metrics.colour_judges import WORLD, colour_panel
-from tests.release.test_certificate import HASHES, certify
+from tests.release.test_certificate import VERSION, certify
 from tests.reports.made_comeback import make_comeback, make_forgotten, make_original
-from tests.reports.made_facts import make_decision, make_evaluation, make_facts, make_requests
+from tests.reports.made_facts import make_facts, make_findings, make_requests
 from tests.tiny import make_tiny_pipeline
 
 pytestmark = pytest.mark.slow
@@ -94,12 +94,8 @@ def files(tiny_model: StableDiffusion, tmp_path_factory: pytest.TempPathFactory)
     report = folder / "report.html"
     report.write_text(render_report(make_facts(comeback=comeback)))
     certificate = folder / "certificate.html"
-    issued = certify(
-        make_requests()[1], make_evaluation(), make_decision(), method="restricted_gradient", settings={},
-        hashes=HASHES, code_commit="1d" * 20, issued_at=datetime(2026, 11, 23, tzinfo=UTC),
-        registered_model="expunge-zoo", registered_version="2",
-    )  # fmt: skip
-    certificate.write_text(render_certificate(issued))
+    issued = certify(make_requests()[1], make_findings(), VERSION, datetime(2026, 11, 23, tzinfo=UTC))
+    certificate.write_text(render_certificate(issued), encoding="utf-8")
     other = StableDiffusion.load(make_tiny_pipeline(folder / "other", seed=1))
     asked, store = question(other, tiny_model, CAT, BLOB), PictureStore(folder / "pictures")
     scores, shards = evaluate_models(asked, other, tiny_model, WORLD, colour_panel(), store, progress=False)

@@ -110,7 +110,7 @@ def test_every_other_fact_is_there(report_html, read_page, make_facts):
         assert said in text
     for condition in facts.decision.conditions:
         assert condition.name in text and condition.rule in text and condition.measured in text
-    for name in (*facts.diversity, *facts.step_seconds, "optimiser.learning_rate"):
+    for name in (*facts.course.scores, *facts.course.step_seconds, "unlearning.learning_rate"):
         assert name in text
     for term in ("UA", "RA", "IRA", "CRA", "FD", "AS", "Unlearning is approximate"):
         assert term in text
@@ -132,18 +132,18 @@ def test_untrusted_text_stays_text(make_facts, parts, read_page):
     )
     before, after = parts["pictures"](16, 1)
     prompts = tuple(prompt.model_copy(update={"text": ATTACK}) for prompt in before.prompts)
-    conflict = make_facts().conflict_map.assign(layer=ATTACK)
+    conflict = make_facts().course.conflict_map.assign(layer=ATTACK)
     page = read_page(
         render_report(
             make_facts(
-                title=ATTACK,
+                targets=tuple(each.model_copy(update={"name": ATTACK}) for each in make_facts().targets),
                 batch=TakedownBatch(requests=requests),
                 evaluation=evaluation,
                 conflict_map=conflict,
                 before=PictureSet(prompts, before.seeds, before.pictures),
                 after=PictureSet(prompts, after.seeds, after.pictures),
-                settings={ATTACK: {ATTACK: ATTACK}},
-                lineage={ATTACK: ATTACK},
+                config={ATTACK: {ATTACK: ATTACK}},
+                code_commit=ATTACK,
                 commands=(ATTACK,),
             )
         )
@@ -196,9 +196,9 @@ def test_hidden_target_pictures_are_not_in_the_page(make_facts, report_html):
 
 
 def test_a_method_that_compares_no_gradients_is_said_not_to_have_measured_them(make_facts):
-    trace = make_facts().trace.assign(cosine=None, change_forget=None, change_retain=None, forget_loss=None)
+    trace = make_facts().course.trace.assign(cosine=None, change_forget=None, change_retain=None, forget_loss=None)
     page = render_report(make_facts(trace=trace))
-    assert "Neither loss raised, to first order</dt><dd>not measured</dd>" in page
+    assert "Steps that raise neither loss, to first order</dt><dd>not measured</dd>" in page
     assert "cosine of forget and retain gradient" not in page and "forget loss not measured" in page
 
 
@@ -219,15 +219,15 @@ def test_what_is_missing_is_said(make_facts, parts, read_page):
     undefined = Interval(value=math.nan, low=math.nan, high=math.nan, samples=0)
     nothing = Change(before=undefined, after=undefined, difference=undefined)
     evaluation = parts["evaluation"]()
-    first = evaluation.targets[0].model_copy(update={"unlearning_accuracy": nothing, "in_domain": None})
+    first = evaluation.targets[0].model_copy(update={"numbers": {"unlearning_accuracy": nothing}})
     evaluation = evaluation.model_copy(
-        update={"targets": (first,), "retain_accuracy": nothing, "in_domain": None, "collateral": ()}
+        update={"targets": (first,), "rest": {"retain_accuracy": nothing}, "collateral": ()}
     )
     facts = make_facts(
         evaluation=evaluation,
         decision=parts["decision"](False),
         step_seconds=None,
-        diversity={},
+        diversity=None,
         **without_pictures(parts),
     )
     html = render_report(facts)
@@ -286,9 +286,8 @@ def test_facts_that_contradict_each_other_are_refused(make_facts, parts):
 
 def test_what_earlier_runs_forgot_stands_in_the_verdict_and_in_a_table(make_facts, parts):
     evaluation = parts["evaluation"]()
-    fox = evaluation.targets[0].model_copy(
-        update={"request_id": "object-fox", "name": "fox", "unlearning_accuracy": parts["change"](1.0, 0.3, 0.1, 40)}
-    )
+    back = {"unlearning_accuracy": parts["change"](1.0, 0.3, 0.1, 40)}
+    fox = evaluation.targets[0].model_copy(update={"request_id": "object-fox", "name": "fox", "numbers": back})
     page = render_report(make_facts(evaluation=evaluation.model_copy(update={"earlier": (fox,)})))
     assert (
         "What earlier runs forgot, asked for again" in page and "“fox”, forgotten by an earlier run, came back" in page

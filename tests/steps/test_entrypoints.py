@@ -18,12 +18,9 @@ from expunge.prompts.target import unworkable
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from expunge.takedown.owner import this_owner
-from expunge.unlearning.unlearn_settings import (
-    CheckSettings,
-    DiversificationSettings,
-    GradientSettings,
-    UnlearnSettings,
-)
+from expunge.unlearning.diversification import DiversificationSettings
+from expunge.unlearning.job import CheckSettings, GradientSettings
+from expunge.unlearning.unlearn_settings import UnlearnSettings
 from tests.tiny_clip import make_tiny_clip
 
 pytestmark = pytest.mark.slow
@@ -59,11 +56,11 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
     from steps.draw_pool import draw_pool
     from steps.evaluate import evaluate
     from steps.gate import gate
+    from steps.gather_findings import gather_findings
     from steps.load_base_model import load_base_model
     from steps.promote_model import promote_model
     from steps.register_model import register_model
     from steps.resolve_case import resolve_case
-    from steps.trace_lineage import trace_lineage
     from steps.unlearn import unlearn
 
     home = tmp_path_factory.mktemp("steps")
@@ -90,14 +87,12 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
         scores, before, after = evaluate.entrypoint(base, unlearned, pool, case, few)
         refusal, decision = (gate.entrypoint(scores, thresholds) for thresholds in (STRICT, EASY))
         config = {"unlearning": how.model_dump(mode="json")}
-        lineage = trace_lineage.entrypoint(facts, unlearned, forget, retain, batch, config)
-        version = register_model.entrypoint(unlearned, scores, decision, lineage, "tiny")
+        findings = gather_findings.entrypoint(facts, unlearned, forget, retain, case, scores, decision, config)
+        version = register_model.entrypoint(unlearned, findings, "tiny")
         with pytest.raises(ExpungeError) as refused:
             promote_model.entrypoint(version, refusal)
         champion = promote_model.entrypoint(version, decision)
-        certificates = close_takedowns.entrypoint(
-            "inbox", batch, scores, decision, lineage, champion, "<p>report</p>", how.method
-        )
+        certificates = close_takedowns.entrypoint("inbox", findings, champion, "<p>report</p>")
         next_base, next_facts = load_base_model.entrypoint(str(tiny_folder), "tiny")
         box.file(kind="object", target="dog")
         next_batch = box.claim_pending(this_owner("a-run"), lambda batch: unworkable(batch, world))
@@ -148,9 +143,11 @@ def test_the_gate_decides_and_promotion_obeys(run):
 
 def test_lineage_goes_with_the_version(run):
     (request,) = run.batch.requests
-    assert set(run.lineage.requests) == {request.id}
-    assert run.version.digest == run.lineage.hashes.unlearned_model == run.unlearned.digest()
-    assert run.lineage.hashes.forget_set == run.forget.digest()
+    assert set(run.findings.lineage.requests) == {request.id}
+    assert run.version.digest == run.findings.lineage.hashes.unlearned_model == run.unlearned.digest()
+    hashes = run.findings.lineage.hashes
+    assert (hashes.forget_set, hashes.case) == (run.forget.digest(), run.case.digest())
+    assert hashes.judges == run.case.judges_digest
     assert run.version.tags["requests"] == request.id
 
 
@@ -158,7 +155,7 @@ def test_the_request_is_closed_with_its_certificate(run):
     (request,), (certificate,) = run.batch.requests, run.certificates
     assert run.box.state(request.id).label == "fulfilled"
     assert certificate.request.id == request.id and certificate.registered_version == "1"
-    assert (run.home / ".expunge/reports/tiny-1/report.html").read_text() == "<p>report</p>"
+    assert (run.home / ".expunge/reports/tiny-1/report.html").read_text(encoding="utf-8") == "<p>report</p>"
 
 
 def test_a_second_run_keeps_what_the_first_forgot_forgotten_and_asks_for_it_again(run):

@@ -11,8 +11,9 @@ used: the solution does not depend on the losses' scales.
 
 import math
 
+from expunge.unlearning.euclidean import Rule
 from expunge.unlearning.gradients import OPPOSED, Coefficients, cosine_of
-from expunge.unlearning.methods.adam_method import AdamMethod, AdamSettings
+from expunge.unlearning.methods.adam_method import AdamMethod
 from expunge.unlearning.methods.method_registry import register
 
 
@@ -30,9 +31,9 @@ def bargain(ff: float, fr: float, rr: float) -> Coefficients:
 
 
 @register("nash_bargaining")
-class NashBargaining(AdamMethod[AdamSettings]):
+class NashBargaining(AdamMethod):
     """Adam along the Nash bargaining solution of one forget and one retain batch."""
 
-    def rule(self, ff: float, fr: float, rr: float) -> Coefficients:
+    def fixed_coefficients(self) -> Rule:
         """The bargain."""
-        return bargain(ff, fr, rr)
+        return bargain
