@@ -26,7 +26,7 @@ _LOOK_LATIN = str.maketrans(
 
 def refuse_control(text: str, allowed: str = "") -> str:
     """Refuse characters that could change how the text is shown, stored or parsed. Raises ValueError."""
-    for character in text:
+    for character in "" if text.isascii() and text.isprintable() else text:
         category = unicodedata.category(character)
         hidden = category in {"Cc", "Cs"} | _SEPARATORS or character in _BIDI_OVERRIDES
         if hidden and character not in allowed:
@@ -41,6 +41,8 @@ def check_words(text: str) -> str:
         ValueError: a character cannot be seen, or a word mixes alphabets; the message names the code point.
     """
     refuse_control(text)
+    if text.isascii():
+        return " ".join(text.split())
     for before, character, after in zip(f" {text}", text, f"{text[1:]} ", strict=False):
         if _is_hidden(before, character, after):
             raise ValueError(f"holds {code_point(character)}, which cannot be seen; leave it out")

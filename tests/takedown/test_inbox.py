@@ -1,6 +1,7 @@
 """The inbox: filing once, claiming exclusively, rejecting the bad, losing nothing."""
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -9,17 +10,22 @@ import threading
 import uuid
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 
 from expunge.errors import ExpungeError
 from expunge.prompts.target import unworkable
 from expunge.prompts.world import Level, World
+from expunge.takedown import inbox as inbox_module
+from expunge.takedown import picture_files
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import StoreUnreachable, open_store
 from expunge.takedown.owner import this_owner
 from expunge.takedown.picture_files import MAX_BYTES
-from expunge.takedown.request import TakedownBatch
+from expunge.takedown.references import read_references
+from expunge.takedown.request import TakedownBatch, TakedownRequest
 from tests.takedown.conftest import Clock, picture_bytes
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +49,7 @@ def drawn(batch: TakedownBatch) -> dict[str, str]:
 
 
 def drop(folder: Path, name: str, text: str = "kind: style\ntarget: noto\n") -> None:
-    (folder / name).write_text(text)
+    (folder / name).write_text(text, encoding="utf-8")
 
 
 def ids(inbox: Inbox, owner: str = FAR) -> list[str]:
@@ -290,6 +296,162 @@ def test_a_store_that_stops_answering_rejects_nothing(inbox: Inbox, folder: Path
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert {entry.state.label for entry in inbox.requests()} == {"pending"}
+
+
+WAYS_TO_BREAK_A_READER = {
+    "after-the-end": ("kind: object\ntarget: cat\nfiled_at: 9999-12-31T23:59:59-01:00", "filed_at: lies outside"),
+    "before-the-start": ("kind: object\ntarget: cat\nfiled_at: 0001-01-01T00:00:00+14:00", "filed_at: lies outside"),
+    "a-year": ("kind: object\ntarget: cat\nfiled_at: 2024", "filed_at: is no date"),
+    "deep": ("kind: " + "[" * 30_000, "nested too deeply"),
+    "deep-keys": ("{a: " * 15_000, "nested too deeply"),
+    "a-key-of-keys": ("? {a: b}\n: c", "is no word"),
+    "hidden": ('kind: object\ntarget: "c\\u200Bat"', "target: holds U[+]200B ZERO WIDTH SPACE"),
+    "digits": ("kind: object\ntarget: cat\nfiled_at: " + "9" * 5000, "filed_at: is no date"),
+}
+
+
+def test_whatever_a_file_makes_its_readers_raise_rejects_that_file_alone(inbox: Inbox, folder: Path) -> None:
+    for name, (text, _) in WAYS_TO_BREAK_A_READER.items():
+        drop(folder, f"{name}.yaml", text)
+    drop(folder, "good.yaml", "kind: object\ntarget: cat")
+    assert {entry.id for entry in inbox.requests() if entry.problem} == set(WAYS_TO_BREAK_A_READER)
+    assert inbox.file(kind="style", target="noto").created
+    assert [request.id for request in inbox.claim_pending(FAR, drawn).requests] == ["good", "style-noto"]
+    for name, (_, message) in WAYS_TO_BREAK_A_READER.items():
+        state = inbox.state(name)
+        assert state.label == "rejected" and re.search(message, state.reason) and "\n" not in state.reason
+
+
+def test_an_error_that_nobody_foresaw_rejects_that_file_alone(
+    inbox: Inbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(folder, "bad.yaml", "kind: object\ntarget: cat\nreason: bad")
+    drop(folder, "good.yaml", "kind: object\ntarget: cat")
+    real = inbox_module.parse_request
+
+    def breaks(data: bytes, *rest: object) -> TakedownRequest:
+        if b"bad" in data:
+            raise RecursionError("maximum recursion depth exceeded")
+        return real(data, *rest)
+
+    monkeypatch.setattr(inbox_module, "parse_request", breaks)
+    assert ids(inbox) == ["good"]
+    assert (
+        inbox.state("bad").reason == "the request file cannot be read: RecursionError: maximum recursion depth exceeded"
+    )
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no file system that keeps every time")
+@pytest.mark.parametrize("seconds", [10**12, -(10**11)])
+def test_a_file_changed_in_no_year_that_there_is(seconds: int) -> None:
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        inbox = Inbox(open_store(folder))
+        drop(Path(folder), "odd.yaml")
+        drop(Path(folder), "dated.yaml", "kind: object\ntarget: cat\nfiled_at: 2026-01-02")
+        for name in ("odd.yaml", "dated.yaml"):
+            os.utime(Path(folder) / name, (seconds, seconds))
+        assert ids(inbox) == ["dated"]
+        assert "none of the years 1 to 9999; touch the file" in inbox.state("odd").reason
+
+
+def test_of_requests_impossible_together_the_first_filed_go_on(inbox: Inbox, clock: Clock) -> None:
+    for name in ("noto", "blob"):
+        inbox.file(kind="style", target=name)
+        clock.passes(minutes=1)
+    inbox.file(kind="object", target="cat")
+    assert [request.id for request in inbox.claim_pending(FAR, drawn).requests] == ["object-cat", "style-noto"]
+    assert "every other style that the model draws is forgotten or asked for already (noto)" in (
+        inbox.state("style-blob").reason
+    )
+    inbox.close("style-noto", "failed", "UA 0.5")
+    inbox.retry("style-blob")
+    assert "style-blob" in [request.id for request in inbox.claim_pending(FAR, drawn).requests]
+
+
+def test_what_was_fulfilled_counts_when_others_are_claimed(inbox: Inbox) -> None:
+    first = inbox.file(kind="style", target="noto").request
+    assert inbox.claim_pending(FAR, drawn).forgotten == ()
+    inbox.close("style-noto", "fulfilled")
+    inbox.file(kind="style", target="blob")
+    inbox.file(kind="object", target="cat")
+    batch = inbox.claim_pending(FAR, drawn)
+    assert [request.id for request in batch.requests] == ["object-cat"] and batch.forgotten == (first,)
+    assert inbox.state("style-blob").label == "rejected"
+
+
+def test_pictures_of_a_request_are_limited_as_a_whole(
+    inbox: Inbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_files, "MAX_PIXELS_OF_A_REQUEST", 3_000_000)
+    (folder / "many").mkdir()
+    for number in range(4):
+        (folder / "many" / f"{number}.png").write_bytes(picture_bytes((1000, 1000), mode="1"))
+    drop(folder, "many.yaml", "kind: images\ntarget: cat\npictures: [0.png, 1.png, 2.png, 3.png]")
+    drop(folder, "good.yaml", "kind: object\ntarget: cat")
+    assert ids(inbox) == ["good"]
+    assert inbox.state("many").reason.startswith("pictures: up to '3.png' they have 4 megapixels together; at most 3")
+    with pytest.raises(ExpungeError, match="have 4 megapixels together"):
+        inbox.file(kind="images", target="dog", pictures=sorted((folder / "many").iterdir()))
+
+
+# Pictures of a claim
+
+
+@pytest.fixture
+def claimed(inbox: Inbox, folder: Path) -> TakedownRequest:
+    (folder / "please").mkdir()
+    for name, size in (("one.png", (40, 20)), ("two.png", (10, 30))):
+        (folder / "please" / name).write_bytes(picture_bytes(size))
+    drop(folder, "please.yaml", "kind: images\ntarget: cat\npictures: [one.png, two.png]")
+    [request] = inbox.claim_pending(FAR, drawn).requests
+    return request
+
+
+def test_references_are_squares_of_the_models_size(folder: Path, claimed: TakedownRequest) -> None:
+    found = read_references(str(folder), TakedownBatch(requests=(claimed,)), 16)
+    assert found[claimed.id].shape == (2, 16, 16, 3) and found[claimed.id].dtype == np.uint8
+
+
+def test_a_picture_changed_after_the_claim_is_refused(inbox: Inbox, folder: Path, claimed: TakedownRequest) -> None:
+    before = (folder / "please" / "two.png").read_bytes()
+    (folder / "please" / "two.png").write_bytes(picture_bytes((11, 30)))
+    with pytest.raises(
+        ExpungeError, match="picture 'two.png': is not the one that was there when 'please' was claimed"
+    ):
+        read_references(str(folder), TakedownBatch(requests=(claimed,)), 16)
+    (folder / "please" / "two.png").write_bytes(before)
+    assert len(list(inbox.pictures(claimed))) == 2
+    (folder / "please" / "two.png").write_bytes(picture_bytes((11, 30)))
+    inbox.release("please")
+    assert [request.id for request in inbox.claim_pending(FAR, drawn).requests] == ["please"]  # as they are now
+    assert [pixels.shape for pixels in inbox.pictures(claimed)] == [(20, 40, 3), (30, 11, 3)]
+
+
+def test_many_large_pictures_take_the_memory_of_one(tmp_path: Path) -> None:
+    """20 pictures of 4000 × 4000: all at once they would be 0.96 GB."""
+    script = """
+import io, resource, sys
+from pathlib import Path
+from PIL import Image
+from expunge.takedown.inbox import Inbox
+from expunge.takedown.object_store import open_store
+from expunge.takedown.references import read_references
+folder = Path(sys.argv[1])
+(folder / "big").mkdir(parents=True)
+file = io.BytesIO()
+Image.new("RGB", (4000, 4000), "red").save(file, "PNG")
+names = [f"{number}.png" for number in range(20)]
+for name in names:
+    (folder / "big" / name).write_bytes(file.getvalue())
+(folder / "big.yaml").write_text("kind: images\\ntarget: cat\\npictures: [" + ", ".join(names) + "]")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+batch = Inbox(open_store(folder)).claim_pending("far-away:1:run", lambda batch: {})
+assert read_references(str(folder), batch, 64)["big"].shape == (20, 64, 64, 3)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1000)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "inbox")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert int(run.stdout) < 400  # MB
 
 
 # Claims

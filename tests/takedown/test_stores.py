@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from expunge.errors import ExpungeError
 from expunge.takedown.folder_store import FolderStore
 from expunge.takedown.object_store import AlreadyExists, MissingKey, Store, check_key, open_store
+from expunge.takedown.s3_store import S3Store
 
 ROOT = Path(__file__).parents[2]
 
@@ -230,6 +231,90 @@ def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     with pytest.raises(ExpungeError, match="check the endpoint"):
         open_store("s3://bucket/x").list()
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("", "inbox: is empty"),
+        ("  ", "inbox: is empty"),
+        ("~nobody-of-that-name/inbox", "inbox: got '~nobody-of-that-name/inbox'; whose home that is cannot be found"),
+    ],
+)
+def test_places_that_are_none(place: str, said: str) -> None:
+    with pytest.raises(ExpungeError, match=said):
+        open_store(place)
+
+
+def test_a_path_that_is_too_long_is_said_in_one_line(tmp_path: Path) -> None:
+    for method in (lambda s: s.list(), lambda s: s.read("a", 1), lambda s: s.create("a", b"")):
+        with pytest.raises(ExpungeError, match="File name too long"):
+            method(open_store(tmp_path / ("a" * 300)))
+
+
+@pytest.fixture
+def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """AWS settings of one's own: yields the configuration file, which is not there yet."""
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return tmp_path / "config"
+
+
+def meta(url: str = "s3://bucket/x"):
+    return S3Store(url)._client.meta
+
+
+def test_region_and_endpoint_are_read_from_the_configuration(aws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert meta().region_name == "us-east-1" and meta().config.s3["addressing_style"] == "auto"
+    aws.write_text("[default]\nregion = eu-garage-1\nendpoint_url = http://localhost:3900\n")
+    assert meta().region_name == "eu-garage-1" and meta().endpoint_url == "http://localhost:3900"
+    assert meta().config.s3["addressing_style"] == "path"
+    services = "[default]\nregion = x\nservices = mine\n[services mine]\ns3 =\n  endpoint_url = http://host:1\n"
+    aws.write_text(services)
+    assert meta().endpoint_url == "http://host:1"
+    aws.write_text("[default]\nregion = x\n[profile other]\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_PROFILE", "other")
+    assert meta().region_name == "eu-west-1"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    assert meta().region_name == "eu-north-1"
+    monkeypatch.setenv("AWS_REGION", "eu-south-1")
+    assert meta().region_name == "eu-south-1"
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+@pytest.mark.parametrize("address", ["localhost:9000", "not an address", "http://"])
+def test_an_endpoint_that_is_no_address_is_one_line(aws: Path, monkeypatch, name: str, address: str) -> None:
+    monkeypatch.setenv(name, address)
+    with pytest.raises(ExpungeError, match="s3://bucket/x: .*write .*http://HOST:PORT") as error:
+        open_store("s3://bucket/x")
+    assert "\n" not in str(error.value)
+
+
+def test_a_profile_that_is_not_there_and_a_configuration_that_is_none(aws: Path, monkeypatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(ExpungeError, match=r"s3://bucket/x: .*profile \(nobody\).*check the endpoint"):
+        open_store("s3://bucket/x")
+    monkeypatch.delenv("AWS_PROFILE")
+    aws.write_text("no configuration")
+    with pytest.raises(ExpungeError, match="s3://bucket/x: .*config"):
+        open_store("s3://bucket/x")
+
+
+def test_each_store_sees_the_credentials_of_its_day(aws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def key(store: S3Store) -> str:
+        return store._client._request_signer._credentials.access_key
+
+    credentials = aws.with_name("credentials")
+    for name in ("first", "second"):
+        credentials.write_text(f"[default]\naws_access_key_id = {name}\naws_secret_access_key = secret\n")
+        assert key(S3Store("s3://bucket/x")) == name
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "third")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    assert key(S3Store("s3://bucket/x")) == "third"
 
 
 @given(st.text(max_size=40))
