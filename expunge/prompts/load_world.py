@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from expunge.errors import ExpungeError
 from expunge.plugins import load_plugin, plugin_names
 from expunge.prompts.world import World, read_world
 
@@ -12,4 +13,9 @@ def load_world(source: str) -> World:
     Raises:
         ExpungeError: the file is missing or is no world.
     """
-    return load_plugin("worlds", source)() if source in plugin_names("worlds") else read_world(Path(source))
+    names = plugin_names("worlds")
+    if source in names:
+        return load_plugin("worlds", source)()
+    if not source.strip():
+        raise ExpungeError(f"world: is empty; give a YAML file or one of {', '.join(names)}")
+    return read_world(Path(source))

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from expunge.errors import ExpungeError
 from expunge.prompts.target import Target, resolve_target
 from expunge.prompts.world import World
+from expunge.takedown.plain_yaml import describe
 from expunge.takedown.request import Kind, TakedownRequest
 
 KINDS = tuple(kind.value for kind in Kind if kind is not Kind.IMAGES)
@@ -35,5 +36,5 @@ def _read(text: str, number: int, world: World) -> Target:
             id=f"target-{number}", kind=Kind(kind), target=name, filed_at=datetime(1970, 1, 1, tzinfo=UTC)
         )
     except ValidationError as error:
-        raise ExpungeError(f"target: '{text}' given; its name {error.errors()[0]['msg']}.") from error
+        raise ExpungeError(describe(error.errors()[0], TakedownRequest.model_fields)) from error
     return resolve_target(request, world)

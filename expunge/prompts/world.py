@@ -190,9 +190,11 @@ def read_world(path: Path) -> World:
     except ValidationError as error:
         raise ExpungeError(f"world {path}: {_said(error)}") from error
     except OSError as error:
-        raise ExpungeError(f"world {path}: cannot be read: {error.strerror or error}") from error
+        raise ExpungeError(
+            f"world {path}: cannot be read: {error.strerror or error}; give a YAML file or a known name"
+        ) from error
     except ValueError as error:  # of the path
-        raise ExpungeError(f"world {str(path)!r}: cannot be read: {error}") from error
+        raise ExpungeError(f"world {str(path)!r}: cannot be read: {error}; give a YAML file or a known name") from error
 
 
 def _said(error: ValidationError) -> str:

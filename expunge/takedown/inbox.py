@@ -14,6 +14,7 @@ behind.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -108,11 +109,6 @@ class Inbox:
         """What became of a request so far. Raises ExpungeError if there is none under that id."""
         return self.entry(request_id).state
 
-    def fulfilled(self) -> tuple[TakedownRequest, ...]:
-        """Requests that were fulfilled, by id. Those whose file is gone or can no longer be read are not among them."""
-        closed = (entry.request for entry in self.requests() if entry.state.outcome is Outcome.FULFILLED)
-        return tuple(request for request in closed if request is not None)
-
     def claim_pending(self, owner: str, examine: Callable[[TakedownBatch], Mapping[str, str]]) -> TakedownBatch:
         """Claim every good pending request, and reject every bad one with the reason on its state.
 
@@ -130,32 +126,41 @@ class Inbox:
         Raises:
             StoreUnreachable: the store stopped answering; nothing is rejected for that.
         """
+        good, reasons, forgotten = self._sorted_out(owner)
+        first = sorted(good, key=lambda request: (request.filed_at, request.id))
+        reasons |= examine(TakedownBatch(requests=tuple(first), forgotten=forgotten))
+        for request_id, reason in reasons.items():
+            self._try_to_move(request_id, owner, partial(RequestState.rejected, owner=owner, reason=reason))
+        claim = partial(RequestState.claimed, owner=owner, lease=self.lease)
+        workable = {request: hashes for request, hashes in good.items() if request.id not in reasons}
+        batch = [
+            request
+            for request, hashes in workable.items()
+            if self._try_to_move(request.id, owner, partial(claim, hashes=hashes))
+        ]
+        return TakedownBatch(requests=tuple(sorted(batch, key=lambda request: request.id)), forgotten=forgotten)
+
+    def _sorted_out(
+        self, owner: str
+    ) -> tuple[dict[TakedownRequest, dict[str, str]], dict[str, str], tuple[TakedownRequest, ...]]:
+        """What ``owner`` may claim, with the hashes of each; why some cannot be read, by id; and what was fulfilled."""
         states, now = self._states.latest(), self._clock()
-        good: list[TakedownRequest] = []
-        hashes: dict[str, dict[str, str]] = {}
+        good: dict[TakedownRequest, dict[str, str]] = {}
         reasons: dict[str, str] = {}
         forgotten = []
         for key in self._request_keys():
-            request_id = self._id_of(key)
-            state = states.get(request_id, RequestState())
-            if state.outcome is Outcome.FULFILLED:
-                forgotten.append(self._entry(key, states).request)
-            elif state.is_open_to(owner, now):
-                try:
-                    request, hashes[request_id] = self._examine(key)
-                    good.append(request)
-                except StoreUnreachable:
-                    raise  # no fault of the request
-                except ExpungeError as error:
-                    reasons[request_id] = str(error)
-        known = tuple(request for request in forgotten if request is not None)
-        good.sort(key=lambda request: (request.filed_at, request.id))
-        reasons |= examine(TakedownBatch(requests=tuple(good), forgotten=known))
-        for request_id, reason in reasons.items():
-            self._reject(request_id, owner, reason)
-        workable = [request for request in good if request.id not in reasons]
-        batch = [request for request in workable if self._claim(request.id, owner, hashes[request.id])]
-        return TakedownBatch(requests=tuple(sorted(batch, key=lambda request: request.id)), forgotten=known)
+            state = states.get(self._id_of(key), RequestState())
+            try:
+                if state.outcome is Outcome.FULFILLED:
+                    forgotten.append(self._read_request(key)[0])
+                elif state.is_open_to(owner, now):
+                    request, hashes = self._examine(key)
+                    good[request] = hashes
+            except StoreUnreachable:
+                raise  # no fault of the request
+            except ExpungeError as error:
+                reasons[self._id_of(key)] = str(error)
+        return good, reasons, tuple(forgotten)
 
     def renew(self, owner: str) -> int:
         """Extend the lease of all that ``owner`` still holds; returns how many."""
@@ -222,19 +227,11 @@ class Inbox:
             except ExpungeError as error:
                 raise ExpungeError(f"picture '{name}': {error}") from error
 
-    def _claim(self, request_id: str, owner: str, hashes: dict[str, str]) -> bool:
-        return self._try_to_move(request_id, owner, lambda state, now: state.claimed(owner, now, self.lease, hashes))
-
-    def _reject(self, request_id: str, owner: str, reason: str) -> bool:
-        return self._try_to_move(request_id, owner, lambda state, now: state.rejected(owner, now, reason))
-
-    def _try_to_move(
-        self, request_id: str, owner: str, change: Callable[[RequestState, datetime], RequestState]
-    ) -> bool:
+    def _try_to_move(self, request_id: str, owner: str, change: Callable[..., RequestState]) -> bool:
         """Move a request unless somebody else was faster; returns whether it was moved."""
         now = self._clock()  # one time for both questions, or a lease could run out between them
         moved = self._states.move(
-            request_id, lambda state: change(state, now), lambda state: state.is_open_to(owner, now)
+            request_id, lambda state: change(state, now=now), lambda state: state.is_open_to(owner, now)
         )
         return moved is not None
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expunge.errors import ExpungeError
+from expunge.prompts.named_targets import read_targets
 from expunge.prompts.target import resolve_forgotten, resolve_target, resolve_targets, unworkable
 from expunge.prompts.world import Level, World
 from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
@@ -277,3 +278,31 @@ def test_whatever_is_asked_something_of_each_kind_is_left(world, data):
     batch = TakedownBatch(requests=tuple(data.draw(st.permutations(asked))))
     left_out = unworkable(batch, world)
     assert len(left_out) == sum(factor in world.factors for factor in ("subject", "style"))
+
+
+# As people type them
+
+
+def test_targets_are_read_as_typed_and_counted_once():
+    found = read_targets(["object:cat", " style : noto ", "object:kitten"], WORLD)
+    assert [(each.factor, each.levels, each.request_id) for each in found] == [
+        ("subject", ("cat",), "target-1"),
+        ("style", ("noto",), "target-2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cat", "write KIND:NAME"),
+        ("images:cat", "write KIND:NAME"),
+        ("object:", "write KIND:NAME"),
+        ("object:../cat", "^target: holds '..' as in a path or URL.*got '../cat'$"),
+        ("object:ca\u200bt", r"^target: holds U\+200B ZERO WIDTH SPACE, which cannot be seen; leave it out"),
+        ("object:cats", "Did you mean 'cat'"),
+    ],
+)
+def test_targets_that_cannot_be_read_are_said_in_one_line(text, said):
+    with pytest.raises(ExpungeError, match=said) as error:
+        read_targets([text], WORLD)
+    assert "\n" not in str(error.value)

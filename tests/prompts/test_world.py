@@ -277,10 +277,15 @@ def test_any_bytes_give_a_world_or_one_error(tmp_path_factory, data: bytes):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["", ".", "nowhere.yaml", "~nobody/x.yaml", "a" * 300, "a\0b"])
+@pytest.mark.parametrize("name", [".", "nowhere.yaml", "~nobody/x.yaml", "a" * 300, "a\0b"])
 def test_paths_that_lead_to_no_file(name: str):
-    with pytest.raises(ExpungeError, match="^world .*cannot be read: "):
+    with pytest.raises(ExpungeError, match="^world .*cannot be read: .*; give a YAML file or a known name$"):
         load_world(name)
+
+
+def test_no_name_at_all():
+    with pytest.raises(ExpungeError, match="world: is empty; give a YAML file or one of .*digits.*zoo"):
+        load_world("")
 
 
 def test_spaces_in_wordings_are_single(tmp_path: Path):

@@ -466,15 +466,17 @@ def test_a_claim_is_exclusive_until_closed(inbox: Inbox) -> None:
     assert ids(inbox, "other:2:run") == ["style-noto"]
 
 
-def test_what_was_fulfilled_is_known_afterwards(inbox: Inbox) -> None:
+def test_what_was_fulfilled_is_known_afterwards(inbox: Inbox, folder: Path) -> None:
     for name in ("noto", "blob", "flat"):
         inbox.file(kind="style", target=name)
-    assert len(ids(inbox)) == 3 and inbox.fulfilled() == ()
+    first = inbox.claim_pending(FAR, anything)
+    assert len(first.requests) == 3 and first.forgotten == ()
     inbox.close("style-noto", "fulfilled")
     inbox.close("style-blob", "failed", "UA 0.5")
-    assert [request.target for request in inbox.fulfilled()] == ["noto"]
-    inbox.file(kind="object", target="cat")
-    assert [request.target for request in inbox.fulfilled()] == ["noto"]
+    assert [request.target for request in inbox.claim_pending("other:2:run", anything).forgotten] == ["noto"]
+    drop(folder, "style-noto.yaml", "kind: [")  # what can no longer be read is not among them, and stays fulfilled
+    assert inbox.claim_pending("other:2:run", anything).forgotten == ()
+    assert inbox.state("style-noto").label == "fulfilled"
 
 
 def test_a_released_claim_can_be_taken(inbox: Inbox) -> None:
