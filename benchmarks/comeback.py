@@ -26,7 +26,7 @@ from expunge.comeback.comeback_settings import PROFILES
 from expunge.comeback.comeback_table import as_markdown
 from expunge.comeback.hiding import text_filter
 from expunge.comeback.try_comeback import try_comeback
-from expunge.models.sources import load_text_to_image
+from expunge.models.resolver import load_text_to_image
 from expunge.unlearning.methods import method_names
 
 OURS = "stepping_metric"

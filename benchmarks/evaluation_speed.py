@@ -31,7 +31,7 @@ def measure(pictures: int, drawing_steps: int) -> dict[str, Any]:
     from expunge.evaluation.score import Question
     from expunge.judges.load_panel import load_panel
     from expunge.models.model_facts import ModelFacts
-    from expunge.models.sources import load_text_to_image
+    from expunge.models.resolver import load_text_to_image
     from expunge.pictures.drawing import DrawingSettings
     from expunge.pictures.picture_store import PictureStore
     from expunge.prompts.load_world import load_world

@@ -37,11 +37,11 @@ from expunge.benchmark.machine import command, machine
 from expunge.benchmark.spread import mean_over_targets
 from expunge.metrics.numbers import Interval
 from expunge.progress import progress_bar
-from expunge.unlearning.batches import Batch, LatentSet, StratifiedSampler, draw_batch, generator_of
+from expunge.unlearning.batches import Batch, LatentSet, LatentSets, StratifiedSampler, draw_batch, generator_of
 from expunge.unlearning.calibration import EPSILON
 from expunge.unlearning.encoding import encode
-from expunge.unlearning.loop import unlearn
-from expunge.unlearning.problem import Problem
+from expunge.unlearning.loop import Hooks, unlearn
+from expunge.unlearning.problem import Objectives, Problem
 from expunge.unlearning.unlearn_settings import UnlearnSettings
 
 CONFIG = Path("configs/ablation-digits.yaml")  # model, data and settings
@@ -85,12 +85,12 @@ def variance_and_mean(gradients: Iterator[list[Tensor]], metric: list[Tensor]) -
 def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: int) -> dict[str, tuple[float, float]]:
     """Variance and squared mean of every way, after so many steps of unlearning."""
     denoiser, process = copy.deepcopy(bench.model.denoiser).requires_grad_(True), bench.model
-    forget, retain = encode(bench.model, materials.sets.forget), encode(bench.model, materials.sets.retain)
+    sets = LatentSets(*(encode(bench.model, each) for each in (materials.sets.forget, materials.sets.retain)))
     sides = {
-        alignment: Problem(denoiser, process, 0.0, RETAIN_WEIGHT, 1.0, alignment, forget, retain)
+        alignment: Problem(denoiser, process, Objectives(RETAIN_WEIGHT, 1.0, alignment), sets)
         for alignment in ("data", "original")
     }
-    start = Problem(copy.deepcopy(denoiser), process, 0.0, RETAIN_WEIGHT, 1.0, "data", forget, retain)
+    start = Problem(copy.deepcopy(denoiser), process, Objectives(RETAIN_WEIGHT), sets)
     diagonal = materials.sets.cache.preconditioner(RETAIN_WEIGHT, EPSILON)
     means = [materials.sets.cache.retain.get(name) for name in start.parameters]
     metric = [1 / diagonal[name].double() for name in sides["data"].parameters]
@@ -104,7 +104,7 @@ def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: in
             retain_batch_size=BATCH,
             pace=None,
         )
-        unlearn(denoiser, process, forget, retain, how, materials.sets.cache, progress=False)
+        unlearn(denoiser, process, sets, how, materials.sets.cache, Hooks(progress=False))
 
     def gradient_in(way: str) -> Callable[[Batch], list[Tensor]]:
         problem = sides["original" if way == "original" else "data"]
@@ -122,7 +122,7 @@ def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: in
         return of
 
     return {
-        way: variance_and_mean(map(gradient_in(way), batches(way, retain, process.levels, count, seed)), metric)
+        way: variance_and_mean(map(gradient_in(way), batches(way, sets.retain, process.levels, count, seed)), metric)
         for way in WAYS
     }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from expunge.benchmark.machine import command, machine
-from expunge.models.sources import load_text_to_image
+from expunge.models.resolver import load_text_to_image
 from expunge.pictures.drawing import DrawingSettings
 from expunge.zoo.recipe import RecipeSettings, pretrain_model, score
 from expunge.zoo.zoo_panel import zoo_panel

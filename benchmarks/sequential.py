@@ -20,7 +20,7 @@ from expunge.benchmark.sequence import Round, run_sequence
 from expunge.benchmark.sequence_settings import SequentialSettings
 from expunge.benchmark.sequence_table import write_sequence
 from expunge.case import resolve_case
-from expunge.models.sources import load_text_to_image
+from expunge.models.resolver import load_text_to_image
 
 
 def settings_of(options: argparse.Namespace) -> SequentialSettings:

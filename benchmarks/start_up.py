@@ -7,6 +7,8 @@ Each command is a process of its own, user and system time together, after one r
 bytecode, makes ZenML's database). Least of all runs and median; other work on the machine raises both. Rows:
 
 - zenml: ``import zenml``, which everything that runs a pipeline pays before a line of ours.
+- bare run: ``zenml pipeline run`` of a pipeline with one step that does nothing, and no integration activated; what
+  an empty run of ours takes above it is ours.
 - import: ``import pipelines.unlearn_pipeline``, the row above included.
 - empty run: ``zenml pipeline run unlearn_pipeline`` with no request pending, imports included.
 - help, list: ``expunge --help``, ``expunge takedown list`` of an empty inbox.
@@ -27,11 +29,26 @@ ROOT = Path(__file__).resolve().parent.parent
 ZENML = str(Path(sys.executable).with_name("zenml"))
 
 
+BARE = """
+import steps.integrations
+from zenml import pipeline, step
+
+@step(enable_cache=False)
+def nothing() -> str:
+    return ""
+
+@pipeline(dynamic=True)
+def bare() -> None:
+    nothing().load()
+"""
+
+
 def commands(inbox: Path, config: Path) -> dict[str, list[str]]:
     """What is measured, by the name of its row."""
     config.write_text(json.dumps({"parameters": {"inbox": str(inbox)}}), encoding="utf-8")
     return {
         "zenml": [sys.executable, "-c", "import zenml"],
+        "bare run": [ZENML, "pipeline", "run", "bare_pipeline.bare"],
         "import": [sys.executable, "-c", "import pipelines.unlearn_pipeline"],
         "empty run": [ZENML, "pipeline", "run", "unlearn_pipeline", "-c", str(config)],
         "help": [sys.executable, "-m", "expunge.cli", "--help"],
@@ -42,8 +59,9 @@ def commands(inbox: Path, config: Path) -> dict[str, list[str]]:
 def surroundings(home: Path) -> dict[str, str]:
     """Environment with a ZenML of its own, in which modules are found here and bytecode is kept."""
     (home / "repository").mkdir()
+    (home / "bare_pipeline.py").write_text(BARE, encoding="utf-8")
     environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{home}",
         "PYTHONPYCACHEPREFIX": "",
         "PYTHONDONTWRITEBYTECODE": "",
         "ZENML_CONFIG_PATH": str(home / "config"),

@@ -35,12 +35,13 @@ from update_speed import ratios, spread
 
 from expunge.benchmark.machine import machine
 from expunge.models.diffusion import DiffusionProcess
-from expunge.models.sources import load_text_to_image
+from expunge.models.resolver import load_text_to_image
 from expunge.models.text_to_image import TOKENS
 from expunge.unlearning.batches import Batch, LatentSet, draw_batch, generator_of, predict
 from expunge.unlearning.gradient_cache import GradientCache
-from expunge.unlearning.methods import get_method
-from expunge.unlearning.problem import Alignment, Problem
+from expunge.unlearning.methods import StepSize, get_method
+from expunge.unlearning.problem import Objectives, Problem
+from expunge.unlearning.unlearn_settings import Alignment
 
 LENGTH = 16  # of a prompt, in tokens
 LEARNING_RATE = 1e-5
@@ -124,11 +125,10 @@ class Bench:
 
     def method(self, name: str, retain: Sequence[Batch], alignment: Alignment = "data", **options: object) -> Step:
         """One step of a method as the loop calls it."""
-        denoiser, method = copy.deepcopy(self.denoiser), get_method(name)()
-        problem = Problem(denoiser, self.process, LEARNING_RATE, 5.0, 1.0, alignment)
-        settings = method.settings_type.model_validate(options)
-        method.setup(problem, self.cache(), settings)
-        return lambda: method.step(self.forget, retain)
+        problem = Problem(copy.deepcopy(self.denoiser), self.process, Objectives(5.0, 1.0, alignment))
+        settings = get_method(name).settings_type.model_validate(options)
+        method = get_method(name)(problem, settings, self.cache())
+        return lambda: method.step(self.forget, retain, StepSize(LEARNING_RATE))
 
     def cache(self) -> GradientCache:
         """Full gradients and squares of the right shapes; how long a step takes does not depend on their values."""
@@ -138,9 +138,9 @@ class Bench:
 
 def joined(batches: Sequence[Batch]) -> Batch:
     """All pictures in one batch."""
-    fields = [(b.latents, b.noise, b.level, b.conditions[TOKENS], b.indices) for b in batches]
-    latents, noise, level, tokens, indices = (torch.cat(each) for each in zip(*fields, strict=True))
-    return Batch(latents, noise, level, {TOKENS: tokens}, indices)
+    fields = [(b.latents, b.noise, b.level, b.conditions[TOKENS], b.indices, b.prompted) for b in batches]
+    latents, noise, level, tokens, indices, prompted = (torch.cat(each) for each in zip(*fields, strict=True))
+    return Batch(latents, noise, level, {TOKENS: tokens}, indices, prompted)
 
 
 def measure(bench: Bench, repeats: int, wanted: Sequence[str]) -> dict[str, tuple[int, list[float]]]:

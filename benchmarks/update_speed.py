@@ -27,7 +27,8 @@ from rich.table import Table
 from torch import Tensor
 
 from expunge.benchmark.machine import machine
-from expunge.unlearning.gradients import combine, restrict
+from expunge.unlearning.gradients import coefficients
+from expunge.unlearning.products import dot_products
 
 RETAIN_WEIGHT = 5.0
 
@@ -55,8 +56,10 @@ def shapes_like_a_unet(parameters: int) -> list[int]:
 
 
 def restricted(forget: list[Tensor], retain: list[Tensor], metric: list[Tensor] | None) -> None:
-    """Ours: written over the forget gradients."""
-    combine(forget, retain, restrict(forget, retain, RETAIN_WEIGHT, metric).coefficients)
+    """Ours: written over the forget gradients, as the others are."""
+    chosen = coefficients(*dot_products(forget, retain, metric), RETAIN_WEIGHT)
+    for f, r in zip(forget, retain, strict=True):
+        f.mul_(chosen.forget).add_(r, alpha=chosen.retain)
 
 
 def flattened(forget: list[Tensor], retain: list[Tensor]) -> None:

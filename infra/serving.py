@@ -58,7 +58,8 @@ def serve(server: AbstractContextManager[str], announcement: str) -> None:
         announcement: printed then, with ``{url}`` in it.
     """
     for number in ENDINGS:
-        signal.signal(number, _end)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup, or a shell for what runs behind, asks for
+            signal.signal(number, _end)
     try:
         with server as url:
             print(announcement.format(url=url), flush=True)

@@ -5,32 +5,32 @@ from typing import Any, ClassVar
 from zenml.enums import ArtifactType
 from zenml.materializers.base_materializer import BaseMaterializer
 
-from expunge.models.adapter import ModelAdapter
-from expunge.models.sources import load_text_to_image
+from expunge.models.resolver import read_folder
+from expunge.models.text_to_image import TextToImage
 from materializers.folder import loaded_folder, saved_folder
 
 
 class TextToImageMaterializer(BaseMaterializer):
     """A model of any family as its folder: of Stable Diffusion, what stock diffusers reads."""
 
-    ASSOCIATED_TYPES: ClassVar = (ModelAdapter,)
+    ASSOCIATED_TYPES: ClassVar = (TextToImage,)
     ASSOCIATED_ARTIFACT_TYPE: ClassVar = ArtifactType.MODEL
 
-    def load(self, data_type: type[Any]) -> ModelAdapter:
+    def load(self, data_type: type[Any]) -> TextToImage:
         """Read the model; the folder says of which family."""
         with loaded_folder(self) as folder:
-            return load_text_to_image(folder)
+            return read_folder(folder)
 
-    def save(self, data: ModelAdapter) -> None:
+    def save(self, data: TextToImage) -> None:
         """Write the model."""
         with saved_folder(self) as folder:
             data.save(folder)
 
-    def extract_metadata(self, data: ModelAdapter) -> dict[str, Any]:
+    def extract_metadata(self, data: TextToImage) -> dict[str, Any]:
         """Digest and size."""
         parameters = sum(each.numel() for each in data.denoiser.parameters())
         return {"digest": data.digest(), "denoiser_parameters": parameters}
 
-    def compute_content_hash(self, data: ModelAdapter) -> str:
+    def compute_content_hash(self, data: TextToImage) -> str:
         """The model's digest: equal models are the same input to any later step."""
         return data.digest()

@@ -5,16 +5,17 @@ from typing import Annotated
 from zenml import step
 
 import materializers  # noqa: F401
-from expunge.models.adapter import ModelAdapter
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.unlearning.gradient_cache import GradientCache
-from expunge.unlearning.job import GradientSettings, measure_gradients
+from expunge.unlearning.job import measure_gradients
+from expunge.unlearning.unlearn_settings import GradientSettings
 from steps.caching import BY_CODE
 
 
 @step(cache_policy=BY_CODE)
 def cache_gradients(
-    model: ModelAdapter,
+    model: TextToImage,
     forget: PictureSet,
     retain: PictureSet,
     settings: GradientSettings,

@@ -7,16 +7,17 @@ from zenml import step
 
 import materializers  # noqa: F401
 from expunge.case import Case
-from expunge.models.adapter import ModelAdapter
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.takedown.references import read_references
-from expunge.unlearning.diversification import DiversificationSettings, diversify
+from expunge.unlearning.diversification import diversify
+from expunge.unlearning.unlearn_settings import DiversificationSettings
 from steps.caching import BY_CODE
 
 
 @step(cache_policy=BY_CODE)
 def diversify_datasets(
-    model: ModelAdapter, pool: PictureSet, case: Case, inbox: str, settings: DiversificationSettings
+    model: TextToImage, pool: PictureSet, case: Case, inbox: str, settings: DiversificationSettings
 ) -> tuple[
     Annotated[PictureSet, "forget_set"], Annotated[PictureSet, "retain_set"], Annotated[pd.DataFrame, "diversity"]
 ]:

@@ -6,14 +6,14 @@ from zenml import step
 
 import materializers  # noqa: F401
 from expunge.case import Case
-from expunge.models.adapter import ModelAdapter
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_over_world
 from expunge.pictures.picture_set import PictureSet
-from expunge.unlearning.diversification import DiversificationSettings
+from expunge.unlearning.unlearn_settings import DiversificationSettings
 from steps.caching import BY_CODE
 
 
 @step(cache_policy=BY_CODE)
-def draw_pool(model: ModelAdapter, case: Case, settings: DiversificationSettings) -> Annotated[PictureSet, "pool"]:
+def draw_pool(model: TextToImage, case: Case, settings: DiversificationSettings) -> Annotated[PictureSet, "pool"]:
     """Over the whole world, train side, balanced over its strata; it depends on no target."""
     return draw_over_world(model, case.world, "train", settings.pool_per_stratum, settings.seed, case.drawing)

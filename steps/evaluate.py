@@ -8,14 +8,14 @@ import materializers  # noqa: F401
 from expunge.case import Case
 from expunge.evaluation.evaluation import Evaluation
 from expunge.evaluation.model_evaluation import EvaluationSettings, evaluate_case
-from expunge.models.adapter import ModelAdapter
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from steps.caching import BY_CODE
 
 
 @step(cache_policy=BY_CODE)
 def evaluate(
-    base: ModelAdapter, unlearned: ModelAdapter, pool: PictureSet, case: Case, settings: EvaluationSettings
+    base: TextToImage, unlearned: TextToImage, pool: PictureSet, case: Case, settings: EvaluationSettings
 ) -> tuple[
     Annotated[Evaluation, "evaluation"],
     Annotated[PictureSet, "pictures_before"],

@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.case import Case
 from expunge.evaluation.evaluation import Evaluation, GateDecision
-from expunge.models.adapter import ModelAdapter
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.release.base_model import BaseModelFacts
 from expunge.release.findings import Findings
@@ -16,7 +17,7 @@ from expunge.release.lineage import trace
 @step(enable_cache=False)
 def gather_findings(
     base: BaseModelFacts,
-    unlearned: ModelAdapter,
+    unlearned: TextToImage,
     forget: PictureSet,
     retain: PictureSet,
     case: Case,

@@ -5,14 +5,14 @@ from typing import Annotated
 from zenml import step
 
 import materializers  # noqa: F401
-from expunge.models.adapter import ModelAdapter
+from expunge.models.text_to_image import TextToImage
 from expunge.release.base_model import BaseModelFacts, load_base
 
 
 @step(enable_cache=False)
 def load_base_model(
     base_model: str, registered_model: str
-) -> tuple[Annotated[ModelAdapter, "base_model"], Annotated[BaseModelFacts, "base_model_facts"]]:
+) -> tuple[Annotated[TextToImage, "base_model"], Annotated[BaseModelFacts, "base_model_facts"]]:
     """The registry's champion, else the configured base. Later steps are cached by the model's own hash."""
     model, facts = load_base(base_model, registered_model)
     return model, facts  # spelt out: ZenML counts the outputs here

@@ -6,7 +6,7 @@ from typing import Annotated
 from zenml import step
 
 import materializers  # noqa: F401
-from expunge.models.adapter import ModelAdapter
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.zoo.publish import publish
 from expunge.zoo.recipe import RecipeSettings, ZooScores
@@ -15,7 +15,7 @@ from expunge.zoo.zoo_panel import ZooJudges
 
 @step(enable_cache=False)
 def publish_zoo(
-    model: ModelAdapter,
+    model: TextToImage,
     judges: ZooJudges,
     scores: ZooScores,
     pictures: PictureSet,

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from zenml import step
 
-from expunge.models.adapter import ModelAdapter
+import materializers  # noqa: F401
+from expunge.models.text_to_image import TextToImage
 from expunge.release.findings import Findings
 from expunge.release.model_version import ModelVersion
 from expunge.release.registration import register
@@ -12,7 +13,7 @@ from expunge.release.registration import register
 
 @step(enable_cache=False)
 def register_model(
-    model: ModelAdapter, findings: Findings, registered_model: str
+    model: TextToImage, findings: Findings, registered_model: str
 ) -> Annotated[ModelVersion, "registered_version"]:
     """A registry version with signature, numbers, tags and lineage. The same weights are registered once."""
     return register(model, findings, registered_model)

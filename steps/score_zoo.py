@@ -5,7 +5,7 @@ from typing import Annotated
 from zenml import step
 
 import materializers  # noqa: F401
-from expunge.models.adapter import ModelAdapter
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import DrawingSettings
 from expunge.pictures.picture_set import PictureSet
 from expunge.zoo.recipe import ZooScores, score
@@ -14,7 +14,7 @@ from expunge.zoo.zoo_panel import ZooJudges
 
 @step
 def score_zoo(
-    model: ModelAdapter, judges: ZooJudges, drawing: DrawingSettings
+    model: TextToImage, judges: ZooJudges, drawing: DrawingSettings
 ) -> tuple[Annotated[ZooScores, "zoo_scores"], Annotated[PictureSet, "zoo_pictures"]]:
     """Every subject in every style from three seeds, judged by classifiers and CLIP."""
     scores, pictures = score(model, judges.panel(), drawing)

@@ -9,7 +9,7 @@ from expunge.case import Case
 from expunge.comeback import try_comeback as tests
 from expunge.comeback.comeback_report import NEVER_SAW, UNLEARNED, ComebackReport
 from expunge.comeback.comeback_settings import ComebackSettings
-from expunge.models.adapter import ModelAdapter
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.target import Target
 from steps.caching import BY_CODE
@@ -17,12 +17,12 @@ from steps.caching import BY_CODE
 
 @step(cache_policy=BY_CODE)
 def try_comeback(
-    original: ModelAdapter,
-    unlearned: ModelAdapter,
+    original: TextToImage,
+    unlearned: TextToImage,
     target: Target,
     case: Case,
     settings: ComebackSettings,
-    never_saw: ModelAdapter | None = None,
+    never_saw: TextToImage | None = None,
     forget: PictureSet | None = None,
 ) -> Annotated[ComebackReport, "comeback"]:
     """All comes-back tests of one target, beside the original's and, if there is one, a never-saw model's."""

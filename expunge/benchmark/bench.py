@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from expunge.benchmark.benchmark_settings import BenchmarkSettings
 from expunge.case import Case, resolve_case
-from expunge.models.sources import load_text_to_image
+from expunge.models.resolver import load_text_to_image
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_over_world
 from expunge.pictures.picture_set import PictureSet

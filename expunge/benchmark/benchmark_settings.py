@@ -14,10 +14,13 @@ from expunge.prompts.target import Target, resolve_target
 from expunge.prompts.world import World
 from expunge.settings import Settings
 from expunge.takedown.request import Kind, TakedownRequest
-from expunge.unlearning.diversification import DiversificationSettings
-from expunge.unlearning.job import CheckSettings, GradientSettings
 from expunge.unlearning.methods import method_names
-from expunge.unlearning.unlearn_settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import (
+    CheckSettings,
+    DiversificationSettings,
+    GradientSettings,
+    UnlearnSettings,
+)
 
 Comparison = Literal["equal_forgetting", "equal_budget"]
 # What a cell sets itself; the rest of UnlearnSettings is the benchmark's to set.

@@ -17,7 +17,7 @@ from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation import Evaluation
 from expunge.evaluation.score import Scores
 from expunge.metrics.unlearning_accuracy import not_found
-from expunge.models.sources import load_text_to_image
+from expunge.models.resolver import load_text_to_image
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_with_own_seeds
 from expunge.pictures.picture_store import PictureStore

@@ -9,9 +9,12 @@ from expunge.prompts.named_targets import read_targets
 from expunge.prompts.target import Target
 from expunge.prompts.world import World
 from expunge.settings import Settings
-from expunge.unlearning.diversification import DiversificationSettings
-from expunge.unlearning.job import CheckSettings, GradientSettings
-from expunge.unlearning.unlearn_settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import (
+    CheckSettings,
+    DiversificationSettings,
+    GradientSettings,
+    UnlearnSettings,
+)
 
 # Eight objects of eight groups and two of the four styles: most of each factor remains.
 TARGETS = (

@@ -1,7 +1,6 @@
 """``expunge draw``: one prompt, two model versions, the same noise, side by side."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -10,9 +9,6 @@ from PIL import Image, ImageDraw
 from expunge.cli.output import Number, as_json, print_json, say
 from expunge.errors import ExpungeError
 
-if TYPE_CHECKING:
-    from expunge.release.registry import Registry
-
 MARGIN = 8
 CAPTION_HEIGHT = 20
 LEAST_WIDTH = 256  # pixels; smaller pictures are enlarged by a whole factor
@@ -20,7 +16,7 @@ LEAST_WIDTH = 256  # pixels; smaller pictures are enlarged by a whole factor
 
 @click.command()
 @click.argument("prompt")
-@click.option("--with", "left", default="champion", show_default=True, help="Version number, alias, folder or 'zoo'.")
+@click.option("--with", "left", default="champion", show_default=True, help="A model: as evaluate takes it.")
 @click.option("--against", "right", default="zoo", show_default=True, help="The same, for the other side.")
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG file to write.")
 @click.option("--count", default=1, show_default=True, type=click.IntRange(1, 16), help="Rows, one seed each.")
@@ -44,12 +40,11 @@ def draw(
         raise ExpungeError(f"--out: got '{out}'; give a file that ends in .png")
     if not out.parent.is_dir():
         raise ExpungeError(f"--out: there is no folder '{out.parent}'; make it first")
-    from expunge.release.registry import Registry  # mlflow and torch take seconds to import
-
-    _silence_progress_bars()
-    registry = Registry()
     seeds = list(range(seed, seed + count))
-    columns = [_draw_with(registry, version, prompt, seeds, steps, guidance) for version in (left, right)]
+    from expunge.models.resolver import open_model  # torch takes seconds to import
+
+    models = [open_model(source, field)[0] for source, field in ((left, "--with"), (right, "--against"))]
+    columns = [model.draw([prompt] * count, seeds, steps=steps, guidance=guidance) for model in models]
     try:
         side_by_side(columns, [left, right]).save(out)
     except OSError as error:
@@ -80,22 +75,3 @@ def side_by_side(columns: list[np.ndarray], captions: list[str]) -> Image.Image:
             picture = Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST)
             sheet.paste(picture, (x, CAPTION_HEIGHT + MARGIN + down * (height + MARGIN)))
     return sheet
-
-
-def _silence_progress_bars() -> None:
-    """Loading takes a moment; bars on stderr would only stand beside the one line that people want."""
-    import diffusers
-    import transformers
-
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.disable_progress_bar()
-
-
-def _draw_with(
-    registry: "Registry", version: str, prompt: str, seeds: list[int], steps: int, guidance: float
-) -> np.ndarray:
-    from expunge.models.sources import load_text_to_image
-
-    is_source = version == "zoo" or "/" in version
-    model = load_text_to_image(version if is_source else registry.folder(version))
-    return model.draw([prompt] * len(seeds), seeds, steps=steps, guidance=guidance)

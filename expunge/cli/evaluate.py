@@ -62,7 +62,7 @@ def evaluate(
     from expunge.evaluation.profile import named_profile
     from expunge.evaluation.score import Question
     from expunge.judges.load_panel import load_panel
-    from expunge.models.open_model import open_model
+    from expunge.models.resolver import open_model
     from expunge.pictures.picture_store import PictureStore
     from expunge.prompts.load_world import load_world
     from expunge.prompts.named_targets import read_targets

@@ -129,6 +129,7 @@ def _search(
             level=stratified_levels(len(indices), model.levels, generator),
             conditions=shown.words.encode([shown.texts[i] for i in indices.tolist()], vectors),
             indices=indices,
+            prompted=torch.ones(len(indices), dtype=torch.bool),
         )
         loss = denoising_error(model.denoiser, model, batch).mean()
         (vectors.grad,) = torch.autograd.grad(loss, [vectors])

@@ -119,7 +119,9 @@ def denoising_errors(
         shape = (settings.timesteps, *latents.shape[1:])
         noise = torch.stack([torch.randn(shape, generator=generator_of(seed, int(i))) for i in part])
         for turn, level in enumerate(levels):
-            batch = Batch(latents[part], noise[:, turn], level.expand(len(part)), chosen(conditions, part), part)
+            asked = torch.full((len(part),), prompted)
+            levels_of = level.expand(len(part))
+            batch = Batch(latents[part], noise[:, turn], levels_of, chosen(conditions, part), part, asked)
             error = denoising_error(model.denoiser, model, batch).mean(dim=(1, 2, 3))
             errors[part.numpy(), 0] += error.double().numpy() / settings.timesteps
     return checked_features(errors, "membership: denoising errors")[:, 0]

@@ -17,7 +17,7 @@ from expunge.progress import track
 from expunge.settings import Settings
 from expunge.unlearning.batches import StratifiedSampler, draw_batch, generator_of
 from expunge.unlearning.encoding import encode
-from expunge.unlearning.problem import Problem
+from expunge.unlearning.problem import Objectives, Problem
 
 HARMLESS = "harmless"
 
@@ -124,7 +124,7 @@ class _FineTuning:
         self.data, self.settings, self.seed = encode(model, pictures), settings, seed
         self.sampler = StratifiedSampler(self.data.strata, settings.batch_size, seed)
         # Only the retain loss is used; what concerns forgetting has no effect.
-        self.problem = Problem(model.denoiser.requires_grad_(True), model, settings.learning_rate, 1.0, 1.0)
+        self.problem = Problem(model.denoiser.requires_grad_(True), model, Objectives())
         self.optimiser = Adam(self.problem.parameters.values(), lr=settings.learning_rate)
 
     def run(self, first: int, until: int) -> float:

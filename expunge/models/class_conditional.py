@@ -5,30 +5,29 @@ name of a class; its condition is that class's number. Methods that move cross-a
 """
 
 import copy
-import hashlib
+import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import diffusers
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, UNet2DModel
+from diffusers import UNet2DModel
 from torch import Tensor
 
-from expunge.errors import UnsupportedError
-from expunge.models.adapter import ModelAdapter
-from expunge.models.diffusion import DiffusionProcess
-from expunge.models.hashing import scheduler_facts, update_with_weights
+from expunge.errors import ExpungeError, UnsupportedError
+from expunge.models.diffusion import SAMPLERS, DiffusionProcess
 from expunge.models.loading import LOADING
-from expunge.models.text_to_image import Conditions, NewWords
+from expunge.models.text_to_image import Conditions, NewWords, TextToImage
 
 LABELS = "class_labels"  # as ``UNet2DModel`` takes them, int64 ``(n,)``
 INDEX = "class_conditional.json"
 FORMAT_VERSION = 1
 
 
-class ClassConditional(DiffusionProcess, ModelAdapter):
+class ClassConditional(DiffusionProcess, TextToImage):
     """A model that draws classes: the same surface as ``StableDiffusion``, without autoencoder and text encoder.
 
     Attributes:
@@ -37,7 +36,7 @@ class ClassConditional(DiffusionProcess, ModelAdapter):
         classes: what it draws, in the order of the class numbers. The number after the last is the empty prompt's.
     """
 
-    def __init__(self, unet: UNet2DModel, scheduler: DDIMScheduler, classes: Sequence[str]) -> None:
+    def __init__(self, unet: UNet2DModel, scheduler: Any, classes: Sequence[str]) -> None:
         config = unet.config
         if config.num_class_embeds != len(classes) + 1 or config.in_channels not in (1, 3):
             raise ValueError(
@@ -52,6 +51,14 @@ class ClassConditional(DiffusionProcess, ModelAdapter):
     def denoiser(self) -> UNet2DModel:
         """The UNet, in eval mode."""
         return self.unet
+
+    def parts(self) -> dict[str, Any]:
+        """Denoiser and scheduler."""
+        return {"unet": self.unet, "scheduler": self.scheduler}
+
+    def _facts(self) -> str:
+        """The classes, in their order."""
+        return json.dumps(self.classes)
 
     @property
     def size(self) -> int:
@@ -78,19 +85,24 @@ class ClassConditional(DiffusionProcess, ModelAdapter):
         self, conditions: Conditions, generators: list[torch.Generator], steps: int, guidance: float
     ) -> np.ndarray:
         """A model of grey pictures gives three equal channels."""
-        scheduler = DDIMScheduler.from_config(self.scheduler.config)
+        place = next(self.denoiser.parameters())
+        scheduler = type(self.scheduler).from_config(self.scheduler.config)
         scheduler.set_timesteps(steps)
         shape = (1, self.denoiser.config.in_channels, self.size, self.size)
-        noisy = torch.cat([torch.randn(shape, generator=each) for each in generators]) * scheduler.init_noise_sigma
-        classes = conditions[LABELS]
+        noise = torch.cat([torch.randn(shape, generator=each) for each in generators])
+        noisy = noise.to(place) * scheduler.init_noise_sigma
+        classes = conditions[LABELS].to(place.device)
         empty = torch.full_like(classes, len(self.classes))
+        how = {"generator": generators} if "generator" in inspect.signature(scheduler.step).parameters else {}
         for timestep in scheduler.timesteps:
-            predicted = self.denoiser(noisy, timestep, class_labels=classes).sample
+            given = scheduler.scale_model_input(noisy, timestep)
+            predicted = self.denoiser(given, timestep, class_labels=classes).sample
             if guidance > 1:
-                unconditioned = self.denoiser(noisy, timestep, class_labels=empty).sample
+                unconditioned = self.denoiser(given, timestep, class_labels=empty).sample
                 predicted = unconditioned + guidance * (predicted - unconditioned)
-            noisy = scheduler.step(predicted, timestep, noisy).prev_sample
-        return (noisy.clamp(-1, 1) / 2 + 0.5).expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+            noisy = scheduler.step(predicted, timestep, noisy, **how).prev_sample
+        pictures = noisy.float().cpu().clamp(-1, 1) / 2 + 0.5
+        return pictures.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
 
     def redraw(self, *_: Any, **__: Any) -> np.ndarray:
         """Refused.
@@ -112,13 +124,6 @@ class ClassConditional(DiffusionProcess, ModelAdapter):
         """Name of the sampler."""
         return type(self.scheduler).__name__.removesuffix("Scheduler")
 
-    def digest(self) -> str:
-        """SHA-256 over the weights, the classes and the scheduler's configuration. Independent of where it lies."""
-        digest = hashlib.sha256(json.dumps(self.classes).encode())
-        update_with_weights(digest, "unet", self.denoiser)
-        digest.update(scheduler_facts(self.scheduler) + self._filter_facts.encode())
-        return digest.hexdigest()
-
     def with_own_denoiser(self) -> Self:
         """The model with a copy of its denoiser; the noise schedule is shared."""
         twin = copy.copy(self)
@@ -138,16 +143,26 @@ class ClassConditional(DiffusionProcess, ModelAdapter):
         (folder / INDEX).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> "ClassConditional":
+    def load(cls, folder: Path) -> Self:
         """Read what ``save`` wrote.
 
         Raises:
             ValueError: an unknown format version, or names that do not fit the denoiser.
         """
+        if not list((folder / "unet").glob("*.safetensors")):
+            raise ExpungeError("it holds no unet/*.safetensors; only safetensors weights are read")
         card = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         if card["format_version"] != FORMAT_VERSION:
             raise ValueError(f"class-conditional format {card['format_version']}: this version reads {FORMAT_VERSION}")
         with LOADING:
             unet = UNet2DModel.from_pretrained(folder / "unet", use_safetensors=True, local_files_only=True)
-            scheduler = DDIMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
+            scheduler = _scheduler_class(folder).from_pretrained(folder / "scheduler", local_files_only=True)
         return cls(unet, scheduler, tuple(card["classes"]))
+
+
+def _scheduler_class(folder: Path) -> Any:
+    config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    name = config.get("_class_name")
+    if name not in SAMPLERS:
+        raise ExpungeError(f"scheduler: {name} is not sampled with; take one of {', '.join(SAMPLERS)}")
+    return getattr(diffusers, name)

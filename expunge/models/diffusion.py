@@ -8,25 +8,47 @@ from torch import Tensor, nn
 from expunge.models.text_to_image import Conditions
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
+# Samplers of diffusers that go down the discrete noise levels a denoiser was trained on. Flow matching and consistency
+# samplers (LCM, TCD) are no such: their denoisers were trained on something else.
+SAMPLERS = (
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "DEISMultistepScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "PNDMScheduler",
+    "UniPCMultistepScheduler",
+)
 
 
 class DiffusionProcess:
     """The noise schedule that a model was trained on.
 
     Args:
-        scheduler: any diffusers scheduler of discrete levels; its configuration says the schedule and what is
-            predicted. A fresh one is made of it: a sampler's own is changed by sampling.
+        scheduler: one of ``SAMPLERS``; its configuration says the schedule and what is predicted. A fresh one is made
+            of it: a sampler's own is changed by sampling.
 
     Raises:
-        ValueError: its prediction type is none of ``PREDICTIONS``.
+        ValueError: it is another one, samples along a flow, or its prediction type is none of ``PREDICTIONS``.
     """
 
     def __init__(self, scheduler: Any) -> None:
+        name = type(scheduler).__name__
+        if name not in SAMPLERS or scheduler.config.get("use_flow_sigmas"):
+            raise ValueError(
+                f"scheduler: {name} does not go down discrete noise levels; save the model with one of "
+                f"{', '.join(SAMPLERS)}, if it was trained for them"
+            )
         self.schedule = DDPMScheduler.from_config(scheduler.config)
         self.prediction: str = self.schedule.config.prediction_type
         if self.prediction not in PREDICTIONS:
             raise ValueError(
-                f"the scheduler's prediction type is {self.prediction!r}: must be one of {', '.join(PREDICTIONS)}"
+                f"scheduler: its prediction type is {self.prediction!r}; must be one of {', '.join(PREDICTIONS)}"
             )
 
     @property

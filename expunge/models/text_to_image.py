@@ -1,12 +1,20 @@
-"""What unlearning, benchmark and evaluation ask of a model, whatever family it belongs to. It imports no torch."""
+"""What unlearning, benchmark and evaluation ask of a model, whatever family it belongs to.
+
+It imports torch only where it is used: settings that mention a model load in no time.
+"""
 
 from __future__ import annotations
 
+import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
+
+from expunge.errors import ExpungeError
+from expunge.progress import track
 
 if TYPE_CHECKING:
     import torch
@@ -72,66 +80,99 @@ class NewWords(Protocol):
         ...
 
 
-class TextToImage(NoiseProcess, Protocol):
-    """A model that draws what a prompt asks for, and lends its denoiser for unlearning.
+class TextToImage(NoiseProcess, ABC):
+    """A model that draws what a prompt asks for, and lends its denoiser for unlearning. A family is one adapter.
 
     Pictures are RGB, uint8, ``(n, h, w, 3)``. What is drawn depends on text, seed, steps and guidance, whatever else is
     drawn with it, up to the floating-point differences between batch sizes.
     """
 
+    _rewrite: Callable[[str], str] | None = None
+    _filter_facts: str = ""
+
     @property
+    @abstractmethod
     def denoiser(self) -> nn.Module:
         """The part that unlearning changes, in eval mode."""
-        ...
 
     @property
+    @abstractmethod
     def size(self) -> int:
         """Side of the pictures it draws, in pixels."""
-        ...
 
-    def encode_texts(self, texts: Sequence[str], batch_size: int = 256) -> Conditions:
-        """Conditions as the denoiser takes them. The empty text gives what guidance moves away from."""
-        ...
-
-    def encode_pictures(self, pictures: np.ndarray, batch_size: int = 64) -> Tensor:
-        """Latents of pictures as the denoiser takes them, float32 ``(n, c, h, w)``."""
-        ...
-
-    def new_words(self, signs: Sequence[str]) -> NewWords:
-        """Signs as words to be found.
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a folder, safetensors only, nothing fetched from a network.
 
         Raises:
-            ExpungeError: the model reads one of them as no single token, or knows no words.
+            ExpungeError: it does not hold what the family needs.
         """
-        ...
 
-    def draw(
-        self,
-        texts: Sequence[str],
-        seeds: Sequence[int],
-        steps: int = 20,
-        guidance: float = 2.5,
-        batch_size: int = 64,
-        progress: str = "",
-    ) -> np.ndarray:
-        """One picture for each text from the noise of its own seed.
+    @classmethod
+    def load_file(cls, file: Path, config: Path) -> Self:
+        """Read a single file, with the configuration of a folder.
 
-        Args:
-            texts: n prompts.
-            seeds: n seeds.
-            steps: sampling steps, ≥ 1.
-            guidance: classifier-free guidance scale; 1 switches it off.
-            batch_size: pictures at once.
-            progress: label of the progress bar; none if empty.
+        Raises:
+            ExpungeError: the family is not kept in single files.
         """
-        ...
+        raise ExpungeError(f"{cls.__name__} is not read from a single file; give a folder")
 
-    def draw_conditions(
-        self, conditions: Conditions, seeds: Sequence[int], steps: int = 20, guidance: float = 2.5, batch_size: int = 64
+    @abstractmethod
+    def parts(self) -> dict[str, Any]:
+        """Modules, schedulers and tokenizers by name: everything that its pictures depend on."""
+
+    @abstractmethod
+    def _conditions(self, texts: list[str]) -> Conditions:
+        """Conditions of a batch of texts, each ``(b, …)``."""
+
+    @abstractmethod
+    def _latents(self, pictures: Tensor) -> Tensor:
+        """Latents of pictures ``(b, 3, size, size)`` in −1–1, on the model's device."""
+
+    @abstractmethod
+    def _sample(
+        self, conditions: Conditions, generators: list[torch.Generator], steps: int, guidance: float
     ) -> np.ndarray:
-        """As ``draw``, under conditions, each ``(n, …)``."""
-        ...
+        """Pictures 0–1, ``(b, h, w, 3)``, from the noise of CPU generators, wherever the model is."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.denoiser.parameters()).device
+
+    def to(self, device: str, dtype: torch.dtype | None = None) -> Self:
+        """Move it to a device, and to another floating-point dtype if one is given; in place.
+
+        Conditions and latents stay on the CPU, in float32, and noise comes from CPU generators: a seed means the same
+        everywhere.
+        """
+        from torch import nn
+
+        for part in self.parts().values():
+            if isinstance(part, nn.Module):
+                part.to(device=device, dtype=dtype)
+        return self
+
+    def digest(self) -> str:
+        """SHA-256 over weights, configurations, vocabulary, scheduler and filter. Independent of where it lies."""
+        from expunge.models.hashing import content_digest
+
+        return content_digest(self.parts(), type(self).__name__, self._facts(), self._filter_facts)
+
+    def _facts(self) -> str:
+        """What pictures depend on beside the parts."""
+        return ""
+
+    def cut_off(self, texts: Sequence[str]) -> list[str]:
+        """For each text the words that the model does not read, because it is too long; "" if it reads all."""
+        return [""] * len(texts)
+
+    def seen(self, texts: Sequence[str]) -> list[str]:
+        """The texts as the model gets to see them."""
+        return [self._rewrite(text) for text in texts] if self._rewrite else list(texts)
+
+    @abstractmethod
     def redraw(
         self,
         pictures: np.ndarray,
@@ -152,33 +193,154 @@ class TextToImage(NoiseProcess, Protocol):
             seeds: n seeds, of the noise.
             strength: how far up the noise goes, 0–1; 1 leaves nothing of the picture.
             steps: of the whole way, of which the strength's share is made.
+            guidance: as in ``draw``.
+            batch_size: pictures at once.
 
         Raises:
             ExpungeError: so few steps and so little strength that not one step is made; or the family cannot do it.
         """
-        ...
 
+    @abstractmethod
+    def new_words(self, signs: Sequence[str]) -> NewWords:
+        """Signs as words to be found.
+
+        Raises:
+            ExpungeError: the model reads one of them as no single token, or knows no words.
+        """
+
+    @abstractmethod
     def sampling(self) -> str:
         """Name of the sampler."""
-        ...
 
-    def digest(self) -> str:
-        """SHA-256 over everything that its pictures depend on."""
-        ...
-
+    @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write a folder from which it can be loaded, safetensors only."""
-        ...
+        """Write a folder from which it can be loaded, safetensors only.
 
+        Raises:
+            ExpungeError: the model stands behind a filter.
+        """
+
+    @abstractmethod
     def with_own_denoiser(self) -> Self:
         """The model with a copy of its denoiser, so that changing it leaves this one as it is; the rest is shared."""
-        ...
 
-    def behind_filter(self, rewrite: Callable[[str], str], facts: str) -> Self:
-        """The model behind a filter of its texts, which cannot be saved.
+    def encode_texts(self, texts: Sequence[str], batch_size: int = 256) -> Conditions:
+        """Conditions as the denoiser takes them, on the CPU. The empty text gives what guidance moves away from."""
+        import torch
+
+        seen = self.seen(texts)
+        with torch.no_grad():
+            found = [self._conditions(seen[start : start + batch_size]) for start in range(0, len(seen), batch_size)]
+        return {name: torch.cat([each[name] for each in found]) for name in found[0]}
+
+    def encode_pictures(self, pictures: np.ndarray, batch_size: int = 64) -> Tensor:
+        """Latents of uint8 pictures ``(n, h, w, 3)``, float32 ``(n, c, h, w)``.
+
+        Pictures of another size are resized to the model's own.
+        """
+        import torch
+
+        size, found = self.size, []
+        for start in range(0, len(pictures), batch_size):
+            batch = torch.from_numpy(pictures[start : start + batch_size]).permute(0, 3, 1, 2).float() / 127.5 - 1
+            if batch.shape[-2:] != (size, size):
+                batch = torch.nn.functional.interpolate(batch, (size, size), mode="bicubic", antialias=True)
+            with torch.no_grad():
+                latents = self._latents(batch.clamp(-1, 1).to(next(self.denoiser.parameters())))
+            found.append(latents.float().cpu())
+        return torch.cat(found)
+
+    def draw(
+        self,
+        texts: Sequence[str],
+        seeds: Sequence[int],
+        steps: int = 20,
+        guidance: float = 2.5,
+        batch_size: int = 64,
+        progress: str = "",
+    ) -> np.ndarray:
+        """One picture for each text from the noise of its own seed.
 
         Args:
-            rewrite: a text as the model gets to see it.
-            facts: everything that the filter depends on; it enters the digest.
+            texts: n prompts.
+            seeds: n seeds.
+            steps: sampling steps, ≥ 1.
+            guidance: classifier-free guidance scale; 1 switches it off.
+            batch_size: pictures at once.
+            progress: label of the progress bar; none if empty.
+
+        Raises:
+            ExpungeError: a picture is not finite.
         """
-        ...
+
+        def batch(part: slice, generators: list[torch.Generator]) -> np.ndarray:
+            return self._sample(self.encode_texts(texts[part]), generators, steps, guidance)
+
+        return in_batches(batch, len(texts), seeds, batch_size, progress)
+
+    def draw_conditions(
+        self, conditions: Conditions, seeds: Sequence[int], steps: int = 20, guidance: float = 2.5, batch_size: int = 64
+    ) -> np.ndarray:
+        """As ``draw``, under conditions, each ``(n, …)``."""
+        import torch
+
+        count = len(next(iter(conditions.values())))
+
+        def batch(part: slice, generators: list[torch.Generator]) -> np.ndarray:
+            return self._sample(chosen(conditions, torch.arange(count)[part]), generators, steps, guidance)
+
+        return in_batches(batch, count, seeds, batch_size)
+
+    def behind_filter(self, rewrite: Callable[[str], str], facts: str) -> Self:
+        """The model behind a filter of its texts; ``facts`` is all that the filter depends on."""
+        twin = copy.copy(self)
+        twin._rewrite, twin._filter_facts = rewrite, facts
+        return twin
+
+    def refuse_filter(self, folder: Path) -> None:
+        """Before saving.
+
+        Raises:
+            ExpungeError: the model stands behind a filter.
+        """
+        if self._rewrite:
+            raise ExpungeError(f"text filter: not saved to {folder.name}: the folder would hold the model without it.")
+
+
+def in_batches(
+    draw: Callable[[slice, list[torch.Generator]], np.ndarray],
+    count: int,
+    seeds: Sequence[int],
+    batch_size: int,
+    progress: str = "",
+) -> np.ndarray:
+    """Draw batch by batch, each picture from a generator of its own.
+
+    Args:
+        draw: pictures 0–1, ``(b, h, w, 3)``, of a part of what is asked for, from their generators.
+        count: n pictures.
+        seeds: n seeds.
+        batch_size: pictures at once.
+        progress: label of the progress bar; none if empty.
+
+    Returns:
+        RGB, uint8, ``(n, h, w, 3)``.
+
+    Raises:
+        ValueError: nothing to draw, or not as many seeds.
+        ExpungeError: a picture that is not finite.
+    """
+    import torch
+
+    if count != len(seeds) or not count:
+        raise ValueError(f"{count} texts and {len(seeds)} seeds: must be equal and at least one")
+    drawn = []
+    for start in track(range(0, count, batch_size), progress):
+        part = slice(start, start + batch_size)
+        pictures = draw(part, [torch.Generator().manual_seed(seed) for seed in seeds[part]])
+        if not np.isfinite(pictures).all():
+            raise ExpungeError(
+                "model: draws values that are not finite; look for NaN in its weights, or lower the guidance."
+            )
+        drawn.append(np.rint(pictures * 255).astype(np.uint8))
+    return np.concatenate(drawn)

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from expunge.models.sources import load_stable_diffusion
+from expunge.models.resolver import open_model
 from expunge.models.text_to_image import TextToImage
 from expunge.release.registry import Registry
 
@@ -31,5 +31,5 @@ def load_base(base_model: str, registered_model: str) -> tuple[TextToImage, Base
     registry = Registry(name=registered_model)
     champion = registry.champion()
     source = f"models:/{champion.name}/{champion.version}" if champion else base_model
-    model = load_stable_diffusion(registry.folder(champion.version) if champion else base_model)
-    return model, BaseModelFacts(source=source, version=champion.version if champion else None, digest=model.digest())
+    model, facts = open_model(source, "base_model")
+    return model, BaseModelFacts(source=source, version=champion.version if champion else None, digest=facts.digest)

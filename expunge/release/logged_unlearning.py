@@ -8,9 +8,10 @@ from typing import TypeVar
 from expunge.case import Case
 from expunge.models.text_to_image import TextToImage
 from expunge.release.registry import TrainingLog
-from expunge.unlearning.job import CheckSettings, Hooks, TrainingSets, unlearn_model
+from expunge.unlearning.job import TrainingSets, unlearn_model
+from expunge.unlearning.loop import Hooks
 from expunge.unlearning.trace import Trace, TraceRow
-from expunge.unlearning.unlearn_settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import CheckSettings, UnlearnSettings
 
 Model = TypeVar("Model", bound=TextToImage)
 CHECKPOINTS = Path(".expunge") / "checkpoints"

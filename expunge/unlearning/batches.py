@@ -82,6 +82,14 @@ class LatentSet:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class LatentSets:
+    """What is to be forgotten and what is to be retained."""
+
+    forget: LatentSet
+    retain: LatentSet
+
+
 def _shapes(conditions: Conditions) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in conditions.items()}
 
@@ -96,6 +104,7 @@ class Batch:
         level: of noise, int64 ``(b,)``.
         conditions: each ``(b, …)``.
         indices: which members of the set these are, int64 ``(b,)``.
+        prompted: which of them stand under their own prompts, and not under the empty one, bool ``(b,)``.
         anchors: conditions of the same sentences without the target, each ``(b, …)``; None if not known.
         empty: conditions of the empty prompt, each ``(1, …)``; None if not known.
     """
@@ -105,6 +114,7 @@ class Batch:
     level: Tensor
     conditions: Conditions
     indices: Tensor
+    prompted: Tensor
     anchors: Conditions | None = None
     empty: Conditions | None = None
 
@@ -119,6 +129,7 @@ class Batch:
             self.level.to(device),
             cast(self.conditions, device, dtype),
             self.indices,
+            self.prompted,
             None if self.anchors is None else cast(self.anchors, device, dtype),
             None if self.empty is None else cast(self.empty, device, dtype),
         )
@@ -132,6 +143,7 @@ class Batch:
                 self.level[part],
                 chosen(self.conditions, part),
                 self.indices[part],
+                self.prompted[part],
             )
             for part in torch.arange(len(self)).split(size)
         ]
@@ -188,11 +200,6 @@ def stratified_levels(count: int, levels: int, generator: torch.Generator) -> Te
     return drawn[torch.randperm(count, generator=generator)]
 
 
-def empties_of(count: int, empty_share: float) -> int:
-    """How many pictures of a batch, its first ones, stand under the empty prompt."""
-    return round(empty_share * count)
-
-
 def draw_batch(
     data: LatentSet,
     indices: Tensor,
@@ -207,23 +214,25 @@ def draw_batch(
         indices: int64 ``(b,)``.
         levels: of the noise process.
         generator: on the CPU.
-        empty_share: share of the batch, 0–1, that stands under the empty prompt, as in training for classifier-free
-            guidance (Ho & Salimans 2022, arXiv 2207.12598).
+        empty_share: share of the batch, 0–1, its first members, that stands under the empty prompt, as in training for
+            classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598).
 
     Raises:
         ExpungeError: a share is wanted and the empty prompt's conditions are not known.
     """
     latents = data.latents[indices]
     conditions = chosen(data.conditions, data.prompt_indices[indices])
-    if empties := empties_of(len(indices), empty_share):
+    prompted = torch.arange(len(indices)) >= round(empty_share * len(indices))
+    if not prompted.all():
         for name, empty in present(data.empty, EMPTY_MISSING).items():
-            conditions[name][:empties] = empty
+            conditions[name][~prompted] = empty
     return Batch(
         latents=latents,
         noise=torch.randn(latents.shape, generator=generator, dtype=latents.dtype),
         level=stratified_levels(len(indices), levels, generator),
         conditions=conditions,
         indices=indices,
+        prompted=prompted,
         anchors=None if data.anchor_indices is None else chosen(data.conditions, data.anchor_indices[indices]),
         empty=data.empty,
     )

@@ -73,11 +73,11 @@ def calibrate(
         seed: of noise and its levels.
 
     Raises:
-        ExpungeError: a set is missing, all is forgotten already, or a loss does not fall along its own gradient.
+        ExpungeError: the sets are not known, all is forgotten already, or a loss does not fall along its own gradient.
     """
     line = _Line(problem, cache)
     direction = line.direction(cache.forget)
-    batches = _batches(problem, problem.forget_set, "forget", forget_batch_size, seed, FORGET_NOISE)
+    batches = _batches(problem, problem.sets.forget, forget_batch_size, seed, FORGET_NOISE)
 
     def forget_loss(length: float) -> float:
         line.move_to(direction, -length)
@@ -85,11 +85,12 @@ def calibrate(
         return total / sum(map(len, batches))
 
     losses = {0.0: forget_loss(0.0)}
-    to_go = problem.forget_threshold + losses[0.0]
-    if to_go < FORGOTTEN * problem.forget_threshold:
+    threshold = problem.objectives.forget_threshold
+    to_go = threshold + losses[0.0]
+    if to_go < FORGOTTEN * threshold:
         raise ExpungeError(
             f"learning_rate: cannot be measured, because the forget loss is {losses[0.0]:.3g} at the start already and "
-            f"ends at {-problem.forget_threshold:g}; raise forget_threshold, or set a learning rate"
+            f"ends at {-threshold:g}; raise forget_threshold, or set a learning rate"
         )
     rate = _reaching(losses[0.0] - WAY * to_go, forget_loss, losses) / STEPS
     shares, base, passes = _retain_shares(line, rate, problem, retain_batch_size, seed)
@@ -146,7 +147,7 @@ def _retain_shares(
     Returns:
         The shares, at 0 as well; the mean loss at 0; the passes.
     """
-    batches = _batches(problem, problem.retain_set, "retain", batch_size, seed, RETAIN_NOISE)
+    batches = _batches(problem, problem.sets.retain, batch_size, seed, RETAIN_NOISE)
     line.move_to({}, 0.0)
     with torch.enable_grad():
         found = [line.problem.retain_gradient([batch]) for batch in batches]
@@ -154,7 +155,7 @@ def _retain_shares(
     directions = [
         line.direction(
             {
-                name: g.mul_(problem.retain_weight)
+                name: g.mul_(problem.objectives.retain_weight)
                 for name, g in zip(problem.parameters, gradients, strict=True)
                 if g is not None
             }
@@ -185,12 +186,8 @@ def _retain_shares(
     return shares, sum(starts) / len(starts), len(batches) * (1 + (len(shares) - 1) / 3)
 
 
-def _batches(
-    problem: Problem, data: LatentSet | None, name: str, batch_size: int, seed: int, stream: int
-) -> list[Batch]:
-    """A few pictures spread over the set, with noise and its levels that stay."""
-    if data is None:
-        raise ExpungeError(f"learning_rate: cannot be measured without a {name} set; set a learning rate")
+def _batches(problem: Problem, data: LatentSet, batch_size: int, seed: int, stream: int) -> list[Batch]:
+    """A few pictures spread over the set, with noise and levels that stay."""
     chosen = torch.linspace(0, len(data) - 1, min(PICTURES, len(data))).long()
     return [
         draw_batch(data, indices, problem.process.levels, generator_of(seed, stream, i))
@@ -202,9 +199,10 @@ class _Line:
     """A copy of the denoiser that moves, so that the denoiser itself is never anywhere but at θ₀."""
 
     def __init__(self, problem: Problem, cache: GradientCache) -> None:
-        self.problem = replace(problem, denoiser=copy.deepcopy(problem.denoiser), alignment="data")
+        objectives = replace(problem.objectives, alignment="data")
+        self.problem = Problem(copy.deepcopy(problem.denoiser), problem.process, objectives)
         self.start = problem.parameters
-        self.diagonal = cache.preconditioner(problem.retain_weight, EPSILON)
+        self.diagonal = cache.preconditioner(problem.objectives.retain_weight, EPSILON)
 
     def direction(self, gradient: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """P⁻¹ g, of the parameters for which both are known."""

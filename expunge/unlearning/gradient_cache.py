@@ -1,7 +1,7 @@
 """Full gradients of both objectives at θ₀, their second moments, and the map of where they conflict.
 
 A gradient is only right where it was taken: the cache is keyed by model, data, objective and seeds, and
-serves as warm start, saliency mask and conflict map. It is never replayed as if it were fresh.
+serves as warm start of the second moment, saliency mask and conflict map. It is never replayed as if it were fresh.
 """
 
 import hashlib
@@ -16,15 +16,15 @@ import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from expunge.errors import ExpungeError
-from expunge.models.text_to_image import NoiseProcess
 from expunge.progress import progress_bar
 from expunge.unlearning.batches import Batch, LatentSet, draw_batch, generator_of
 from expunge.unlearning.gradients import cosine_of
 from expunge.unlearning.problem import Problem
-from expunge.unlearning.products import dot_products, dot_products_by_tensor
+from expunge.unlearning.products import dot_products
+from expunge.unlearning.unlearn_settings import GradientSettings
 
 FORMAT_VERSION = 1
 KINDS = ("forget", "retain", "forget_second", "retain_second")
@@ -75,11 +75,9 @@ class GradientCache:
 
     def conflict_map(self) -> pd.DataFrame:
         """One row a parameter: name, layer, elements, forget_norm, retain_norm, cosine (−1 to 1)."""
-        names = sorted(self.forget.keys() | self.retain.keys())
-        forget, retain = self._both(names)
         rows = []
-        for name, products in zip(names, dot_products_by_tensor(forget, retain).tolist(), strict=True):
-            ff, fr, rr = products
+        for name in sorted(self.forget.keys() | self.retain.keys()):
+            ff, fr, rr = dot_products(*self._both([name]))
             rows.append(
                 {
                     "parameter": name,
@@ -136,55 +134,48 @@ class GradientCache:
 
 
 def cache_gradients(
-    denoiser: nn.Module,
-    process: NoiseProcess,
-    forget: LatentSet,
-    retain: LatentSet,
-    *,
-    model_hash: str,
-    seed: int,
-    batch_size: int = 16,
-    draws: int = 1,
-    forget_threshold: float = 1.0,
-    progress: bool = True,
+    problem: Problem, settings: GradientSettings, model_hash: str, progress: bool = True
 ) -> GradientCache:
-    """Full forget and retain gradients at the model as it is now. The retain loss is the data loss.
+    """Full forget and retain gradients at the model as it is now.
 
     Args:
-        denoiser: the denoiser; left as it is.
-        process: adds the noise.
-        forget: forget set.
-        retain: retain set.
+        problem: both objectives over both sets; its denoiser is left as it is. The retain loss must be the data loss:
+            that against the original has no gradient at θ₀.
+        settings: how.
         model_hash: of the denoiser's weights, for the key.
-        seed: of noise and its levels.
-        batch_size: pictures a pass.
-        draws: passes over each set, each with fresh noise and stratified levels.
-        forget_threshold: τ of the forget loss.
         progress: whether to show a progress bar.
 
     Raises:
-        ExpungeError: batch size or draws is less than 1.
+        ValueError: the retain loss is another one.
     """
-    for name, value in (("batch_size", batch_size), ("draws", draws)):
-        if value < 1:
-            raise ExpungeError(f"{name} is {value}: must be at least 1")
-    problem = Problem(denoiser, process, retain_weight=1.0, learning_rate=0.0, forget_threshold=forget_threshold)
+    objectives, denoiser, measured = problem.objectives, problem.denoiser, list[_Measured]()
+    if objectives.alignment != "data":
+        raise ValueError(f"alignment is {objectives.alignment!r}: must be 'data' where gradients are cached")
+    sides = ((problem.sets.forget, problem.forget_gradient), (problem.sets.retain, problem.retain_gradient))
     was_training = denoiser.training
     denoiser.eval()
-    measured: dict[str, _Measured] = {}
     with progress_bar(progress) as bar:
-        for stream, (objective, data) in enumerate((("forget", forget), ("retain", retain))):
-            total = draws * -(-len(data) // batch_size)
-            task = bar.add_task(f"Measuring the {objective} gradient", total=total, note="")
-            gradient_of = problem.forget_gradient if objective == "forget" else problem.retain_gradient
-            passes = _passes(data, process.levels, seed, stream, batch_size, draws)
-            batches = bar.track(passes, total=total, task_id=task)
-            measured[objective] = _measure(gradient_of, batches, draws * len(data), list(problem.parameters))
+        for stream, (data, gradient_of) in enumerate(sides):
+            total = settings.draws * -(-len(data) // settings.batch_size)
+            task = bar.add_task(f"Measuring the {('forget', 'retain')[stream]} gradient", total=total, note="")
+            batches = bar.track(_passes(data, problem.process.levels, settings, stream), total=total, task_id=task)
+            names = list(problem.parameters)
+            measured.append(_measure(gradient_of, batches, settings.draws * len(data), names))
     denoiser.train(was_training)
-    facts = [FORMAT_VERSION, model_hash, forget.digest(), retain.digest(), "truncated/data", forget_threshold]
-    key = hashlib.sha256(json.dumps([*facts, seed, batch_size, draws]).encode()).hexdigest()
-    f, r = measured["forget"], measured["retain"]
-    return GradientCache(key, f.gradient, r.gradient, f.second, r.second, f.loss, r.loss, batch_size, forget_threshold)
+    f, r = measured
+    facts = [FORMAT_VERSION, model_hash, *(data.digest() for data, _ in sides), "truncated/data"]
+    facts += [objectives.forget_threshold, settings.seed, settings.batch_size, settings.draws]
+    return GradientCache(
+        key=hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
+        forget=f.gradient,
+        retain=r.gradient,
+        forget_second=f.second,
+        retain_second=r.second,
+        forget_loss=f.loss,
+        retain_loss=r.loss,
+        batch_size=settings.batch_size,
+        forget_threshold=objectives.forget_threshold,
+    )
 
 
 @dataclass
@@ -194,11 +185,11 @@ class _Measured:
     second: dict[str, Tensor]
 
 
-def _passes(data: LatentSet, levels: int, seed: int, stream: int, batch_size: int, draws: int) -> Iterator[Batch]:
-    for draw in range(draws):
-        generator = generator_of(seed, stream, draw)
+def _passes(data: LatentSet, levels: int, settings: GradientSettings, stream: int) -> Iterator[Batch]:
+    for draw in range(settings.draws):
+        generator = generator_of(settings.seed, stream, draw)
         order = torch.randperm(len(data), generator=generator)
-        for indices in order.split(batch_size):
+        for indices in order.split(settings.batch_size):
             yield draw_batch(data, indices, levels, generator)
 
 

@@ -1,12 +1,8 @@
 """From a base model and two picture sets to an unlearned model: what the pipeline's steps call."""
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TypeVar
-
-import numpy as np
 
 from expunge.case import Case
 from expunge.metrics.unlearning_accuracy import not_found
@@ -14,15 +10,15 @@ from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_with_own_seeds
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.pairing import forget_prompts
+from expunge.unlearning.batches import LatentSets
 from expunge.unlearning.encoding import encode
 from expunge.unlearning.gradient_cache import GradientCache, cache_gradients
-from expunge.unlearning.loop import unlearn
-from expunge.unlearning.safeguard import Probe, make_probe
-from expunge.unlearning.trace import Trace, TraceRow
+from expunge.unlearning.loop import Hooks, unlearn
+from expunge.unlearning.problem import Objectives, Problem
+from expunge.unlearning.trace import Trace
 from expunge.unlearning.unlearn_settings import CheckSettings, GradientSettings, UnlearnSettings
 
 Model = TypeVar("Model", bound=TextToImage)
-PROBE_SIZE = 32  # pictures of each side on which the safeguard measures a step
 
 
 def measure_gradients(
@@ -34,15 +30,9 @@ def measure_gradients(
 ) -> GradientCache:
     """Full gradients of both objectives at the base model; ``forget_threshold`` is the τ that unlearning will use."""
     trained = copy.deepcopy(model.denoiser).requires_grad_(True)
-    sets = (encode(model, each) for each in (forget, retain))
-    return cache_gradients(
-        trained,
-        model,
-        *sets,
-        model_hash=model.digest(),
-        forget_threshold=forget_threshold,
-        **settings.model_dump(),
-    )
+    sets = LatentSets(encode(model, forget), encode(model, retain))
+    problem = Problem(trained, model, Objectives(forget_threshold=forget_threshold), sets)
+    return cache_gradients(problem, settings, model.digest())
 
 
 @dataclass(frozen=True)
@@ -58,14 +48,6 @@ class TrainingSets:
     forget: PictureSet
     retain: PictureSet
     cache: GradientCache
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """Who is told of each step, and where checkpoints are kept; an unfinished run found there goes on."""
-
-    on_step: Callable[[TraceRow], None] | None = None
-    checkpoint_folder: Path | None = None
 
 
 def unlearn_model(
@@ -87,26 +69,13 @@ def unlearn_model(
     trace = unlearn(
         unlearned.denoiser,
         model,
-        encode(model, sets.forget),
-        encode(model, sets.retain),
+        LatentSets(encode(model, sets.forget), encode(model, sets.retain)),
         settings,
         sets.cache,
-        probe=probe_of(model, sets.forget, sets.retain, settings.seed) if settings.safeguard else None,
-        is_forgotten=lambda: least_forgotten(unlearned, looked, check.pictures, settings.seed),
-        on_step=hooks.on_step,
-        checkpoint_folder=hooks.checkpoint_folder,
+        replace(hooks, is_forgotten=lambda: least_forgotten(unlearned, looked, check.pictures, settings.seed)),
     )
     unlearned.denoiser.requires_grad_(False)
     return unlearned, trace
-
-
-def probe_of(model: TextToImage, forget: PictureSet, retain: PictureSet, seed: int) -> Probe:
-    """Up to ``PROBE_SIZE`` pictures of each set, spread over it, with noise and its levels of their own."""
-    sides = []
-    for pictures in (forget, retain):
-        chosen = np.linspace(0, len(pictures) - 1, min(PROBE_SIZE, len(pictures))).astype(int)
-        sides.append(encode(model, pictures.select(chosen.tolist())))
-    return make_probe(*sides, levels=model.levels, seed=seed + 1)
 
 
 def least_forgotten(model: TextToImage, case: Case, pictures: int, seed: int) -> float:

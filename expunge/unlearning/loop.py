@@ -2,32 +2,26 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from expunge.errors import ExpungeError
 from expunge.models.text_to_image import NoiseProcess
 from expunge.progress import progress_bar
-from expunge.unlearning.batches import (
-    Batch,
-    LatentSet,
-    StratifiedSampler,
-    draw_batch,
-    empties_of,
-    generator_of,
-)
+from expunge.unlearning.batches import Batch, LatentSets, StratifiedSampler, draw_batch, generator_of
 from expunge.unlearning.calibration import Calibration, calibrate
 from expunge.unlearning.checkpoint import Checkpoint, digest_of, load_checkpoint, save_checkpoint
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import NonFiniteGradientError
-from expunge.unlearning.methods import Method, MethodStep, get_method
-from expunge.unlearning.pace import Pace, PaceSettings
+from expunge.unlearning.methods import MethodStep, StepSize, get_method
+from expunge.unlearning.pace import Pace
 from expunge.unlearning.problem import Problem
-from expunge.unlearning.resampling import DriftSampler
-from expunge.unlearning.safeguard import Probe, ProbeLosses, Safeguard
+from expunge.unlearning.safeguard import ProbeLosses, Safeguard, make_probe
 from expunge.unlearning.trace import Trace, TraceRow
 from expunge.unlearning.unlearn_settings import UnlearnSettings
 
@@ -38,19 +32,31 @@ FORGET_ORDER, RETAIN_ORDER, FORGET_NOISE, RETAIN_NOISE = range(4)
 FREE_TO_CHANGE = {"steps", "checkpoint_every"}
 
 
+@dataclass(frozen=True)
+class Hooks:
+    """Who is asked and told while a run goes on, and where its checkpoints are kept.
+
+    Attributes:
+        on_step: called with every new row.
+        checkpoint_folder: an unfinished run found there goes on.
+        is_forgotten: share of the target forgotten by the model as it is now, 0–1, by whatever judge; None: nobody
+            looks, and all steps are made.
+        progress: whether to show a progress bar.
+    """
+
+    on_step: Callable[[TraceRow], None] | None = None
+    checkpoint_folder: Path | None = None
+    is_forgotten: Callable[[], float] | None = None
+    progress: bool = True
+
+
 def unlearn(
     denoiser: nn.Module,
     process: NoiseProcess,
-    forget: LatentSet,
-    retain: LatentSet,
+    sets: LatentSets,
     settings: UnlearnSettings,
     cache: GradientCache | None = None,
-    *,
-    probe: Probe | None = None,
-    is_forgotten: Callable[[], float] | None = None,
-    on_step: Callable[[TraceRow], None] | None = None,
-    checkpoint_folder: Path | None = None,
-    progress: bool = True,
+    hooks: Hooks = Hooks(),  # noqa: B008
 ) -> Trace:
     """Unlearn the forget set. The denoiser is changed in place and stays in evaluation mode throughout.
 
@@ -60,35 +66,34 @@ def unlearn(
     Args:
         denoiser: the denoiser at θ₀, also where a run goes on; float32 or float64. What is frozen stays as it is.
         process: adds the noise.
-        forget: forget set.
-        retain: retain set.
+        sets: forget set and retain set.
         settings: how.
-        cache: gradients at θ₀, for methods that want them.
-        probe: held-out batches on which both losses are measured; needed for the safeguard.
-        is_forgotten: share of the target forgotten by the model as it is now, 0–1, by whatever judge.
-        on_step: called with every new row.
-        checkpoint_folder: where checkpoints are kept; an unfinished run found there goes on.
-        progress: whether to show a progress bar.
+        cache: gradients at θ₀, for methods that want them, and to measure the learning rate.
+        hooks: who is asked and told.
 
     Raises:
-        ExpungeError: the settings need a cache or a probe that is not there; a checkpoint is broken or
-            belongs to another run; a gradient is not finite, and then nothing of that step has been done.
+        ExpungeError: the settings need a cache that is not there; a checkpoint is broken or belongs to another run; a
+            gradient is not finite, and then nothing of that step has been done.
     """
-    if settings.safeguard is not None and probe is None:
-        raise ExpungeError("safeguard is set but there is no probe; give one, or set safeguard to null")
+    with _evaluating(denoiser):
+        run = _Run(Problem(denoiser, process, settings.objectives(), sets), settings, cache, hooks)
+        with progress_bar(hooks.progress) as bar:
+            task = bar.add_task("Unlearning", total=settings.steps, completed=len(run.rows), note="")
+            while run.stopped() is None:
+                row = run.step()
+                bar.update(task, completed=row.step, note=_described(row, run.last_check()))
+                if hooks.on_step is not None:
+                    hooks.on_step(row)
+            bar.update(task, total=len(run.rows))
+        return run.trace()
+
+
+@contextmanager
+def _evaluating(denoiser: nn.Module) -> Iterator[None]:
     was_training = denoiser.training
     denoiser.eval()
     try:
-        run = _Run(denoiser, process, forget, retain, settings, cache, probe, checkpoint_folder)
-        with progress_bar(progress) as bar:
-            task = bar.add_task("Unlearning", total=settings.steps, completed=len(run.rows), note="")
-            while run.stopped() is None:
-                row = run.step(is_forgotten)
-                bar.update(task, completed=row.step, note=_described(row, run.last_check()))
-                if on_step is not None:
-                    on_step(row)
-            bar.update(task, total=len(run.rows))
-        return run.trace()
+        yield
     finally:
         denoiser.train(was_training)
 
@@ -96,102 +101,79 @@ def unlearn(
 class _Run:
     """A run in progress: what it is made of, and its rows so far."""
 
-    def __init__(
-        self,
-        denoiser: nn.Module,
-        process: NoiseProcess,
-        forget: LatentSet,
-        retain: LatentSet,
-        settings: UnlearnSettings,
-        cache: GradientCache | None,
-        probe: Probe | None,
-        folder: Path | None,
-    ) -> None:
-        self.settings, self.forget, self.retain, self.probe, self.folder = (
-            settings,
-            forget,
-            retain,
-            probe,
-            folder,
-        )
+    def __init__(self, problem: Problem, settings: UnlearnSettings, cache: GradientCache | None, hooks: Hooks) -> None:
+        self.problem, self.settings, self.hooks = problem, settings, hooks
         self.enough = math.inf if settings.stop_at is None else settings.stop_at
-        self.problem = Problem(
-            denoiser,
-            process,
-            settings.learning_rate or 0.0,
-            settings.retain_weight,
-            settings.forget_threshold,
-            settings.alignment,
-            forget,
-            retain,
-        )
         self.calibration = self._calibrate(cache) if settings.learning_rate is None else None
-        self.method: Method = get_method(settings.method)()
-        self.method.setup(self.problem, cache, settings.method_settings())
-        self.forget_order = StratifiedSampler(
-            forget.strata, settings.forget_batch_size, _seed(settings.seed, FORGET_ORDER)
+        self.method = get_method(settings.method)(problem, settings.method_settings(), cache)
+        self.forget_order, self.retain_order = (
+            StratifiedSampler(data.strata, size, generator_of(settings.seed, stream).initial_seed())
+            for data, size, stream in (
+                (problem.sets.forget, settings.forget_batch_size, FORGET_ORDER),
+                (problem.sets.retain, settings.retain_batch_size, RETAIN_ORDER),
+            )
         )
-        order = (retain.strata, settings.retain_batch_size, _seed(settings.seed, RETAIN_ORDER))
-        self.drift = DriftSampler(*order, settings.resampling) if settings.resampling else None
-        self.retain_order: StratifiedSampler | DriftSampler = self.drift or StratifiedSampler(*order)
-        if self.drift is not None:
-            self.problem.on_retain = self._observe_drift
-        self.safeguard = Safeguard(probe, self.problem, settings.safeguard) if probe and settings.safeguard else None
-        self.probe_start = self.probe_last = probe.measure(self.problem) if probe else None
-        self.pace = self._pace(settings.pace) if settings.pace else None
+        self.safeguard: Safeguard | None = None
+        if settings.safeguard is not None:
+            probe = make_probe(problem.sets, problem.process.levels, settings.seed + 1)
+            self.safeguard = Safeguard(probe, problem, settings.safeguard)
+        self.pace = self._pace()
         self.rows: list[TraceRow] = []
         self.identity = settings.model_dump(mode="json", exclude=FREE_TO_CHANGE) | {
-            "start": digest_of(self.problem.parameters),
-            "forget_set": forget.digest(),
-            "retain_set": retain.digest(),
+            "start": digest_of(problem.parameters),
+            "forget_set": problem.sets.forget.digest(),
+            "retain_set": problem.sets.retain.digest(),
             "gradient_cache": cache.key if cache else None,
         }
-        if folder is not None:
-            self._resume(folder)
+        if hooks.checkpoint_folder is not None:
+            self._resume(hooks.checkpoint_folder)
 
-    def step(self, is_forgotten: Callable[[], float] | None) -> TraceRow:
+    @property
+    def learning_rate(self) -> float:
+        """η, given or measured."""
+        measured = self.calibration.learning_rate if self.calibration else 0.0
+        return self.settings.learning_rate or measured
+
+    def step(self) -> TraceRow:
         """One step with its probe, check and checkpoint."""
         number, started = len(self.rows) + 1, time.perf_counter()
-        probed = self.probe is not None and number % self.settings.probe_every == 0
-        if self.pace is not None:
-            self.pace.hold()
-            self.problem.forget_weight = self.pace.forget_weight
+        pace, forget_weight = (self.pace.factor, self.pace.forget_weight) if self.pace else (1.0, 1.0)
+        size = StepSize(self.learning_rate * pace, forget_weight)
         try:
-            done = self._step_method(number - 1)
+            done = self._step_method(number - 1, size)
         except NonFiniteGradientError as error:
             raise ExpungeError(f"step {number}: {error}") from error
-        pace = self.pace.scale() if self.pace is not None else 1.0
-        share, losses = self._probe_step() if probed else (1.0, None)
-        seconds = time.perf_counter() - started
-        checked = is_forgotten is not None and self._wants_check(number, done.forget_loss)
+        share = self.safeguard.settle() if self.safeguard else 1.0
+        probed = self.safeguard.last if self.safeguard else None
+        seconds, report, ask = time.perf_counter() - started, done.report, self.hooks.is_forgotten
         row = TraceRow(
             step=number,
             forget_loss=done.forget_loss,
             retain_loss=done.retain_loss,
-            cosine=done.report.cosine,
-            forget_coefficient=done.report.coefficients.forget,
-            retain_coefficient=done.report.coefficients.retain,
-            conflict=done.report.conflict,
-            change_forget=done.report.change_forget,
-            change_retain=done.report.change_retain,
+            cosine=report.cosine,
+            forget_coefficient=report.coefficients.forget,
+            retain_coefficient=report.coefficients.retain,
+            conflict=report.coefficients.conflict,
+            change_forget=report.change_forget,
+            change_retain=report.change_retain,
+            averaged_change_forget=report.averaged_change_forget,
+            averaged_change_retain=report.averaged_change_retain,
             passes=done.passes + (self.calibration.passes if self.calibration and number == 1 else 0.0),
             seconds=seconds,
             pace=pace,
-            learning_rate=self.problem.learning_rate * pace,
+            learning_rate=size.learning_rate,
             step_share=share,
-            probe_forget=losses.forget if losses else None,
-            probe_retain=losses.retain if losses else None,
-            forgotten=is_forgotten() if is_forgotten is not None and checked else None,
+            probe_forget=probed.forget if probed else None,
+            probe_retain=probed.retain if probed else None,
+            forgotten=ask() if ask is not None and self._wants_check(number, done.forget_loss) else None,
         )
-        self.rows.append(row)
-        if self.pace is not None:
-            self.pace.learn(row.forget_loss, row.forgotten, self.enough)
-        if self.folder is not None and (number % self.settings.checkpoint_every == 0 or self.stopped()):
-            self._save(self.folder)
+        self._learn(row)
+        if self.hooks.checkpoint_folder and (number % self.settings.checkpoint_every == 0 or self.stopped()):
+            self._save(self.hooks.checkpoint_folder)
         return row
 
     def stopped(self) -> str | None:
-        """Why the run is over, or None."""
+        """Why the run is over, or None. The rules are those that ``UnlearnSettings.stopping_rule`` puts into words."""
         if self.pace is not None and self.pace.done:
             return "forgotten"
         checks = [row.forgotten for row in self.rows if row.forgotten is not None][-2:]
@@ -205,7 +187,7 @@ class _Run:
 
     def trace(self) -> Trace:
         """The finished run's trace."""
-        start = self.probe_start
+        start = self.safeguard.start if self.safeguard else None
         return Trace.model_validate(
             {
                 "rows": tuple(self.rows),
@@ -216,67 +198,45 @@ class _Run:
             }
         )
 
-    def _pace(self, settings: PaceSettings) -> Pace:
-        found, parameters = self.calibration, list(self.problem.parameters.values())
-        most = found.limit / found.learning_rate if found else math.inf
-        return Pace(settings, parameters, self.problem.forget_threshold, self.settings.check_every, most)
+    def _calibrate(self, cache: GradientCache | None) -> Calibration:
+        if cache is None:
+            raise ExpungeError("learning_rate is null, but there is no gradient cache to measure it with; set a rate")
+        sizes = (self.settings.forget_batch_size, self.settings.retain_batch_size)
+        return calibrate(self.problem, cache, *sizes, self.settings.seed)
+
+    def _pace(self) -> Pace | None:
+        if self.settings.pace is None:
+            return None
+        most = self.calibration.limit / self.calibration.learning_rate if self.calibration else math.inf
+        return Pace(self.settings.pace, self.settings.forget_threshold, self.settings.check_every, most)
 
     def _wants_check(self, number: int, forget_loss: float | None) -> bool:
         if self.pace is not None:
             return self.pace.wants_check(forget_loss)
         return number % self.settings.check_every == 0
 
-    def _calibrate(self, cache: GradientCache | None) -> Calibration:
-        if cache is None:
-            raise ExpungeError("learning_rate is null, but there is no gradient cache to measure it with; set a rate")
-        sizes = (self.settings.forget_batch_size, self.settings.retain_batch_size)
-        found = calibrate(self.problem, cache, *sizes, self.settings.seed)
-        self.problem.learning_rate = found.learning_rate
-        return found
+    def _learn(self, row: TraceRow) -> None:
+        self.rows.append(row)
+        if self.pace is not None:
+            self.pace.learn(row.forget_loss, row.forgotten, self.enough)
 
-    def _step_method(self, index: int) -> MethodStep:
-        seed, count = self.settings.seed, self.method.retain_batches(self.retain_order.batches_to_cover())
-        forget = draw_batch(
-            self.forget,
-            self.forget_order.batch(index),
-            self.problem.process.levels,
-            generator_of(seed, FORGET_NOISE, index),
-        )
-        return self.method.step(forget, [self._retain_batch(i) for i in range(index * count, (index + 1) * count)])
+    def _step_method(self, index: int, size: StepSize) -> MethodStep:
+        count = self.method.retain_batches(self.retain_order.batches_to_cover())
+        generator = generator_of(self.settings.seed, FORGET_NOISE, index)
+        members = self.forget_order.batch(index)
+        forget = draw_batch(self.problem.sets.forget, members, self.problem.process.levels, generator)
+        retain = [self._retain_batch(number) for number in range(index * count, (index + 1) * count)]
+        return self.method.step(forget, retain, size)
 
     def _retain_batch(self, number: int) -> Batch:
-        indices = self.retain_order.batch(number)
-        return draw_batch(
-            self.retain,
-            indices,
-            self.problem.process.levels,
-            generator_of(self.settings.seed, RETAIN_NOISE, number),
-            self.settings.empty_share,
-        )
-
-    def _observe_drift(self, batch: Batch, losses: Tensor) -> None:
-        """What a stratum's picture costs under the empty prompt says nothing of the stratum."""
-        assert self.drift is not None
-        empties = empties_of(len(batch), self.settings.empty_share)
-        self.drift.observe(batch.indices[empties:], losses[empties:])
-
-    def _probe_step(self) -> tuple[float, ProbeLosses]:
-        assert self.probe is not None and self.probe_last is not None
-        if self.safeguard is None:
-            share, self.probe_last = 1.0, self.probe.measure(self.problem)
-        else:
-            share, self.probe_last = self.safeguard.settle(self.probe_last)
-        return share, self.probe_last
+        generator = generator_of(self.settings.seed, RETAIN_NOISE, number)
+        members, levels = self.retain_order.batch(number), self.problem.process.levels
+        return draw_batch(self.problem.sets.retain, members, levels, generator, self.settings.empty_share)
 
     def _save(self, folder: Path) -> None:
         rows = [row.model_dump() for row in self.rows]
-        optimiser = self.method.state_dict()
-        if self.safeguard is not None:
-            optimiser |= {f"before/{name}": t for name, t in self.safeguard.before.items()}
-        if self.drift is not None:
-            optimiser |= {f"drift/{name}": t for name, t in self.drift.state_dict().items()}
-        parameters: dict[str, Tensor] = dict(self.problem.parameters)
-        save_checkpoint(folder, Checkpoint(len(rows), self.identity, rows, parameters, optimiser))
+        parameters = {name: p.detach() for name, p in self.problem.parameters.items()}
+        save_checkpoint(folder, Checkpoint(len(rows), self.identity, rows, parameters, self.method.state_dict()))
 
     @torch.no_grad()
     def _resume(self, folder: Path) -> None:
@@ -285,26 +245,12 @@ class _Run:
             return
         for name, parameter in self.problem.parameters.items():
             parameter.copy_(found.parameters[name])
-        kept = {name: t for name, t in found.optimiser.items() if not name.startswith(("before/", "drift/"))}
-        self.method.load_state_dict(kept)
-        if self.drift is not None:
-            self.drift.load_state_dict({name: found.optimiser[f"drift/{name}"] for name in self.drift.state_dict()})
-        if self.safeguard is not None:
-            for name, before in self.safeguard.before.items():
-                before.copy_(found.optimiser[f"before/{name}"])
-        self.rows = [TraceRow.model_validate(row) for row in found.rows]
-        if self.pace is not None:
-            for row in self.rows:
-                self.pace.learn(row.forget_loss, row.forgotten, self.enough)
-        measured = [row for row in self.rows if row.probe_forget is not None and row.probe_retain is not None]
-        if measured:
-            last = measured[-1]
-            assert last.probe_forget is not None and last.probe_retain is not None
-            self.probe_last = ProbeLosses(last.probe_forget, last.probe_retain)
-
-
-def _seed(*numbers: int) -> int:
-    return generator_of(*numbers).initial_seed()
+        self.method.load_state_dict(found.optimiser)
+        for row in found.rows:
+            self._learn(TraceRow.model_validate(row))
+        last = self.rows[-1]
+        if self.safeguard is not None and last.probe_forget is not None and last.probe_retain is not None:
+            self.safeguard.resume(ProbeLosses(last.probe_forget, last.probe_retain))
 
 
 def _described(row: TraceRow, forgotten: float | None) -> str:

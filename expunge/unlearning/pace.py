@@ -4,18 +4,13 @@ The rate at which a target is forgotten differs between targets by several times
 drawn and damages others. Here it is measured instead. How much of its way the forget loss has gone says when it is time
 to look at pictures; a check that still finds the target lengthens the steps if little of the way was made since the
 last; and the first that does not find it, deep enough, begins a stretch of shortening ones, in which the retain loss
-takes back what the fast steps cost. Works with every method: a step is made, and then shortened or lengthened on its
-own line.
+takes back what the fast steps cost. Works with every method that takes a learning rate.
 
 Deep enough, because pictures change first: where they have just ceased to show the target, a few of its pictures bring
 it back (column "UA, relearned" of `benchmarks/results/zoo`).
 """
 
 import math
-from collections.abc import Sequence
-
-import torch
-from torch import Tensor
 
 from expunge.unlearning.unlearn_settings import PaceSettings
 
@@ -27,7 +22,6 @@ class Pace:
 
     Args:
         settings: growth, bounds and stretches.
-        parameters: whose steps are scaled.
         threshold: τ, where the forget loss has gone its whole way.
         check_every: steps after which the target is looked for at the latest.
         most: what the factor never exceeds, besides what the settings allow.
@@ -41,15 +35,12 @@ class Pace:
     def __init__(
         self,
         settings: PaceSettings,
-        parameters: Sequence[Tensor],
         threshold: float,
         check_every: int,
         most: float = math.inf,
     ) -> None:
         self.settings, self.threshold, self.check_every = settings, threshold, check_every
         self.most = min(settings.most, most)
-        self.parameters = [p.detach() for p in parameters]
-        self.before = [p.clone() for p in self.parameters]
         self.value, self.done = 1.0, False
         self.left: int | None = None
         self.start: float | None = None
@@ -64,15 +55,6 @@ class Pace:
     def forget_weight(self) -> float:
         """Of the forget loss in the next step, for methods that take one."""
         return 1.0 if self.left is None else self.settings.settle_weight
-
-    def hold(self) -> None:
-        """Remember where the step begins."""
-        torch._foreach_copy_(self.before, self.parameters)
-
-    def scale(self) -> float:
-        """Shorten or lengthen what has been done since ``hold``, and say by which factor."""
-        torch._foreach_lerp_(self.parameters, self.before, 1 - self.factor)
-        return self.factor
 
     def wants_check(self, forget_loss: float | None) -> bool:
         """Whether the target is to be looked for after the step being made, before which the loss was this."""

@@ -2,13 +2,13 @@
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from expunge.models.text_to_image import NoiseProcess
-from expunge.unlearning.batches import Batch, LatentSet, denoising_error, predict
+from expunge.unlearning.batches import Batch, LatentSets, denoising_error, predict, present
 from expunge.unlearning.objectives import (
     alignment_loss,
     noise_prediction_error,
@@ -16,6 +16,25 @@ from expunge.unlearning.objectives import (
     truncated_forget_loss,
 )
 from expunge.unlearning.unlearn_settings import Alignment
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """What is minimised.
+
+    Attributes:
+        retain_weight: λ, of the retain loss.
+        forget_threshold: τ of the truncated forget loss, squared noise units.
+        alignment: retain loss against the ``data`` or the ``original`` model's prediction.
+    """
+
+    retain_weight: float = 1.0
+    forget_threshold: float = 1.0
+    alignment: Alignment = "data"
+
+    def forget_loss(self, error: Tensor) -> Tensor:
+        """The forget loss, a scalar, of the squared error of each element on forget pictures, ``(b, c, h, w)``."""
+        return truncated_forget_loss(error, self.forget_threshold)
 
 
 def trained_parameters(denoiser: nn.Module) -> dict[str, nn.Parameter]:
@@ -30,45 +49,37 @@ def trained_parameters(denoiser: nn.Module) -> dict[str, nn.Parameter]:
     return trained
 
 
-@dataclass
 class Problem:
     """Forget loss and retain loss over one denoiser's trained parameters.
 
-    Attributes:
-        denoiser: the denoiser; trained in place.
+    Args:
+        denoiser: trained in place.
         process: adds the noise.
-        learning_rate: η.
-        retain_weight: λ.
-        forget_threshold: τ of the truncated forget loss, squared noise units.
-        alignment: retain loss against the ``data``, the ``original`` model's prediction, or the mean of
-            ``both``.
-        forget_set: what the forget batches are drawn from, for methods that want to see it whole.
-        retain_set: the same of the retain batches.
-        forget_weight: w > 0 of the forget loss against λ of the retain loss; less than 1 where the target is gone and
-            what that cost is taken back. Published methods do not know it.
-        on_retain: called with every retain batch whose loss is taken, and the retain loss of each of its pictures,
-            ``(b,)`` without gradient: the distance to the original where the alignment asks for it, else the data loss.
+        objectives: what is minimised.
+        sets: what the batches are drawn from, for those that want to see it whole.
+
+    Attributes:
         parameters: what is trained, by name.
         original: frozen copy of the denoiser at θ₀; only where the alignment or a method needs one.
     """
 
-    denoiser: nn.Module
-    process: NoiseProcess
-    learning_rate: float
-    retain_weight: float
-    forget_threshold: float
-    alignment: Alignment = "data"
-    forget_set: LatentSet | None = None
-    retain_set: LatentSet | None = None
-    on_retain: Callable[[Batch, Tensor], None] | None = None
-    forget_weight: float = 1.0
-    parameters: dict[str, nn.Parameter] = field(init=False)
-    original: nn.Module | None = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        self.parameters = trained_parameters(self.denoiser)
-        if self.alignment != "data":
+    def __init__(
+        self, denoiser: nn.Module, process: NoiseProcess, objectives: Objectives, sets: LatentSets | None = None
+    ) -> None:
+        self.denoiser, self.process, self.objectives, self.known_sets = denoiser, process, objectives, sets
+        self.parameters = trained_parameters(denoiser)
+        self.original: nn.Module | None = None
+        if objectives.alignment == "original":
             self.original_denoiser()
+
+    @property
+    def sets(self) -> LatentSets:
+        """The sets.
+
+        Raises:
+            ExpungeError: they are not known.
+        """
+        return present(self.known_sets, "sets: what is to be forgotten and retained is not known, but needed here")
 
     def original_denoiser(self) -> nn.Module:
         """The frozen copy at θ₀, made now if there is none: a method asks for it before its first step."""
@@ -79,32 +90,21 @@ class Problem:
     @property
     def retain_passes(self) -> float:
         """What a retain batch costs: 1, and a third where the original predicts it too."""
-        return 1.0 if self.alignment == "data" else 1 + 1 / 3
+        return 1.0 if self.objectives.alignment == "data" else 1 + 1 / 3
 
     def forget_loss(self, batch: Batch) -> Tensor:
-        """Truncated forget loss, a scalar."""
-        return truncated_forget_loss(
-            denoising_error(self.denoiser, self.process, self.placed(batch)), self.forget_threshold
-        )
+        """Forget loss, a scalar."""
+        return self.objectives.forget_loss(denoising_error(self.denoiser, self.process, self.placed(batch)))
 
     def retain_loss(self, batch: Batch) -> Tensor:
         """Retain loss as the alignment says, a scalar."""
         batch = self.placed(batch)
         prediction, target = predict(self.denoiser, self.process, batch)
-        error = noise_prediction_error(prediction, target)
-        data_loss = retain_loss(error)
-        if self.alignment == "data":
-            self._report_retain(batch, error)
-            return data_loss
+        if self.objectives.alignment == "data":
+            return retain_loss(noise_prediction_error(prediction, target))
         with torch.no_grad():
             original, _ = predict(self.original_denoiser(), self.process, batch)
-        self._report_retain(batch, noise_prediction_error(prediction, original))
-        distance = alignment_loss(prediction, original)
-        return distance if self.alignment == "original" else (data_loss + distance) / 2
-
-    def _report_retain(self, batch: Batch, error: Tensor) -> None:
-        if self.on_retain is not None:
-            self.on_retain(batch, error.detach().flatten(1).mean(dim=1))
+        return alignment_loss(prediction, original)
 
     def forget_gradient(self, batches: Iterable[Batch]) -> tuple[float, list[Tensor | None]]:
         """Mean forget loss over the batches, weighted by their sizes, and its gradient."""

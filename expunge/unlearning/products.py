@@ -1,34 +1,100 @@
-"""<g_f,g_f>, <g_f,g_r> and <g_r,g_r> over two sets of gradients, block by block, accumulated in float64.
+"""Inner products of gradients, accumulated in float64, block by block.
 
-Notation as in `expunge.unlearning.gradients`.
+Notation as in `expunge.unlearning.gradients`. Numbers are converted to float64 before they are multiplied, so squares
+of float32 numbers neither overflow nor vanish; no large tensor is converted as a whole.
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from expunge.unlearning import compiled
+from expunge.unlearning.gradients import NonFiniteGradientError
 
 Gradients = Sequence[Tensor | None]  # one for each parameter; None: the loss does not depend on it
-OfParameter = tuple[Tensor | None, Tensor | None, Tensor | None]  # g_f, g_r and P⁻¹, or a block of each
 
-# Elements a block: what is done to one stays in the processor's cache.
+# Elements at a time: worth a call, and little memory.
 CPU_BLOCK = 1 << 18
 DEVICE_BLOCK = 1 << 24
 
-# Elements below which starting threads takes longer than they save.
-WORTH_THREADS = 1 << 22
+# Entries of float64 gradients from here on are refused, since their products could overflow, whatever was averaged.
+LARGEST = 1e120
+
+
+def block_size(tensor: Tensor) -> int:
+    """Elements to take at once where the tensor is."""
+    return CPU_BLOCK if tensor.device.type == "cpu" else DEVICE_BLOCK
+
+
+def groups(tensors: Sequence[Tensor]) -> list[list[int]]:
+    """Places of neighbours of one device and dtype, together at most a block; a longer tensor is alone."""
+    found: list[list[int]] = []
+    room, kind = 0, None
+    for index, tensor in enumerate(tensors):
+        if kind != (tensor.device, tensor.dtype) or tensor.numel() > room:
+            kind, room = (tensor.device, tensor.dtype), block_size(tensor)
+            found.append([])
+        found[-1].append(index)
+        room -= tensor.numel()
+    return found
+
+
+def dense(gradients: Gradients, like: Sequence[Tensor]) -> list[Tensor]:
+    """Zeros where there is none; a sparse one filled up."""
+    found = [torch.zeros_like(p) if g is None else g for g, p in zip(gradients, like, strict=True)]
+    return [g if g.layout == torch.strided else g.to_dense() for g in found]
+
+
+def refuse_too_large(gradients: Sequence[Tensor], names: Sequence[str], objective: str, weight: float = 1.0) -> None:
+    """Raise if ``weight`` times a gradient holds NaN, infinity, or a number whose products could overflow.
+
+    Raises:
+        NonFiniteGradientError: names the objective and the parameter.
+    """
+    norms = torch._foreach_norm(list(gradients))  # no entry is larger, and it takes a fraction of the time to find
+    bounds = torch.stack([norm.to(norms[0].device) for norm in norms]).tolist() if norms else []
+    for name, gradient, bound in zip(names, gradients, bounds, strict=True):
+        limit = min(math.sqrt(torch.finfo(gradient.dtype).max), LARGEST) / max(weight, 1.0)
+        if bound < 0.99 * limit:  # rounding of the norm
+            continue
+        size = gradient.abs().max().item()
+        if not size < limit:
+            raise NonFiniteGradientError(
+                f"{objective} gradient of {name}: largest entry is {size}, must be below {limit:.3g}; "
+                "lower the learning rate, or look for NaN in latents and conditions"
+            )
+
+
+def gram(forget: Tensor, retain: Tensor, scale: Tensor | None = None) -> Tensor:
+    """Products of two vectors with each other and themselves.
+
+    Args:
+        forget: ``(n,)``.
+        retain: ``(n,)``.
+        scale: the diagonal of P^(−½), as long: both vectors are multiplied by it in its precision, and the products are
+            those of what comes out. None for the Euclidean product.
+
+    Returns:
+        Float64, ``(2, 2)``, on the vectors' device. NaN or infinity comes out as NaN or infinity.
+    """
+    total = torch.zeros(2, 2, dtype=torch.float64, device=forget.device)
+    size, precision = min(block_size(forget), len(forget)), forget.dtype if scale is None else scale.dtype
+    # Fresh memory for each block would cost more than what is done in it.
+    scaled, exact = (forget.new_empty(2, size, dtype=dtype) for dtype in (precision, torch.float64))
+    vectors = [forget, retain] if scale is None else [forget, retain, scale]
+    for f, r, *s in zip(*(v.split(max(size, 1)) for v in vectors), strict=True):
+        work, rows = scaled[:, : len(f)], exact[:, : len(f)]
+        for row, part in zip(work, (f, r), strict=True):
+            torch.mul(part, s[0], out=row) if s else row.copy_(part)
+        total.addmm_(rows.copy_(work), rows.mT)
+    return total
 
 
 def dot_products(
     forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None = None
 ) -> tuple[float, float, float]:
-    """<g_f,g_f>, <g_f,g_r> and <g_r,g_r> in one pass, accumulated in float64.
-
-    Every number is converted to float64 before it is multiplied, so squares of float32 numbers neither
-    overflow nor vanish; no tensor is converted as a whole. Large sets are shared out among torch's threads.
+    """<g_f,g_f>, <g_f,g_r> and <g_r,g_r>.
 
     Args:
         forget: gradients of the forget loss by parameter; None counts as zero.
@@ -41,158 +107,33 @@ def dot_products(
     Raises:
         ValueError: the lists differ in length or shapes.
     """
-    blocks = [block for of_parameter in _by_parameter(forget, retain, metric) for block in _blocks(of_parameter)]
-    sizes = [_like(block).numel() for block in blocks]
-    if sum(sizes) < WORTH_THREADS or any(_like(block).device.type != "cpu" for block in blocks):
-        ff, fr, rr = _summed(blocks).tolist()
-        return ff, fr, rr
-    workers = torch.get_num_threads()
-    share = -(-sum(sizes) // workers)
-    shares: list[list[OfParameter]] = [[] for _ in range(workers)]
-    before = 0
-    for block, size in zip(blocks, sizes, strict=True):
-        shares[before // share].append(block)
-        before += size
-    with ThreadPoolExecutor(workers) as pool:
-        ff, fr, rr = torch.stack(list(pool.map(_summed, shares))).sum(dim=0).tolist()
-    return ff, fr, rr
-
-
-def dot_products_by_tensor(forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None = None) -> Tensor:
-    """As `dot_products`, one row for each parameter: float64 on the CPU, ``(parameters, 3)``."""
-    products, rows = Products(), [torch.empty(0, 3, dtype=torch.float64)]
-    for f, r, w in _by_parameter(forget, retain, metric):
-        products.add(f, r, w)
-        rows.append(products.take()[None].cpu())
-    return torch.cat(rows)
-
-
-def _summed(blocks: Sequence[OfParameter]) -> Tensor:
-    products = Products()
-    for block in blocks:
-        products.add(*block)
-    return products.take()
-
-
-def _blocks(of_parameter: OfParameter) -> Iterator[OfParameter]:
-    """What there is of one parameter, cut where it is longer than a block; nothing of one without elements."""
-    present = [t for t in of_parameter if t is not None]
-    if (of_parameter[0] is None and of_parameter[1] is None) or not present[0].numel():
-        return
-    for parts in zip(*(t.split(block_size(t.device)) for t in flat(present)), strict=True):
-        left = iter(parts)
-        f, r, w = (None if t is None else next(left) for t in of_parameter)
-        yield f, r, w
-
-
-def _like(block: OfParameter) -> Tensor:
-    return next(t for t in block if t is not None)
-
-
-def _by_parameter(forget: Gradients, retain: Gradients, metric: Sequence[Tensor] | None) -> Iterator[OfParameter]:
-    """g_f, g_r and P⁻¹ of each parameter."""
     weights: Gradients = [None] * len(forget) if metric is None else metric
     if not len(forget) == len(retain) == len(weights):
         raise ValueError(
             f"{len(forget)} forget gradients, {len(retain)} retain gradients, {len(weights)} metric tensors: "
             "must be one each for every parameter"
         )
-    for of_parameter in zip(forget, retain, weights, strict=True):
-        shapes = [tuple(t.shape) for t in of_parameter if t is not None]
+    known = [i for i, pair in enumerate(zip(forget, retain, strict=True)) if pair != (None, None)]
+    like = [next(g for g in (forget[i], retain[i]) if g is not None) for i in known]
+    for i in known:
+        shapes = [tuple(t.shape) for t in (forget[i], retain[i], weights[i]) if t is not None]
         if len(set(shapes)) > 1:
             raise ValueError(f"tensors of one parameter differ in shape: {shapes}")
-        yield of_parameter
+    total = torch.zeros(2, 2, dtype=torch.float64)
+    for group in groups(like):
+        f, r, w = (
+            torch.cat([t.reshape(-1) for t in dense([of[known[i]] for i in group], [like[i] for i in group])])
+            for of in (forget, retain, weights)
+        )
+        total += gram(f, r, None if metric is None else w.double().sqrt_()).cpu()
+    (ff, fr), (_, rr) = total.tolist()
+    return ff, fr, rr
 
 
-class Products:
-    """Products of what is added, in float64.
-
-    In the processor's memory one compiled loop forms all three. Elsewhere, and of half precision, tensors fill a
-    float64 block, large ones in pieces, small ones together, and it is multiplied when full.
-    """
-
-    def __init__(self) -> None:
-        self.buffer = torch.empty(0, 0, dtype=torch.float64)
-        self.filled = 0
-        self.products: list[Tensor] = []
-        self.compiled: list[tuple[float, float, float]] = []
-
-    def add(self, forget: Tensor | None, retain: Tensor | None, metric: Tensor | None) -> None:
-        """g_f, g_r and P⁻¹ of one parameter or a part of it, of one shape; an absent gradient counts as zero."""
-        like = retain if forget is None else forget
-        if like is None:
-            return
-        tensors = [torch.zeros_like(like) if t is None else t for t in (forget, retain)]
-        tensors = flat(tensors if metric is None else [*tensors, metric])
-        if all(t.device.type == "cpu" and t.dtype in (torch.float32, torch.float64) for t in tensors):
-            of_metric = compiled.products if metric is None else compiled.weighted_products
-            self.compiled.append(of_metric(*(t.detach().numpy() for t in tensors)))
-        else:
-            self._fill(tensors)
-
-    def take(self) -> Tensor:
-        """ff, fr and rr of everything added since the last call: float64, ``(3,)``, where the tensors are."""
-        self._multiply()
-        total = torch.tensor(self.compiled, dtype=torch.float64).view(-1, 3).sum(dim=0)
-        if self.products:
-            blocks = torch.stack(self.products).view(-1, 3).sum(dim=0)
-            total = blocks + total.to(blocks.device)
-        self.products, self.compiled = [], []
-        return total
-
-    def _fill(self, tensors: Sequence[Tensor]) -> None:
-        device, streams = tensors[0].device, len(tensors)
-        if self.buffer.device != device or len(self.buffer) != streams + 1:
-            self._multiply()
-            self.buffer = torch.empty(streams + 1, block_size(device), dtype=torch.float64, device=device)
-        size = self.buffer.shape[1]
-        for parts in zip(*(t.split(size) for t in tensors), strict=True):
-            count = len(parts[0])
-            if self.filled + count > size:
-                self._multiply()
-            end = self.filled + count
-            for row, part in enumerate(parts):
-                self.buffer[row, self.filled : end].copy_(part)
-            self.filled = end
-
-    def _multiply(self) -> None:
-        if self.filled:
-            x, y, *w, weighted = self.buffer[:, : self.filled]
-            xw = torch.mul(x, w[0], out=weighted) if w else x
-            self.products += [torch.dot(xw, x), torch.dot(xw, y)]
-            yw = torch.mul(y, w[0], out=weighted) if w else y
-            self.products.append(torch.dot(yw, y))
-            self.filled = 0
-
-
-def pieces(tensors: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
-    """The tensors of one parameter in stretches that stay in the processor's cache, as views that can be written to.
-
-    What is done to a stretch one thing after another passes through memory once. Whole where memory layouts differ.
-    """
-    size = block_size(tensors[0].device)
-    if tensors[0].numel() > size:
-        vectors = flat(tensors)
-        if all(v.data_ptr() == t.data_ptr() for v, t in zip(vectors, tensors, strict=True)):
-            return list(zip(*(v.split(size) for v in vectors), strict=True))
-    return [tuple(tensors)]
-
-
-def block_size(device: torch.device) -> int:
-    """Elements to take at once."""
-    return CPU_BLOCK if device.type == "cpu" else DEVICE_BLOCK
-
-
-def flat(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The tensors of one parameter in one dimension and one order of elements; views where layouts agree."""
-    tensors = [dense(t) for t in tensors]
-    if not all(t.is_contiguous() for t in tensors) and all(
-        t.dim() == 4 and t.is_contiguous(memory_format=torch.channels_last) for t in tensors
-    ):
-        tensors = [t.permute(0, 2, 3, 1) for t in tensors]
-    return [t.reshape(-1) for t in tensors]
-
-
-def dense(tensor: Tensor) -> Tensor:
-    """A sparse gradient filled up; any other as it is."""
-    return tensor if tensor.layout == torch.strided else tensor.to_dense()
+def slopes(forget: Sequence[Tensor], retain: Sequence[Tensor], direction: Sequence[Tensor]) -> Tensor:
+    """<g_f,u> and <g_r,u>, float64 ``(2,)`` on the CPU; lists of tensors of the same shapes, on one device."""
+    found = []
+    for gradients in (forget, retain):
+        terms = [torch.dot(g.reshape(-1), u.reshape(-1)) for g, u in zip(gradients, direction, strict=True)]
+        found.append(torch.stack(terms).double().sum())
+    return torch.stack(found).cpu()

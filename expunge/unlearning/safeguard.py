@@ -1,8 +1,9 @@
 """The safeguard: first order is not the step, so the step is measured on a fixed probe and cut back if
 need be.
 
-The probe holds latents, noise and its levels fixed (common random numbers): what changes between two
-measurements is the model alone.
+The probe holds pictures, noise and its levels fixed (common random numbers): what changes between two measurements is
+the model alone. Its pictures are members of the very sets that are trained on, under noise of their own: it shows what
+a step does to the losses that are minimised, not how that carries over to other pictures.
 """
 
 from collections.abc import Callable
@@ -11,10 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from expunge.unlearning.batches import Batch, LatentSet, denoising_error, draw_batch, generator_of
-from expunge.unlearning.objectives import retain_loss, truncated_forget_loss
+from expunge.unlearning.batches import Batch, LatentSets, denoising_error, draw_batch, generator_of
+from expunge.unlearning.objectives import retain_loss
 from expunge.unlearning.problem import Problem
 from expunge.unlearning.unlearn_settings import SafeguardSettings
+
+PROBE_SIZE = 32  # pictures of each side
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class ProbeLosses:
 
 @dataclass(frozen=True)
 class Probe:
-    """Held-out batches with fixed noise and levels."""
+    """Batches with fixed noise and levels."""
 
     forget: tuple[Batch, ...]
     retain: tuple[Batch, ...]
@@ -46,25 +49,25 @@ class Probe:
             )
 
         return ProbeLosses(
-            forget=mean(self.forget, lambda error: truncated_forget_loss(error, problem.forget_threshold)),
+            forget=mean(self.forget, problem.objectives.forget_loss),
             retain=mean(self.retain, retain_loss),
         )
 
 
-def make_probe(forget: LatentSet, retain: LatentSet, *, levels: int, seed: int, batch_size: int = 64) -> Probe:
-    """A probe over all members of two held-out sets.
+def make_probe(sets: LatentSets, levels: int, seed: int, batch_size: int = 64) -> Probe:
+    """A probe over up to ``PROBE_SIZE`` members of each set, spread over it.
 
     Args:
-        forget: held-out forget set.
-        retain: held-out retain set.
+        sets: those that are trained on.
         levels: of the noise process.
         seed: of noise and its levels.
         batch_size: pictures a forward pass.
     """
     sides = []
-    for stream, data in enumerate((forget, retain)):
-        generator = generator_of(seed, stream)
-        sides.append(tuple(draw_batch(data, torch.arange(len(data)), levels, generator).split(batch_size)))
+    for stream, data in enumerate((sets.forget, sets.retain)):
+        chosen = torch.linspace(0, len(data) - 1, min(PROBE_SIZE, len(data))).long()
+        whole = draw_batch(data, chosen, levels, generator_of(seed, stream))
+        sides.append(tuple(whole.split(batch_size)))
     return Probe(*sides)
 
 
@@ -82,31 +85,32 @@ class Safeguard:
     def __init__(self, probe: Probe, problem: Problem, settings: SafeguardSettings) -> None:
         self.probe, self.problem, self.settings = probe, problem, settings
         base = probe.measure(problem)
+        self.start = self.last = base
         self.allowed = ProbeLosses(abs(base.forget) * settings.tolerance, abs(base.retain) * settings.tolerance)
         self.parameters = [p.data for p in problem.parameters.values()]
-        # Where the last measurement was taken, by name.
-        self.before = {name: p.detach().clone() for name, p in problem.parameters.items()}
+        self.before = [p.clone() for p in self.parameters]
 
-    def settle(self, last: ProbeLosses) -> tuple[float, ProbeLosses]:
-        """Accept, shorten or refuse what has been done since the last call (the first time: since θ₀).
+    def resume(self, last: ProbeLosses) -> None:
+        """Go on from where the parameters are now and these were measured."""
+        self.last = last
+        torch._foreach_copy_(self.before, self.parameters)
 
-        That is one step, or all steps since, where not every step is probed.
-
-        Args:
-            last: probe losses at the last call.
+    def settle(self) -> float:
+        """Accept, shorten or refuse the step since the last call (the first time: since θ₀).
 
         Returns:
-            The share of the way that was kept (1, ½, ¼ … or 0) and the probe losses there. At 0 the
+            The share of the way that was kept (1, ½, ¼ … or 0); ``last`` then holds the probe losses there. At 0 the
             parameters are exactly what they were.
         """
-        before = list(self.before.values())
         for halving in range(self.settings.halvings + 1):
             now = self.probe.measure(self.problem)
             # Written so that NaN is a rise.
-            if now.forget <= last.forget + self.allowed.forget and now.retain <= last.retain + self.allowed.retain:
-                torch._foreach_copy_(before, self.parameters)
-                return 0.5**halving, now
+            if now.forget <= self.last.forget + self.allowed.forget and (
+                now.retain <= self.last.retain + self.allowed.retain
+            ):
+                self.resume(now)
+                return 0.5**halving
             if halving < self.settings.halvings:
-                torch._foreach_lerp_(self.parameters, before, 0.5)
-        torch._foreach_copy_(self.parameters, before)
-        return 0.0, last
+                torch._foreach_lerp_(self.parameters, self.before, 0.5)
+        torch._foreach_copy_(self.parameters, self.before)
+        return 0.0

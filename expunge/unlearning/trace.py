@@ -19,9 +19,11 @@ class TraceRow(BaseModel):
         forget_coefficient: coefficient of the forget gradient.
         retain_coefficient: coefficient of the retain gradient.
         conflict: whether the gradients were opposed.
-        change_forget: first-order change of the forget loss per unit learning rate; None if the method does
-            not know that loss's gradient.
+        change_forget: change of this step's batch's forget loss, to first order and per unit learning rate, along the
+            step that was taken: the same for every method; None if it does not know that loss's gradient.
         change_retain: the same of the retain loss.
+        averaged_change_forget: the same of the averaged gradient, which our engine keeps from rising; None for others.
+        averaged_change_retain: the same of the retain loss.
         passes: batches that went forward and backward; one that only went forward counts a third.
         seconds: of this step, with its probe, without the check.
         pace: how far the step went, as a multiple of η.
@@ -42,6 +44,8 @@ class TraceRow(BaseModel):
     conflict: bool
     change_forget: float | None
     change_retain: float | None
+    averaged_change_forget: float | None = None
+    averaged_change_retain: float | None = None
     passes: float
     seconds: float
     pace: float = 1.0
@@ -57,8 +61,8 @@ class Trace(BaseModel):
 
     Attributes:
         rows: one a step.
-        stopped: ``steps`` when the number of steps was used up, ``forgotten`` when forgetting was done
-            and held.
+        stopped: ``steps`` when the number of steps was used up, ``forgotten`` when the run's stopping rule was met (see
+            ``UnlearnSettings.stopping_rule``).
         probe_forget_start: forget loss on the probe at θ₀; None without a probe.
         probe_retain_start: retain loss on the probe at θ₀.
         calibration: how η was measured; None where it was given.

@@ -8,8 +8,9 @@ from expunge.settings import Settings
 
 if TYPE_CHECKING:
     from expunge.unlearning.methods import MethodSettings
+    from expunge.unlearning.problem import Objectives
 
-Alignment = Literal["data", "original", "both"]
+Alignment = Literal["data", "original"]
 METHOD = "stepping_metric"
 
 
@@ -58,17 +59,6 @@ class PaceSettings(Settings):
     settle_weight: float = Field(default=0.1, gt=0, le=1, description="of the forget loss in them, our engine's")
 
 
-class ResamplingSettings(Settings):
-    """How much of a retain batch goes where the model has drifted."""
-
-    share: float = Field(default=0.5, gt=0, lt=1, description="of each retain batch that is drawn by drift")
-    decay: float = Field(default=0.9, ge=0, lt=1, description="what a measurement still counts one batch later")
-
-    def drawn(self, batch_size: int) -> int:
-        """Pictures of a batch that are drawn by drift."""
-        return round(self.share * batch_size)
-
-
 class SafeguardSettings(Settings):
     """When a step is cut back."""
 
@@ -94,14 +84,12 @@ class UnlearnSettings(Settings):
         forget_batch_size: pictures of the forget set a step.
         retain_batch_size: pictures of the retain set a retain batch.
         empty_share: share of each retain batch under the empty prompt: guidance draws from it for every picture.
-        resampling: how retain batches go more often where the model has drifted; None for batches balanced over strata.
         seed: of batches, noise and its levels.
-        alignment: retain loss against the ``data``, the ``original`` model's prediction, or ``both``.
-        probe_every: the probe is measured at each such step.
-        safeguard: cut back steps that raise a probe loss, at each step that is probed; None for never.
+        alignment: retain loss against the ``data`` or the ``original`` model's prediction.
+        safeguard: cut back steps that raise a loss on a probe of training pictures; None for never.
         check_every: ``is_forgotten`` is asked after so many steps; with a pace also when the forget loss says so.
-        stop_at: share forgotten, 0–1, that counts as done; what then ends the run depends on ``pace``. None: no check
-            ends it.
+        stop_at: share forgotten, 0–1, that counts as done; what then ends the run, ``stopping_rule`` says. None: no
+            check ends it.
         pace: how steps grow until the target is forgotten and then shrink to standstill, which ends the run; None for
             steps as long as the learning rate says, until ``stop_at`` is reached twice.
         checkpoint_every: steps between checkpoints.
@@ -116,10 +104,8 @@ class UnlearnSettings(Settings):
     forget_batch_size: int = Field(default=16, ge=1, le=4096)
     retain_batch_size: int = Field(default=32, ge=1, le=4096)
     empty_share: float = Field(default=0.125, ge=0, le=1)
-    resampling: ResamplingSettings | None = None
     seed: int = Field(default=0, ge=0)
     alignment: Alignment = "original"
-    probe_every: int = Field(default=1, ge=1)
     safeguard: SafeguardSettings | None = None
     check_every: int = Field(default=10, ge=1)
     stop_at: float | None = Field(default=0.99, gt=0, le=1)
@@ -141,18 +127,6 @@ class UnlearnSettings(Settings):
         return self
 
     @model_validator(mode="after")
-    def _batches_can_be_resampled(self) -> Self:
-        if (
-            self.resampling is not None
-            and not 0 < self.resampling.drawn(self.retain_batch_size) < self.retain_batch_size
-        ):
-            raise ValueError(
-                f"resampling: a share of {self.resampling.share} of a retain batch of {self.retain_batch_size} leaves "
-                "no picture for one of its parts; raise retain_batch_size, or choose a share nearer to 0.5"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _safeguard_lets_steps_pass(self) -> Self:
         if self.safeguard is not None and self.safeguard.tolerance == 0 and self.alignment == "original":
             raise ValueError(
@@ -167,3 +141,22 @@ class UnlearnSettings(Settings):
         from expunge.unlearning.methods import get_method
 
         return get_method(self.method).settings_type.model_validate(self.method_options)
+
+    def objectives(self) -> "Objectives":
+        """What is minimised."""
+        from expunge.unlearning.problem import Objectives
+
+        return Objectives(self.retain_weight, self.forget_threshold, self.alignment)
+
+    @property
+    def stopping_rule(self) -> str:
+        """What ends a run before its steps are used up, in words."""
+        if self.stop_at is None:
+            return "nothing"
+        enough = f"at least {self.stop_at:.1%} of the target forgotten"
+        if self.pace is None:
+            return f"two checks in a row, {self.check_every} steps apart, that find {enough}"
+        return (
+            f"one check that finds {enough} when the forget loss has gone {self.pace.depth:g} of its way or goes no "
+            f"further, then {self.pace.settle_steps} shrinking steps, and a check after them that still finds it"
+        )

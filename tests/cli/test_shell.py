@@ -31,13 +31,19 @@ def inbox(tmp_path: Path) -> str:
     return str(folder)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "cp1252"])
-def test_a_locale_that_does_not_know_every_letter(inbox: str, encoding: str) -> None:
-    listed = run("takedown", "list", inbox=inbox, PYTHONIOENCODING=encoding)
+# The last one: a locale whose files are ASCII too.
+@pytest.mark.parametrize(
+    "locale",
+    [{"PYTHONIOENCODING": name} for name in ("ascii", "iso-8859-1", "cp1252")]
+    + [{"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}],
+    ids=lambda locale: "-".join(locale.values()),
+)
+def test_a_locale_that_does_not_know_every_letter(inbox: str, locale: dict[str, str]) -> None:
+    listed = run("takedown", "list", inbox=inbox, **locale)
     assert listed.returncode == 0 and listed.stderr == "" and "\\u732b" in listed.stdout
-    found = run("takedown", "list", "--json", inbox=inbox, PYTHONIOENCODING=encoding)
+    found = run("takedown", "list", "--json", inbox=inbox, **locale)
     assert json.loads(found.stdout)[0]["request"]["target"] == "çät – 猫"
-    wrong = run("takedown", "show", "猫", inbox=inbox, PYTHONIOENCODING=encoding)
+    wrong = run("takedown", "show", "猫", inbox=inbox, **locale)
     assert wrong.returncode == 2 and wrong.stderr.startswith("Error: ") and "Traceback" not in wrong.stderr
 
 

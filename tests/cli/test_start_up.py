@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from expunge.cli.app import COMMANDS
+
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "diffusers", "transformers", "mlflow", "zenml", "boto3", "pandas")
 
@@ -41,7 +43,7 @@ def test_no_heavy_import_at_start_up_nor_in_the_takedown_room() -> None:
 
 
 def test_every_command_has_help() -> None:
-    for command in ("takedown", "champion", "draw", "report"):
+    for command in COMMANDS:
         result = run("-m", "expunge.cli", command, "--help")
         assert result.returncode == 0 and result.stdout.startswith("Usage: ")
 

@@ -11,7 +11,7 @@ from expunge.comeback.reference_pictures import ReferenceSettings
 from expunge.comeback.relearning import RelearningSettings
 from expunge.comeback.trial import Trial
 from expunge.judges.panel import Panel
-from expunge.models.sources import load_text_to_image
+from expunge.models.resolver import load_text_to_image
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.pictures.picture_set import PictureSet

@@ -6,7 +6,7 @@ import pytest
 from expunge.errors import ExpungeError
 from expunge.evaluation.quality import QualityScores, quality
 from expunge.judges.extractors import PixelExtractor, load_extractor
-from expunge.models.sources import load_text_to_image
+from expunge.models.resolver import load_text_to_image
 
 SUBJECTS = ("cat", "dog", "apple", "car", "star", "house")
 

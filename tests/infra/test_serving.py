@@ -93,6 +93,7 @@ def serving(module: str, *options: str) -> Iterator[tuple[subprocess.Popen, int]
         env=os.environ | CREDENTIALS,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # the tests may run behind a shell
     )
     try:
         assert process.stdout is not None and f"http://127.0.0.1:{port}" in process.stdout.readline()

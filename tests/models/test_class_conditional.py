@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -10,7 +11,7 @@ from diffusers import UNet2DModel
 
 from expunge.errors import ExpungeError
 from expunge.models.class_conditional import INDEX, LABELS, ClassConditional
-from expunge.models.sources import load_stable_diffusion, load_text_to_image
+from expunge.models.resolver import load_text_to_image
 from expunge.models.text_to_image import cast
 from expunge.pictures.drawing import DrawingSettings, draw_prompts
 from expunge.zoo.digits.digits_data import CLASSES, digits_world, read_digits
@@ -154,9 +155,15 @@ def test_a_saved_model_comes_back(model, folder):
     assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".json", ".safetensors"}
 
 
-def test_what_works_on_sentences_refuses_it(folder):
-    with pytest.raises(ExpungeError, match="draws classes, not sentences; benchmark_pipeline takes it"):
-        load_stable_diffusion(folder)
+@pytest.mark.parametrize("name", ["DPMSolverMultistepScheduler", "DDPMScheduler"])
+def test_it_draws_with_its_own_sampler_and_seeds_decide(name: str, model, tmp_path: Path):
+    own = getattr(diffusers, name).from_config(model.scheduler.config)
+    ClassConditional(model.denoiser, own, CLASSES).save(tmp_path / "model")
+    back = load_text_to_image(tmp_path / "model")
+    assert back.sampling() == name.removesuffix("Scheduler") and back.digest() != model.digest()
+    pictures = back.draw(["two", "four"], [1, 2], steps=3)
+    assert abs(pictures[:1].astype(int) - back.draw(["two"], [1], steps=3)).max() <= 1
+    assert (pictures != model.draw(["two", "four"], [1, 2], steps=3)).any()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"format_version": 2, "classes": []}', '{"format_version": 1}'])
@@ -179,5 +186,5 @@ def test_pickled_or_missing_weights_are_refused(model, tmp_path: Path):
     model.save(tmp_path / "model")
     (weights,) = (tmp_path / "model" / "unet").glob("*.safetensors")
     weights.rename(weights.with_suffix(".bin"))
-    with pytest.raises(ExpungeError, match="Only safetensors weights are read"):
+    with pytest.raises(ExpungeError, match="only safetensors weights are read"):
         load_text_to_image(tmp_path / "model")

@@ -1,15 +1,20 @@
 """Drawing, encoding, digest, and the way to disk and back."""
 
+import json
+import shutil
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import pytest
 import torch
-from diffusers import PNDMScheduler, StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from expunge.models.diffusion import SAMPLERS
+from expunge.models.resolver import load_text_to_image
 from expunge.models.stable_diffusion import COMPONENTS, StableDiffusion
 from expunge.models.text_to_image import TOKENS
 from expunge.pictures.drawing import DrawingSettings, draw_prompts
@@ -157,14 +162,96 @@ def test_weights_in_half_precision_are_computed_in_single(tiny_folder, tmp_path)
     assert fresh(tmp_path / "saved").digest() == model.digest() != fresh(tiny_folder).digest()
 
 
-def test_a_model_with_another_sampler_draws_with_ddim_and_keeps_its_digest(tiny_folder, tmp_path):
-    pipeline = StableDiffusionPipeline.from_pretrained(tiny_folder)
-    pipeline.scheduler = PNDMScheduler(skip_prk_steps=True, steps_offset=1)
-    pipeline.save_pretrained(tmp_path / "pndm")
-    model = fresh(tmp_path / "pndm")
-    assert model.sampling() == "DDIM"
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_model_draws_with_its_own_sampler_as_stock_diffusers_would(name: str, tiny_folder, tmp_path):
+    pipeline = StableDiffusionPipeline.from_pretrained(tiny_folder, safety_checker=None)
+    pipeline.scheduler = getattr(diffusers, name).from_config(pipeline.scheduler.config, skip_prk_steps=True)
+    pipeline.save_pretrained(tmp_path / "own")
+    model = load_text_to_image(tmp_path / "own")
+    assert model.sampling() == name.removesuffix("Scheduler")
+    drawn = model.draw(TEXTS[:2], SEEDS[:2], steps=3)
+    stock = pipeline(
+        TEXTS[:2],
+        num_inference_steps=3,
+        guidance_scale=2.5,
+        generator=[torch.Generator().manual_seed(seed) for seed in SEEDS[:2]],
+        output_type="np",
+    ).images
+    assert abs(drawn.astype(int) - np.rint(stock * 255).astype(int)).max() <= 1
+    assert (model.draw(TEXTS[:2], SEEDS[:2], steps=3) == drawn).all()
     model.save(tmp_path / "saved")
-    assert fresh(tmp_path / "saved").digest() == model.digest()
+    back = fresh(tmp_path / "saved")
+    assert back.digest() == model.digest()
+    assert type(back.pipeline.scheduler).__name__ == name
+
+
+FACTS = [
+    ("vae/config.json", {"scaling_factor": 1.0}),
+    ("unet/config.json", {"sample_size": 16}),
+    ("unet/config.json", {"flip_sin_to_cos": False}),
+    ("unet/config.json", {"act_fn": "gelu"}),
+    ("text_encoder/config.json", {"hidden_act": "relu"}),
+    ("text_encoder/config.json", {"use_attention_mask": True}),
+    ("tokenizer/tokenizer_config.json", {"model_max_length": 12}),
+    ("scheduler/scheduler_config.json", {"timestep_spacing": "trailing"}),
+]
+
+
+@pytest.mark.parametrize(("name", "values"), FACTS)
+def test_digest_changes_with_all_that_pictures_depend_on(name: str, values: dict, tiny_folder, tiny_model, tmp_path):
+    path = Path(shutil.copytree(tiny_folder, tmp_path / "model")) / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    changed = fresh(tmp_path / "model")
+    assert changed.digest() != tiny_model.digest()
+    changed.save(tmp_path / "saved")
+    assert fresh(tmp_path / "saved").digest() == changed.digest()
+
+
+@pytest.mark.parametrize(
+    "name", ["unet/config.json", "vae/config.json", "text_encoder/config.json", "model_index.json"]
+)
+def test_digest_does_not_tell_who_wrote_it(name: str, tiny_folder, tiny_model, tmp_path):
+    path = Path(shutil.copytree(tiny_folder, tmp_path / "model")) / name
+    strange = {"_name_or_path": "/elsewhere", "_diffusers_version": "0.36.0", "transformers_version": "4.0.0"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | strange))
+    assert fresh(tmp_path / "model").digest() == tiny_model.digest()
+
+
+def test_drawing_and_encoding_do_not_change_the_digest(tiny_folder):
+    model, before = fresh(tiny_folder), fresh(tiny_folder).digest()
+    model.encode_texts(["a cat", "a much longer sentence about a cat"])
+    model.draw(["a cat"], [0], steps=3)
+    model.cut_off(["a cat"])
+    assert model.digest() == before
+
+
+def test_a_word_of_many_vectors_is_trained_as_it_is_drawn(tiny_folder, tmp_path):
+    pipeline = StableDiffusionPipeline.from_pretrained(tiny_folder, safety_checker=None)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        pipeline.load_textual_inversion({"<sks>": 3 * torch.randn(3, 16)})
+    pipeline.save_pretrained(tmp_path / "inverted")
+    model = load_text_to_image(tmp_path / "inverted")
+    wanted = pipeline.encode_prompt(["a <sks> cat"], "cpu", 1, False)[0].detach()
+    torch.testing.assert_close(model.encode_texts(["a <sks> cat"])[TOKENS], wanted)
+    assert model.digest() != fresh(tiny_folder).digest()
+
+
+def test_words_beyond_the_window_are_told(tiny_model):
+    fits, long = "a cat by noto", "a cat by noto on the white background in a car by twemoji style in fluent apple"
+    assert tiny_model.cut_off([fits, "", long]) == ["", "", "in fluent apple"]
+    same = tiny_model.encode_texts([long, long.removesuffix(" in fluent apple")])[TOKENS]
+    torch.testing.assert_close(same[0], same[1])
+
+
+def test_half_precision_and_back_keeps_the_seeds(tiny_folder, tiny_model):
+    model = fresh(tiny_folder).to("cpu", torch.bfloat16)
+    drawn, wanted = (each.draw(TEXTS, SEEDS, steps=2).astype(int) for each in (model, tiny_model))
+    assert abs(drawn - wanted).mean() < 3 and (drawn != wanted).any()
+    assert model.encode_texts(["a cat"])[TOKENS].dtype == torch.float32
+    assert model.encode_pictures(wanted.astype(np.uint8)).dtype == torch.float32
+    redrawn = model.redraw(wanted.astype(np.uint8), TEXTS, SEEDS, 0.5, steps=2)
+    assert redrawn.shape == wanted.shape
 
 
 def test_a_model_with_its_own_denoiser_shares_the_rest(tiny_folder):

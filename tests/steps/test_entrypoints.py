@@ -18,9 +18,12 @@ from expunge.prompts.target import unworkable
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from expunge.takedown.owner import this_owner
-from expunge.unlearning.diversification import DiversificationSettings
-from expunge.unlearning.job import CheckSettings, GradientSettings
-from expunge.unlearning.unlearn_settings import UnlearnSettings
+from expunge.unlearning.unlearn_settings import (
+    CheckSettings,
+    DiversificationSettings,
+    GradientSettings,
+    UnlearnSettings,
+)
 from tests.tiny_clip import make_tiny_clip
 
 pytestmark = pytest.mark.slow

@@ -3,10 +3,15 @@
 import pytest
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
+from torch import nn
 
 from expunge.models.diffusion import DiffusionProcess
 from expunge.models.text_to_image import TOKENS
-from expunge.unlearning.batches import LatentSet
+from expunge.unlearning.batches import LatentSet, LatentSets
+from expunge.unlearning.gradient_cache import GradientCache, cache_gradients
+from expunge.unlearning.loop import Hooks
+from expunge.unlearning.problem import Objectives, Problem
+from expunge.unlearning.unlearn_settings import GradientSettings
 from tests.threads import one_thread  # noqa: F401
 
 EMBEDDING = 8  # width of the prompt embeddings
@@ -66,3 +71,19 @@ def forget() -> LatentSet:
 @pytest.fixture
 def retain() -> LatentSet:
     return make_set(12, 2, ("dog/noto", "apple/noto", "car/twemoji"))
+
+
+QUIET = Hooks(progress=False)
+
+
+def cached(
+    denoiser: nn.Module, process: DiffusionProcess, sets: LatentSets, threshold: float = 1.0, **how
+) -> GradientCache:
+    """Gradients at the denoiser as it is."""
+    problem = Problem(denoiser, process, Objectives(forget_threshold=threshold), sets)
+    return cache_gradients(problem, GradientSettings(**how), "tiny", progress=False)
+
+
+@pytest.fixture
+def sets(forget: LatentSet, retain: LatentSet) -> LatentSets:
+    return LatentSets(forget, retain)

@@ -135,3 +135,15 @@ def test_sets_that_do_not_fit_together_are_refused(retain: LatentSet) -> None:
         replace(retain, anchor_indices=torch.full((12,), 9))
     with pytest.raises(ValueError, match=r"empty prompt's conditions are .*\(3, 8\)}: must be .*\(1, 3, 8\)"):
         replace(retain, empty={TOKENS: retain.empty[TOKENS][0]})
+
+
+def test_a_batch_knows_which_of_its_members_stand_under_the_empty_prompt(retain: LatentSet) -> None:
+    indices = torch.tensor([4, 0, 11, 7])
+    batch = draw_batch(retain, indices, 100, generator_of(1), empty_share=0.5)
+    assert batch.prompted.tolist() == [False, False, True, True]
+    for row, prompted in enumerate(batch.prompted.tolist()):
+        own = retain.conditions[TOKENS][retain.prompt_indices[indices[row]]]
+        assert torch.equal(batch.conditions[TOKENS][row], own if prompted else retain.empty[TOKENS][0])
+    halves = batch.to(torch.device("cpu"), torch.float32).split(2)
+    assert [half.prompted.tolist() for half in halves] == [[False, False], [True, True]]
+    assert draw_batch(retain, indices, 100, generator_of(1)).prompted.all()

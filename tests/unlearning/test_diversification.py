@@ -11,7 +11,8 @@ from expunge.pictures.drawing import DrawingSettings, draw_over_world, draw_prom
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.target import Target
 from expunge.takedown.request import Kind
-from expunge.unlearning.diversification import Datasets, DiversificationSettings, diversify, neighbouring_levels
+from expunge.unlearning.diversification import Datasets, diversify, neighbouring_levels
+from expunge.unlearning.unlearn_settings import DiversificationSettings
 from tests.metrics.colour_judges import WORLD, colour_panel
 
 DRAWING = DrawingSettings(steps=1, guidance=1)

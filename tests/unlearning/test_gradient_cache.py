@@ -5,19 +5,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.batches import denoising_error, draw_batch, generator_of
+from expunge.unlearning.batches import LatentSets, denoising_error, draw_batch, generator_of
 from expunge.unlearning.gradient_cache import GradientCache, cache_gradients
 from expunge.unlearning.objectives import truncated_forget_loss
-from expunge.unlearning.problem import trained_parameters
+from expunge.unlearning.problem import Objectives, Problem, trained_parameters
+from expunge.unlearning.unlearn_settings import GradientSettings
 
 
 @pytest.fixture
 def make_cache(denoiser, process, forget, retain):
-    def make(**changes) -> GradientCache:
-        options = {"model_hash": "m", "seed": 0, "batch_size": 4, "draws": 1, "progress": False} | changes
-        return cache_gradients(denoiser, process, forget, retain, **options)
+    def make(model_hash: str = "m", forget_threshold: float = 1.0, **changes) -> GradientCache:
+        problem = Problem(denoiser, process, Objectives(forget_threshold=forget_threshold), LatentSets(forget, retain))
+        how = GradientSettings(**({"batch_size": 4} | changes))
+        return cache_gradients(problem, how, model_hash, progress=False)
 
     return make
 
@@ -109,5 +112,11 @@ def test_broken_files_are_refused(make_cache, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["batch_size", "draws"])
 def test_sizes_below_one_are_refused(make_cache, name: str) -> None:
-    with pytest.raises(ExpungeError, match=f"{name} is 0"):
+    with pytest.raises(ValidationError, match=name):
         make_cache(**{name: 0})
+
+
+def test_a_retain_loss_without_a_gradient_at_the_start_is_refused(denoiser, process, sets) -> None:
+    problem = Problem(denoiser, process, Objectives(alignment="original"), sets)
+    with pytest.raises(ValueError, match="must be 'data'"):
+        cache_gradients(problem, GradientSettings(), "m", progress=False)

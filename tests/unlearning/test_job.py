@@ -13,18 +13,16 @@ from expunge.models.text_to_image import TOKENS
 from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.prompts.target import Target
 from expunge.takedown.request import Kind
-from expunge.unlearning.diversification import DiversificationSettings, diversify
+from expunge.unlearning.diversification import diversify
 from expunge.unlearning.encoding import encode
-from expunge.unlearning.job import (
+from expunge.unlearning.job import TrainingSets, least_forgotten, measure_gradients, unlearn_model
+from expunge.unlearning.loop import Hooks
+from expunge.unlearning.unlearn_settings import (
     CheckSettings,
+    DiversificationSettings,
     GradientSettings,
-    Hooks,
-    TrainingSets,
-    least_forgotten,
-    measure_gradients,
-    unlearn_model,
+    UnlearnSettings,
 )
-from expunge.unlearning.unlearn_settings import UnlearnSettings
 from tests.metrics.colour_judges import WORLD, ColourClassifier, colour_panel
 
 DRAWING = DrawingSettings(steps=1, guidance=1)

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.gradient_cache import cache_gradients
-from expunge.unlearning.loop import unlearn
-from expunge.unlearning.problem import Problem
-from expunge.unlearning.safeguard import ProbeLosses, Safeguard, SafeguardSettings, make_probe
+from expunge.unlearning.batches import LatentSets
+from expunge.unlearning.loop import Hooks, unlearn
+from expunge.unlearning.problem import Objectives, Problem
+from expunge.unlearning.safeguard import PROBE_SIZE, Probe, ProbeLosses, Safeguard, make_probe
 from expunge.unlearning.trace import Trace, TraceRow
-from expunge.unlearning.unlearn_settings import UnlearnSettings
-from tests.unlearning.conftest import make_set, make_unet
+from expunge.unlearning.unlearn_settings import SafeguardSettings, UnlearnSettings
+from tests.unlearning.conftest import QUIET, cached, make_set, make_unet
 
 
 class Killed(Exception):
@@ -23,12 +23,17 @@ class Killed(Exception):
 
 @pytest.fixture
 def cache(denoiser, process, forget, retain):
-    return cache_gradients(denoiser, process, forget, retain, model_hash="tiny", seed=0, batch_size=6, progress=False)
+    return cached(denoiser, process, LatentSets(forget, retain), batch_size=6)
 
 
 @pytest.fixture
-def probe():
-    return make_probe(make_set(4, 5, ("cat",)), make_set(5, 6, ("dog",)), levels=100, seed=0, batch_size=3)
+def problem(denoiser, process, sets) -> Problem:
+    return Problem(denoiser, process, Objectives(), sets)
+
+
+@pytest.fixture
+def probe(sets) -> Probe:
+    return make_probe(sets, levels=100, seed=0, batch_size=3)
 
 
 def settings(**changes) -> UnlearnSettings:
@@ -45,16 +50,12 @@ def without_seconds(trace: Trace) -> list[dict]:
     [
         {},
         {"method": "restricted_gradient"},
-        {"safeguard": {"halvings": 1}, "alignment": "data", "probe_every": 2, "learning_rate": 0.02},
-        {"alignment": "both"},
-        {"resampling": {"share": 0.5}},
+        {"safeguard": {"halvings": 1}, "alignment": "data", "learning_rate": 0.02},
         {"pace": {"settle_steps": 2}, "stop_at": 0.5},
         {"learning_rate": None},
     ],
 )
-def test_a_resumed_run_is_the_run_to_the_bit(
-    changes: dict, process, forget, retain, cache, probe, tmp_path: Path
-) -> None:
+def test_a_resumed_run_is_the_run_to_the_bit(changes: dict, process, sets, cache, tmp_path: Path) -> None:
     how = settings(checkpoint_every=1, check_every=2, **changes)
 
     def run(folder: Path | None, kill_after: int | None) -> tuple[Trace, dict[str, Tensor]]:
@@ -63,19 +64,8 @@ def test_a_resumed_run_is_the_run_to_the_bit(
                 raise Killed
 
         denoiser = make_unet()
-        trace = unlearn(
-            denoiser,
-            process,
-            forget,
-            retain,
-            how,
-            cache,
-            probe=probe,
-            is_forgotten=lambda: 0.5,
-            on_step=on_step,
-            checkpoint_folder=folder,
-            progress=False,
-        )
+        hooks = Hooks(on_step, folder, is_forgotten=lambda: 0.5, progress=False)
+        trace = unlearn(denoiser, process, sets, how, cache, hooks)
         return trace, denoiser.state_dict()
 
     straight, weights = run(None, None)
@@ -94,7 +84,8 @@ def test_a_resumed_run_is_the_run_to_the_bit(
 
 def test_a_checkpoint_of_another_run_is_refused(denoiser, process, forget, retain, cache, tmp_path: Path) -> None:
     def run(model, how: UnlearnSettings, forget_set=forget) -> None:
-        unlearn(model, process, forget_set, retain, how, cache, checkpoint_folder=tmp_path, progress=False)
+        hooks = Hooks(checkpoint_folder=tmp_path, progress=False)
+        unlearn(model, process, LatentSets(forget_set, retain), how, cache, hooks)
 
     run(denoiser, settings(steps=1))
     with pytest.raises(ExpungeError, match="learning_rate was 0.001 and is now 0.002"):
@@ -122,18 +113,16 @@ def test_a_checkpoint_of_another_run_is_refused(denoiser, process, forget, retai
     ],
 )
 def test_the_run_ends_when_forgetting_is_done_and_holds(
-    answers: list[float], steps: int, why: str, denoiser, process, forget, retain, cache
+    answers: list[float], steps: int, why: str, denoiser, process, sets, cache
 ) -> None:
     asked = iter(answers)
     trace = unlearn(
         denoiser,
         process,
-        forget,
-        retain,
+        sets,
         settings(steps=8, check_every=2, stop_at=0.99),
         cache,
-        is_forgotten=lambda: next(asked),
-        progress=False,
+        Hooks(is_forgotten=lambda: next(asked), progress=False),
     )
     assert (len(trace.rows), trace.stopped) == (steps, why)
     table = trace.frame()
@@ -141,20 +130,13 @@ def test_the_run_ends_when_forgetting_is_done_and_holds(
     assert table["step"].tolist() == list(range(1, steps + 1))
 
 
-def test_the_safeguard_lets_no_probe_loss_rise(denoiser, process, forget, retain, cache, probe) -> None:
-    wild = {"method": "gradient_difference", "learning_rate": 0.05, "steps": 5}
-    free = unlearn(make_unet(), process, forget, retain, settings(**wild), probe=probe, progress=False)
-    rises = [row.probe_retain for row in free.rows]
-    assert max(rises) > free.probe_retain_start  # the setting does harm
-    held = unlearn(
-        denoiser,
-        process,
-        forget,
-        retain,
-        settings(**wild, alignment="data", safeguard={"halvings": 2}),
-        probe=probe,
-        progress=False,
-    )
+def test_the_safeguard_lets_no_probe_loss_rise(denoiser, process, sets) -> None:
+    wild = {"method": "gradient_difference", "learning_rate": 0.05, "steps": 5, "alignment": "data"}
+    free = make_unet()
+    unlearn(free, process, sets, settings(**wild), hooks=QUIET)
+    held = unlearn(denoiser, process, sets, settings(**wild, safeguard={"halvings": 2}), hooks=QUIET)
+    after = make_probe(sets, levels=100, seed=1).measure(Problem(free, process, Objectives(), sets))
+    assert after.retain > held.probe_retain_start  # the setting does harm
     forget_losses = [held.probe_forget_start, *(row.probe_forget for row in held.rows)]
     retain_losses = [held.probe_retain_start, *(row.probe_retain for row in held.rows)]
     for losses in (forget_losses, retain_losses):
@@ -163,23 +145,18 @@ def test_the_safeguard_lets_no_probe_loss_rise(denoiser, process, forget, retain
     assert any(row.step_share < 1 for row in held.rows)
 
 
-def test_a_refused_step_restores_the_parameters_exactly(denoiser, process, probe) -> None:
-    problem = Problem(denoiser, process, learning_rate=1.0, retain_weight=1.0, forget_threshold=1.0)
+def test_a_refused_step_restores_the_parameters_exactly(denoiser, problem, probe) -> None:
     guard = Safeguard(probe, problem, SafeguardSettings(halvings=1))
-    before = {name: p.detach().clone() for name, p in denoiser.named_parameters()}
-    last = probe.measure(problem)
+    before, last = {name: p.detach().clone() for name, p in denoiser.named_parameters()}, guard.last
     with torch.no_grad():
         for p in denoiser.parameters():
             p.add_(float("nan"))
-    share, losses = guard.settle(last)
-    assert share == 0 and losses == last
+    assert guard.settle() == 0 and guard.last == last == guard.start
     assert all(torch.equal(before[name], p) for name, p in denoiser.named_parameters())
-    share, losses = guard.settle(last)  # nothing has moved: nothing rises
-    assert share == 1 and losses == last
+    assert guard.settle() == 1 and guard.last == last  # nothing has moved: nothing rises
 
 
-def test_a_step_too_long_is_halved(denoiser, process, probe) -> None:
-    problem = Problem(denoiser, process, learning_rate=1.0, retain_weight=1.0, forget_threshold=1.0)
+def test_a_step_too_long_is_halved(denoiser, problem, probe) -> None:
     guard = Safeguard(probe, problem, SafeguardSettings(halvings=2))
     bias, start = denoiser.conv_out.bias, denoiser.conv_out.bias.detach().clone()
     with torch.no_grad():
@@ -197,47 +174,63 @@ def test_a_step_too_long_is_halved(denoiser, process, probe) -> None:
     half = probe.measure(problem)
     with torch.no_grad():
         bias.copy_(start + 0.8)
-    share, losses = guard.settle(between)
+    guard.last = between
+    share, losses = guard.settle(), guard.last
     assert share == (0.5 if half.retain <= between.retain else 0.25)
     torch.testing.assert_close(bias.detach(), start + 0.8 * share)
     assert losses.retain <= between.retain
 
 
-def test_the_probe_measures_the_same_twice_and_whatever_the_batch_size(denoiser, process) -> None:
-    problem = Problem(denoiser, process, learning_rate=1.0, retain_weight=1.0, forget_threshold=1.0)
-    sets = make_set(4, 5, ("cat",)), make_set(5, 6, ("dog",))
-    losses = [make_probe(*sets, levels=100, seed=0, batch_size=size).measure(problem) for size in (2, 2, 5)]
+def test_the_probe_measures_the_same_twice_and_whatever_the_batch_size(problem, sets) -> None:
+    losses = [make_probe(sets, levels=100, seed=0, batch_size=size).measure(problem) for size in (2, 2, 5)]
     assert losses[0] == losses[1]
     assert losses[2].forget == pytest.approx(losses[0].forget, rel=1e-12)
     assert losses[2].retain == pytest.approx(losses[0].retain, rel=1e-12)
 
 
-def test_alignment_with_the_original_begins_at_zero(denoiser, process, forget, retain) -> None:
-    how = settings(steps=2, alignment="original", method_options={"warm_start": "none"})
-    trace = unlearn(denoiser, process, forget, retain, how, progress=False)
+def test_the_probe_is_of_training_pictures_spread_over_the_set(process, retain) -> None:
+    sets = LatentSets(make_set(70, 1, ("cat",)), retain)
+    probe = make_probe(sets, levels=100, seed=0)
+    (forget,) = probe.forget
+    assert len(forget) == PROBE_SIZE and forget.indices[0] == 0 and forget.indices[-1] == 69
+    assert torch.equal(probe.retain[0].latents, retain.latents)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "two checks in a row, 10 steps apart, that find at least 99.0% of the target forgotten"),
+        (
+            {"pace": {"settle_steps": 7}},
+            "or goes no further, then 7 shrinking steps, and a check after them",
+        ),
+    ],
+)
+def test_the_stopping_rule_is_put_into_words(changes: dict, words: str) -> None:
+    assert words in settings(**changes).stopping_rule
+
+
+def test_alignment_with_the_original_begins_at_zero(denoiser, process, sets) -> None:
+    how = settings(steps=2, alignment="original", method_options={"warm_start": False})
+    trace = unlearn(denoiser, process, sets, how, hooks=QUIET)
     assert trace.rows[0].retain_loss == 0 and trace.rows[0].cosine == 0
     assert trace.rows[1].retain_loss > 0
 
 
-def test_frozen_parameters_and_the_mode_stay(denoiser, process, forget, retain) -> None:
+def test_frozen_parameters_and_the_mode_stay(denoiser, process, sets) -> None:
     denoiser.conv_in.requires_grad_(False)
     denoiser.train()
     frozen, free = denoiser.conv_in.weight.clone(), denoiser.conv_out.weight.clone()
-    how = settings(steps=1, method_options={"warm_start": "none"})
-    unlearn(denoiser, process, forget, retain, how, progress=False)
+    how = settings(steps=1, method_options={"warm_start": False})
+    unlearn(denoiser, process, sets, how, hooks=QUIET)
     assert torch.equal(denoiser.conv_in.weight, frozen) and not torch.equal(denoiser.conv_out.weight, free)
     assert denoiser.training and all(p.grad is None for p in denoiser.parameters())
 
 
-def test_a_gradient_that_is_not_finite_names_the_step(denoiser, process, forget, retain) -> None:
-    forget.latents[:] = float("nan")
-    how = settings(method_options={"warm_start": "none"})
+def test_a_gradient_that_is_not_finite_names_the_step(denoiser, process, sets) -> None:
+    sets.forget.latents[:] = float("nan")
+    how = settings(method_options={"warm_start": False})
     before = denoiser.conv_out.weight.clone()
     with pytest.raises(ExpungeError, match="step 1: forget gradient of"):
-        unlearn(denoiser, process, forget, retain, how, progress=False)
+        unlearn(denoiser, process, sets, how, hooks=QUIET)
     assert torch.equal(denoiser.conv_out.weight, before)
-
-
-def test_a_safeguard_without_a_probe_is_refused(denoiser, process, forget, retain) -> None:
-    with pytest.raises(ExpungeError, match="there is no probe"):
-        unlearn(denoiser, process, forget, retain, settings(safeguard={"tolerance": 0.1}), progress=False)

@@ -13,12 +13,12 @@ from pydantic import ValidationError
 
 from expunge.errors import ExpungeError
 from expunge.models.diffusion import DiffusionProcess
-from expunge.unlearning.gradient_cache import cache_gradients
+from expunge.unlearning.batches import LatentSets
 from expunge.unlearning.loop import unlearn
 from expunge.unlearning.methods import get_method, method_names, register
 from expunge.unlearning.trace import Trace
 from expunge.unlearning.unlearn_settings import UnlearnSettings
-from tests.unlearning.conftest import make_set, make_unet
+from tests.unlearning.conftest import QUIET, cached, make_set, make_unet
 
 GOLDEN = Path(__file__).with_name("golden.json")
 METHODS = [
@@ -42,19 +42,18 @@ METHODS = [
 def three_steps(method: str) -> tuple[Trace, float]:
     """Trace, and the sum of all parameters afterwards."""
     denoiser, process = make_unet(), DiffusionProcess(DDPMScheduler(num_train_timesteps=100))
-    forget, retain = make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car"))
+    sets = LatentSets(make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car")))
     settings = UnlearnSettings(
         method=method,
-        method_options={"warm_start": "retain"} if method == "stepping_metric" else {},
         steps=3,
         learning_rate=1e-3,
         forget_batch_size=4,
         retain_batch_size=5,
-        empty_share=0,
+        empty_share=0.4,
         alignment="data",
     )
-    cache = cache_gradients(denoiser, process, forget, retain, model_hash="tiny", seed=0, batch_size=6, progress=False)
-    trace = unlearn(denoiser, process, forget, retain, settings, cache, progress=False)
+    cache = cached(denoiser, process, sets, batch_size=6)
+    trace = unlearn(denoiser, process, sets, settings, cache, QUIET)
     return trace, sum(p.detach().sum().item() for p in denoiser.parameters())
 
 
@@ -91,7 +90,7 @@ def test_methods_look_at_what_they_say() -> None:
 
 def test_the_engine_keeps_its_guarantee_and_single_objectives_descend() -> None:
     engine, _ = three_steps("stepping_metric")
-    assert all(row.change_forget <= 0 and row.change_retain <= 0 for row in engine.rows)
+    assert all(row.averaged_change_forget <= 0 and row.averaged_change_retain <= 0 for row in engine.rows)
     for method, column in (("gradient_ascent", "change_forget"), ("retain_finetuning", "change_retain")):
         trace, _ = three_steps(method)
         assert getattr(trace.rows[0], column) < 0
@@ -112,8 +111,8 @@ def test_a_name_can_be_taken_only_once() -> None:
 @pytest.mark.parametrize(
     ("method", "options"),
     [
-        ("stepping_metric", {"retain_momentum": 1.0}),
-        ("stepping_metric", {"scope": "layer"}),
+        ("stepping_metric", {"momentum": 1.0}),
+        ("stepping_metric", {"warm_start": "both"}),
         ("restricted_gradient", {"beta1": -0.1}),
         ("restricted_gradient_diversified", {"retain_batches": 0}),
         ("saliency_unlearning", {"saliency_share": 0}),
@@ -131,9 +130,9 @@ def test_options_out_of_range_are_refused(method: str, options: dict) -> None:
 
 
 def test_warm_start_without_a_cache_says_what_to_do() -> None:
-    sets = make_set(6, 1, ("cat",)), make_set(6, 2, ("dog",))
+    sets = LatentSets(make_set(6, 1, ("cat",)), make_set(6, 2, ("dog",)))
     with pytest.raises(ExpungeError, match="no gradient cache"):
-        unlearn(make_unet(), DiffusionProcess(DDPMScheduler()), *sets, UnlearnSettings(steps=1), progress=False)
+        unlearn(make_unet(), DiffusionProcess(DDPMScheduler()), sets, UnlearnSettings(steps=1), hooks=QUIET)
 
 
 if __name__ == "__main__":

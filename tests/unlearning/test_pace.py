@@ -3,12 +3,11 @@
 import math
 
 import pytest
-import torch
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.loop import unlearn
-from expunge.unlearning.pace import Pace, PaceSettings
-from expunge.unlearning.unlearn_settings import UnlearnSettings
+from expunge.unlearning.loop import Hooks, unlearn
+from expunge.unlearning.pace import Pace
+from expunge.unlearning.unlearn_settings import PaceSettings, UnlearnSettings
 from tests.unlearning.conftest import make_unet
 
 ENOUGH = 0.9
@@ -17,7 +16,7 @@ CHECK_EVERY = 4
 
 
 def made(most: float = math.inf, **settings) -> Pace:
-    return Pace(PaceSettings(**settings), [torch.zeros(3)], THRESHOLD, CHECK_EVERY, most)
+    return Pace(PaceSettings(**settings), THRESHOLD, CHECK_EVERY, most)
 
 
 def test_each_check_that_finds_the_target_lengthens_the_steps_up_to_the_most() -> None:
@@ -105,22 +104,10 @@ def test_what_comes_back_while_settling_is_forgotten_again_at_full_pace() -> Non
     assert pace.factor == 2 and pace.forget_weight == 1 and not pace.done and not pace.wants_check(-0.2)
 
 
-@pytest.mark.parametrize("value", [0.25, 1.0, 3.0])
-def test_a_step_is_scaled_on_its_own_line(value: float) -> None:
-    parameter = torch.tensor([1.0, -2.0, 0.5])
-    start, step = parameter.clone(), torch.tensor([0.1, 0.2, -0.4])
-    pace = Pace(PaceSettings(), [parameter], THRESHOLD, CHECK_EVERY)
-    pace.value = value
-    pace.hold()
-    parameter += step
-    assert pace.scale() == value
-    torch.testing.assert_close(parameter, start + value * step)
-
-
 @pytest.mark.parametrize("method", ["stepping_metric", "gradient_difference", "restricted_gradient"])
-def test_a_paced_run_ends_where_forgetting_held(method: str, process, forget, retain) -> None:
+def test_a_paced_run_ends_where_forgetting_held(method: str, process, sets) -> None:
     shares = iter([0.0, 1.0, 1.0, 1.0])
-    options = {"warm_start": "none"} if method == "stepping_metric" else {}
+    options = {"warm_start": False} if method == "stepping_metric" else {}
     how = UnlearnSettings(
         method=method,
         method_options=options,
@@ -131,10 +118,11 @@ def test_a_paced_run_ends_where_forgetting_held(method: str, process, forget, re
         check_every=2,
         pace={"settle_steps": 3, "settle_weight": 0.1},
     )
-    trace = unlearn(make_unet(0), process, forget, retain, how, is_forgotten=lambda: next(shares), progress=False)
+    trace = unlearn(make_unet(0), process, sets, how, hooks=Hooks(is_forgotten=lambda: next(shares), progress=False))
     assert trace.stopped == "forgotten"
     assert [row.pace for row in trace.rows] == pytest.approx([1, 1, 1.25, 1.25, 0.9375, 0.625, 0.3125])
     least = [1] * 4 + ([0.1] * 3 if method == "stepping_metric" else [1] * 3)
+    assert [row.learning_rate for row in trace.rows] == pytest.approx([1e-3 * row.pace for row in trace.rows])
     for row, weight in zip(trace.rows, least, strict=True):
         restricted = row.conflict and method != "gradient_difference"
         assert row.forget_coefficient > weight if restricted else row.forget_coefficient == pytest.approx(weight)

@@ -1,43 +1,13 @@
-"""Unlearning methods, one file each, behind one protocol. Importing this package registers them all."""
+"""Unlearning methods, one file each, behind one class. Importing this package imports every file in it, and each
+registers its method: a new one is a new file."""
 
-from expunge.unlearning.methods import (
-    concept_ablation,
-    erase_diff,
-    erased_stable_diffusion,
-    gradient_ascent,
-    gradient_difference,
-    low_rank_erasure,
-    nash_bargaining,
-    restricted_gradient,
-    restricted_gradient_diversified,
-    retain_finetuning,
-    saliency_unlearning,
-    selective_amnesia,
-    stepping_metric,
-    unified_concept_editing,
-)
+from importlib import import_module
+from pkgutil import iter_modules
+
+from expunge.unlearning.methods.method import Method, MethodSettings, MethodStep, StepSize
 from expunge.unlearning.methods.method_registry import get_method, method_names, register
-from expunge.unlearning.methods.protocol import Method, MethodSettings, MethodStep
 
-__all__ = [
-    "Method",
-    "MethodSettings",
-    "MethodStep",
-    "concept_ablation",
-    "erase_diff",
-    "erased_stable_diffusion",
-    "get_method",
-    "gradient_ascent",
-    "gradient_difference",
-    "low_rank_erasure",
-    "method_names",
-    "nash_bargaining",
-    "register",
-    "restricted_gradient",
-    "restricted_gradient_diversified",
-    "retain_finetuning",
-    "saliency_unlearning",
-    "selective_amnesia",
-    "stepping_metric",
-    "unified_concept_editing",
-]
+__all__ = ["Method", "MethodSettings", "MethodStep", "StepSize", "get_method", "method_names", "register"]
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from expunge.unlearning.batches import Batch, predict
 from expunge.unlearning.methods.adam_method import AdamSettings
 from expunge.unlearning.methods.cross_attention import cross_attention_parameters
+from expunge.unlearning.methods.method import MethodSettings
 from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.methods.own_objective import OwnObjective
-from expunge.unlearning.methods.protocol import MethodSettings
 from expunge.unlearning.objectives import noise_prediction_error
 
 
@@ -35,7 +35,7 @@ class AblationSettings(AdamSettings):
 
 
 @register("concept_ablation")
-class ConceptAblation(OwnObjective):
+class ConceptAblation(OwnObjective[AblationSettings]):
     """Adam on the distance to the model's own prediction for the anchor, and the retain loss."""
 
     settings_type: ClassVar[type[MethodSettings]] = AblationSettings
@@ -43,7 +43,6 @@ class ConceptAblation(OwnObjective):
 
     def moved_parameters(self) -> dict[str, nn.Parameter]:
         """As the option says, among what is trained."""
-        assert isinstance(self.settings, AblationSettings)
         if self.settings.parameters == "full":
             return self.problem.parameters
         return cross_attention_parameters(self.problem.denoiser, self.problem.parameters, ("to_k", "to_v"))

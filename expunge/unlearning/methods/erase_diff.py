@@ -18,13 +18,12 @@ from pydantic import Field
 from torch import Tensor
 
 from expunge.unlearning.batches import Batch, generator_of, predict
-from expunge.unlearning.euclidean import Rule
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import Coefficients
 from expunge.unlearning.methods.adam_method import AdamSettings
+from expunge.unlearning.methods.method import MethodSettings
 from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.methods.own_objective import OwnObjective
-from expunge.unlearning.methods.protocol import MethodSettings
 from expunge.unlearning.objectives import noise_prediction_error
 
 
@@ -39,30 +38,24 @@ class EraseSettings(AdamSettings):
     noise_seed: int = Field(default=0, ge=0, description="of the uniform noise")
 
 
-def barrier_rule(barrier: float) -> Rule:
-    """Coefficients (λ_s, 1) from the three dot products; λ_s is 0 where the forget objective has no gradient."""
-
-    def coefficients(ff: float, fr: float, rr: float) -> Coefficients:
-        return Coefficients(max(0.0, barrier - fr / ff) if ff > 0 else 0.0, 1.0, conflict=fr < 0)
-
-    return coefficients
+def barrier_rule(barrier: float, ff: float, fr: float) -> Coefficients:
+    """(λ_s, 1) from the dot products; λ_s is 0 where the forget objective has no gradient."""
+    return Coefficients(max(0.0, barrier - fr / ff) if ff > 0 else 0.0, 1.0, conflict=fr < 0)
 
 
 @register("erase_diff")
-class EraseDiff(OwnObjective):
+class EraseDiff(OwnObjective[EraseSettings]):
     """Adam on the retain loss, bent so far that the forget objective falls too."""
 
     settings_type: ClassVar[type[MethodSettings]] = EraseSettings
 
-    def prepare(self, cache: GradientCache | None) -> None:
+    def prepare_objective(self, cache: GradientCache | None) -> None:
         """A goal that the model predicts costs a forward pass. The cache is not used."""
-        assert isinstance(self.settings, EraseSettings)
         self.forward_passes = 1 if self.settings.goal == "anchor" else 0
 
-    def rule(self) -> Rule:
+    def rule(self, ff: float, fr: float, rr: float) -> Coefficients:
         """(λ_s, 1)."""
-        assert isinstance(self.settings, EraseSettings)
-        return barrier_rule(self.settings.barrier)
+        return barrier_rule(self.settings.barrier, ff, fr)
 
     def objective(self, forget: Batch, retain: Sequence[Batch]) -> tuple[Tensor, Tensor]:
         """Distance to what is learnt instead."""
@@ -73,7 +66,6 @@ class EraseDiff(OwnObjective):
 
     @torch.no_grad()
     def _goal(self, forget: Batch) -> Tensor:
-        assert isinstance(self.settings, EraseSettings)
         problem = self.problem
         if self.settings.goal == "anchor":
             return predict(problem.denoiser, problem.process, forget.under_anchors())[0]

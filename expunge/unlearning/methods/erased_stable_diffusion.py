@@ -20,9 +20,9 @@ from expunge.unlearning.batches import Batch, predict
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.methods.adam_method import AdamSettings
 from expunge.unlearning.methods.cross_attention import cross_attention_names, cross_attention_parameters
+from expunge.unlearning.methods.method import MethodSettings
 from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.methods.own_objective import OwnObjective
-from expunge.unlearning.methods.protocol import MethodSettings
 from expunge.unlearning.objectives import negative_guidance, noise_prediction_error
 
 
@@ -34,7 +34,7 @@ class ErasedSettings(AdamSettings):
 
 
 @register("erased_stable_diffusion")
-class ErasedStableDiffusion(OwnObjective):
+class ErasedStableDiffusion(OwnObjective[ErasedSettings]):
     """Adam on the distance to the negatively guided original."""
 
     settings_type: ClassVar[type[MethodSettings]] = ErasedSettings
@@ -47,7 +47,6 @@ class ErasedStableDiffusion(OwnObjective):
         Raises:
             ExpungeError: that is nothing.
         """
-        assert isinstance(self.settings, ErasedSettings)
         trained = self.problem.parameters
         if self.settings.variant == "x":
             return cross_attention_parameters(self.problem.denoiser, trained)
@@ -57,13 +56,12 @@ class ErasedStableDiffusion(OwnObjective):
             raise ExpungeError("variant: 'u' moves what is not cross-attention, and all of that is frozen; take 'x'")
         return outside
 
-    def prepare(self, cache: GradientCache | None) -> None:
+    def prepare_objective(self, cache: GradientCache | None) -> None:
         """Keep the original."""
         self.original = self.problem.original_denoiser()
 
     def objective(self, forget: Batch, retain: Sequence[Batch]) -> tuple[Tensor, Tensor]:
         """Distance to the target prediction."""
-        assert isinstance(self.settings, ErasedSettings)
         process = self.problem.process
         with torch.no_grad():
             conditioned, _ = predict(self.original, process, forget)

@@ -9,16 +9,16 @@ very large threshold gives plain ascent.
 from typing import ClassVar
 
 from expunge.unlearning.gradients import Coefficients
-from expunge.unlearning.methods.adam_method import AdamMethod
+from expunge.unlearning.methods.adam_method import AdamMethod, AdamSettings
 from expunge.unlearning.methods.method_registry import register
 
 
 @register("gradient_ascent")
-class GradientAscent(AdamMethod):
+class GradientAscent(AdamMethod[AdamSettings]):
     """Adam along the forget gradient. The retain set is not looked at."""
 
     uses_retain: ClassVar[bool] = False
 
-    def fixed_coefficients(self) -> Coefficients:
+    def rule(self, ff: float, fr: float, rr: float) -> Coefficients:
         """(1, 0)."""
         return Coefficients(1.0, 0.0, conflict=False)

@@ -6,14 +6,14 @@ Differs from the paper: the forget loss is truncated (``forget_threshold``), as 
 """
 
 from expunge.unlearning.gradients import Coefficients
-from expunge.unlearning.methods.adam_method import AdamMethod
+from expunge.unlearning.methods.adam_method import AdamMethod, AdamSettings
 from expunge.unlearning.methods.method_registry import register
 
 
 @register("gradient_difference")
-class GradientDifference(AdamMethod):
+class GradientDifference(AdamMethod[AdamSettings]):
     """Adam along the sum, whether or not the gradients conflict."""
 
-    def fixed_coefficients(self) -> Coefficients:
+    def rule(self, ff: float, fr: float, rr: float) -> Coefficients:
         """(1, λ)."""
-        return Coefficients(1.0, self.problem.retain_weight, conflict=False)
+        return Coefficients(1.0, self.problem.objectives.retain_weight, conflict=fr < 0)

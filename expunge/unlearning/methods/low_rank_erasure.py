@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from expunge.errors import ExpungeError
 from expunge.unlearning.batches import Batch, generator_of, predict
 from expunge.unlearning.gradient_cache import GradientCache
+from expunge.unlearning.gradients import StepReport
 from expunge.unlearning.methods.adam_method import AdamSettings
 from expunge.unlearning.methods.cross_attention import cross_attention_parameters
+from expunge.unlearning.methods.method import MethodSettings
 from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.methods.own_objective import OwnObjective
-from expunge.unlearning.methods.protocol import MethodSettings
 from expunge.unlearning.objectives import negative_guidance, noise_prediction_error
-from expunge.unlearning.step_report import StepReport
 
 
 class LowRankSettings(AdamSettings):
@@ -44,7 +44,7 @@ class LowRankSettings(AdamSettings):
 
 
 @register("low_rank_erasure")
-class LowRankErasure(OwnObjective):
+class LowRankErasure(OwnObjective[LowRankSettings]):
     """Adam on the factors of low-rank updates."""
 
     settings_type: ClassVar[type[MethodSettings]] = LowRankSettings
@@ -56,7 +56,6 @@ class LowRankErasure(OwnObjective):
         Raises:
             ExpungeError: there is none.
         """
-        assert isinstance(self.settings, LowRankSettings)
         kinds: tuple[type[nn.Module], ...] = (nn.Linear,)
         if self.settings.layers == "linear_and_convolution":
             kinds = (nn.Linear, nn.Conv2d)
@@ -68,9 +67,8 @@ class LowRankErasure(OwnObjective):
             raise ExpungeError(f"layers: no weight of '{self.settings.layers}' is trained; unfreeze some or widen it")
         return {name: trained[name] for name in meant if name in trained}
 
-    def prepare(self, cache: GradientCache | None) -> None:
+    def prepare_objective(self, cache: GradientCache | None) -> None:
         """Keep the original; make the factors, A random and B zero, so that the first product is zero."""
-        assert isinstance(self.settings, LowRankSettings)
         self.original = self.problem.original_denoiser()
         self.factors: dict[str, Tensor] = {}
         for number, (name, weight) in enumerate(self.moved.items()):
@@ -87,7 +85,6 @@ class LowRankErasure(OwnObjective):
 
     def objective(self, forget: Batch, retain: Sequence[Batch]) -> tuple[Tensor, Tensor]:
         """Distance to the original's prediction guided away from the target, beyond the surrogate."""
-        assert isinstance(self.settings, LowRankSettings)
         process = self.problem.process
         instead = forget.under_anchors() if self.settings.surrogate == "anchor" else forget.under_empty_prompt()
         with torch.no_grad():
@@ -99,10 +96,10 @@ class LowRankErasure(OwnObjective):
         return noise_prediction_error(prediction, goal).mean(), error
 
     @torch.no_grad()
-    def update(self, own: list[Tensor | None], retain: list[Tensor | None]) -> StepReport:
+    def update(self, own: list[Tensor | None], retain: list[Tensor | None], learning_rate: float) -> StepReport:
         """Step the factors, then move each weight by the change of its product. Reported products are of factors."""
         before = {name: self._product(name) for name in self.moved}
-        report = super().update(self._by_factor(own), self._by_factor(retain))
+        report = super().update(self._by_factor(own), self._by_factor(retain), learning_rate)
         for name, weight in self.moved.items():
             weight.add_((self._product(name) - before[name]).view_as(weight))
         return report

@@ -1,13 +1,13 @@
 """Methods by name. A method registers itself where it is defined; nothing else compares names."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.methods.protocol import Method
+from expunge.unlearning.methods.method import Method
 
-M = TypeVar("M", bound=Method)
-_METHODS: dict[str, type[Method]] = {}
+M = TypeVar("M", bound=Method[Any])
+_METHODS: dict[str, type[Method[Any]]] = {}
 
 
 def register(name: str) -> Callable[[type[M]], type[M]]:
@@ -26,7 +26,7 @@ def register(name: str) -> Callable[[type[M]], type[M]]:
     return add
 
 
-def get_method(name: str) -> type[Method]:
+def get_method(name: str) -> type[Method[Any]]:
     """The method of that name.
 
     Raises:

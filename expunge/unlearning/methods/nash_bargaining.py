@@ -11,9 +11,8 @@ used: the solution does not depend on the losses' scales.
 
 import math
 
-from expunge.unlearning.euclidean import Rule
 from expunge.unlearning.gradients import OPPOSED, Coefficients, cosine_of
-from expunge.unlearning.methods.adam_method import AdamMethod
+from expunge.unlearning.methods.adam_method import AdamMethod, AdamSettings
 from expunge.unlearning.methods.method_registry import register
 
 
@@ -31,9 +30,9 @@ def bargain(ff: float, fr: float, rr: float) -> Coefficients:
 
 
 @register("nash_bargaining")
-class NashBargaining(AdamMethod):
+class NashBargaining(AdamMethod[AdamSettings]):
     """Adam along the Nash bargaining solution of one forget and one retain batch."""
 
-    def fixed_coefficients(self) -> Rule:
+    def rule(self, ff: float, fr: float, rr: float) -> Coefficients:
         """The bargain."""
-        return bargain
+        return bargain(ff, fr, rr)

@@ -10,13 +10,10 @@ step that Adam
 takes: the step report says when it was broken.
 """
 
-from expunge.unlearning.methods.adam_method import AdamMethod
+from expunge.unlearning.methods.adam_method import AdamSettings, RestrictedMethod
 from expunge.unlearning.methods.method_registry import register
 
 
 @register("restricted_gradient")
-class RestrictedGradient(AdamMethod):
+class RestrictedGradient(RestrictedMethod[AdamSettings]):
     """Adam along the Euclidean restricted gradient of one forget and one retain batch."""
-
-    def fixed_coefficients(self) -> None:
-        """None: restricted."""

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from expunge.unlearning.methods.adam_method import AdamMethod, AdamSettings
+from expunge.unlearning.methods.adam_method import AdamSettings, RestrictedMethod
+from expunge.unlearning.methods.method import MethodSettings
 from expunge.unlearning.methods.method_registry import register
-from expunge.unlearning.methods.protocol import MethodSettings
 
 
 class DiversifiedSettings(AdamSettings):
@@ -24,15 +24,11 @@ class DiversifiedSettings(AdamSettings):
 
 
 @register("restricted_gradient_diversified")
-class RestrictedGradientDiversified(AdamMethod):
+class RestrictedGradientDiversified(RestrictedMethod[DiversifiedSettings]):
     """Adam along the Euclidean restricted gradient of one forget batch and many balanced retain batches."""
 
     settings_type: ClassVar[type[MethodSettings]] = DiversifiedSettings
 
-    def fixed_coefficients(self) -> None:
-        """None: restricted."""
-
     def retain_batches(self, batches_to_cover: int) -> int:
         """As set, or the whole retain set."""
-        assert isinstance(self.settings, DiversifiedSettings)
         return self.settings.retain_batches or batches_to_cover

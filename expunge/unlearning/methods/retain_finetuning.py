@@ -8,16 +8,16 @@ Differs from the paper: nothing known; λ only scales the gradient, which Adam u
 from typing import ClassVar
 
 from expunge.unlearning.gradients import Coefficients
-from expunge.unlearning.methods.adam_method import AdamMethod
+from expunge.unlearning.methods.adam_method import AdamMethod, AdamSettings
 from expunge.unlearning.methods.method_registry import register
 
 
 @register("retain_finetuning")
-class RetainFinetuning(AdamMethod):
+class RetainFinetuning(AdamMethod[AdamSettings]):
     """Adam along the retain gradient. The forget set is not looked at."""
 
     uses_forget: ClassVar[bool] = False
 
-    def fixed_coefficients(self) -> Coefficients:
+    def rule(self, ff: float, fr: float, rr: float) -> Coefficients:
         """(0, 1)."""
         return Coefficients(0.0, 1.0, conflict=False)

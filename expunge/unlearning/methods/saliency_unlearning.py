@@ -22,12 +22,12 @@ from expunge.errors import ExpungeError
 from expunge.models.text_to_image import chosen
 from expunge.unlearning.batches import Batch, predict
 from expunge.unlearning.gradient_cache import GradientCache
+from expunge.unlearning.gradients import StepReport
 from expunge.unlearning.methods.adam_method import AdamSettings
+from expunge.unlearning.methods.method import MethodSettings
 from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.methods.own_objective import OwnObjective
-from expunge.unlearning.methods.protocol import MethodSettings
 from expunge.unlearning.objectives import noise_prediction_error
-from expunge.unlearning.step_report import StepReport
 
 
 class SaliencySettings(AdamSettings):
@@ -56,19 +56,18 @@ def saliency_masks(gradients: dict[str, Tensor], names: Sequence[str], share: fl
 
 
 @register("saliency_unlearning")
-class SaliencyUnlearning(OwnObjective):
+class SaliencyUnlearning(OwnObjective[SaliencySettings]):
     """Adam on relabelled forget pictures and the retain loss, both gradients masked."""
 
     settings_type: ClassVar[type[MethodSettings]] = SaliencySettings
     forward_passes: int = 1
 
-    def prepare(self, cache: GradientCache | None) -> None:
+    def prepare_objective(self, cache: GradientCache | None) -> None:
         """Make the masks.
 
         Raises:
             ExpungeError: there is no gradient cache, or it knows no trained parameter.
         """
-        assert isinstance(self.settings, SaliencySettings)
         if cache is None or not cache.forget.keys() & self.moved.keys():
             raise ExpungeError("saliency_unlearning: needs the forget gradients of a gradient cache; make one")
         masks = saliency_masks(cache.forget, list(self.moved), self.settings.saliency_share)
@@ -86,16 +85,21 @@ class SaliencyUnlearning(OwnObjective):
         error = noise_prediction_error(prediction.detach(), target)
         return noise_prediction_error(prediction, relabelled).mean(), error
 
-    def update(self, own: list[Tensor | None], retain: list[Tensor | None]) -> StepReport:
+    def update(self, own: list[Tensor | None], retain: list[Tensor | None], learning_rate: float) -> StepReport:
         """Adam leaves elements whose gradient has always been zero exactly where they are."""
-        return super().update(self._masked(own), self._masked(retain))
+        return super().update(self._masked(own), self._masked(retain), learning_rate)
 
     def _relabelled(self, forget: Batch, retain: Sequence[Batch]) -> Batch:
-        assert isinstance(self.settings, SaliencySettings)
         if self.settings.label == "anchor":
             return forget.under_anchors()
+        prompted = torch.cat([batch.prompted for batch in retain]).nonzero().flatten()
+        if not len(prompted):
+            raise ExpungeError(
+                "empty_share: leaves no picture of a retain batch under its own prompt, of which this method takes the "
+                "forget set's; lower it, or set method_options.label to 'anchor'"
+            )
         others = {name: torch.cat([batch.conditions[name] for batch in retain]) for name in forget.conditions}
-        turns = torch.arange(len(forget)) % sum(map(len, retain))
+        turns = prompted[torch.arange(len(forget)) % len(prompted)]
         return replace(forget, conditions=chosen(others, turns))
 
     def _masked(self, gradients: list[Tensor | None]) -> list[Tensor | None]:

@@ -24,9 +24,9 @@ from expunge.errors import ExpungeError
 from expunge.unlearning.batches import Batch, denoising_error, generator_of
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.methods.adam_method import AdamSettings
+from expunge.unlearning.methods.method import MethodSettings
 from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.methods.own_objective import OwnObjective
-from expunge.unlearning.methods.protocol import MethodSettings
 
 
 class AmnesiaSettings(AdamSettings):
@@ -60,12 +60,12 @@ def elastic_penalty(
 
 
 @register("selective_amnesia")
-class SelectiveAmnesia(OwnObjective):
+class SelectiveAmnesia(OwnObjective[AmnesiaSettings]):
     """Adam on surrogate pictures under forget prompts, with elastic weights and replay."""
 
     settings_type: ClassVar[type[MethodSettings]] = AmnesiaSettings
 
-    def prepare(self, cache: GradientCache | None) -> None:
+    def prepare_objective(self, cache: GradientCache | None) -> None:
         """Keep θ₀ and the Fisher information.
 
         Raises:
@@ -79,7 +79,6 @@ class SelectiveAmnesia(OwnObjective):
 
     def objective(self, forget: Batch, retain: Sequence[Batch]) -> tuple[Tensor, None]:
         """Error on the surrogate under the forget prompts, and the elastic penalty. Forget pictures are not seen."""
-        assert isinstance(self.settings, AmnesiaSettings)
         problem = self.problem
         surrogate = replace(forget, latents=self._surrogate(forget, retain))
         error = denoising_error(problem.denoiser, problem.process, surrogate).mean()
@@ -87,7 +86,6 @@ class SelectiveAmnesia(OwnObjective):
         return error + scale * elastic_penalty(self.moved, self.start, self.fisher), None
 
     def _surrogate(self, forget: Batch, retain: Sequence[Batch]) -> Tensor:
-        assert isinstance(self.settings, AmnesiaSettings)
         if self.settings.surrogate == "retain":
             latents = torch.cat([batch.latents for batch in retain])
             return latents[torch.arange(len(forget)) % len(latents)]

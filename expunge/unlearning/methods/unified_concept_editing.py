@@ -25,12 +25,10 @@ from torch import Tensor
 from expunge.models.text_to_image import TOKENS
 from expunge.unlearning.batches import ANCHORS_MISSING, Batch, LatentSet, present
 from expunge.unlearning.gradient_cache import GradientCache
-from expunge.unlearning.gradients import Coefficients
+from expunge.unlearning.gradients import Coefficients, StepReport
 from expunge.unlearning.methods.cross_attention import cross_attention_parameters
+from expunge.unlearning.methods.method import Method, MethodSettings, MethodStep, StepSize
 from expunge.unlearning.methods.method_registry import register
-from expunge.unlearning.methods.protocol import MethodSettings, MethodStep
-from expunge.unlearning.problem import Problem
-from expunge.unlearning.step_report import StepReport
 
 
 class EditingSettings(MethodSettings):
@@ -59,27 +57,27 @@ def editing_matrix(target: Tensor, anchor: Tensor, kept: Tensor, kept_weight: fl
 
 
 @register("unified_concept_editing")
-class UnifiedConceptEditing:
+class UnifiedConceptEditing(Method[EditingSettings]):
     """One edit in the first step; later steps change nothing. No step passes anything through the denoiser."""
 
     settings_type: ClassVar[type[MethodSettings]] = EditingSettings
 
-    def setup(self, problem: Problem, cache: GradientCache | None, settings: MethodSettings) -> None:
+    def prepare(self, cache: GradientCache | None) -> None:
         """Find the projections. The cache is not used.
 
         Raises:
             ExpungeError: there is no trained cross-attention.
         """
-        assert isinstance(settings, EditingSettings)
-        self.problem, self.settings, self.edited = problem, settings, False
-        self.projections = cross_attention_parameters(problem.denoiser, problem.parameters, ("to_k", "to_v"))
+        self.edited = False
+        trained = self.problem.parameters
+        self.projections = cross_attention_parameters(self.problem.denoiser, trained, ("to_k", "to_v"))
 
     def retain_batches(self, batches_to_cover: int) -> int:
         """None: the prompts of the whole set are looked at, no picture is."""
         return 0
 
-    def step(self, forget: Batch, retain: Sequence[Batch]) -> MethodStep:
-        """The edit, or nothing. Its effect on the losses is not measured.
+    def step(self, forget: Batch, retain: Sequence[Batch], size: StepSize) -> MethodStep:
+        """The edit, whatever the size, or nothing. Its effect on the losses is not measured.
 
         Raises:
             ExpungeError: the forget set has no anchors.
@@ -89,15 +87,14 @@ class UnifiedConceptEditing:
             self._edit()
             self.edited = True
         nothing = Coefficients(0.0, 0.0, conflict=False)
-        return MethodStep(None, None, 0, StepReport(0.0, 0.0, 0.0, None, nothing, change, change, False))
+        return MethodStep(None, None, 0, StepReport(0.0, 0.0, 0.0, None, nothing, change, change))
 
     @torch.no_grad()
     def _edit(self) -> None:
-        problem = self.problem
-        assert problem.forget_set is not None and problem.retain_set is not None  # the loop gives both
-        target, anchor = edited_tokens(problem.forget_set)
-        kept = problem.retain_set.conditions[TOKENS][problem.retain_set.prompt_indices.unique()].flatten(0, 1)
-        matrix = editing_matrix(target, anchor, kept, problem.retain_weight, self.settings.ridge)
+        target, anchor = edited_tokens(self.problem.sets.forget)
+        retain = self.problem.sets.retain
+        kept = retain.conditions[TOKENS][retain.prompt_indices.unique()].flatten(0, 1)
+        matrix = editing_matrix(target, anchor, kept, self.problem.objectives.retain_weight, self.settings.ridge)
         for weight in self.projections.values():
             weight.copy_(weight.double() @ matrix.to(weight.device))
 

@@ -6,14 +6,16 @@ import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 
 from expunge.models.diffusion import DiffusionProcess
-from expunge.unlearning.batches import Batch, LatentSet, draw_batch, generator_of
-from expunge.unlearning.gradient_cache import GradientCache, cache_gradients
-from expunge.unlearning.methods import Method, MethodStep, get_method
-from expunge.unlearning.problem import Problem
-from tests.unlearning.conftest import make_set, make_unet
+from expunge.unlearning.batches import Batch, LatentSet, LatentSets, draw_batch, generator_of
+from expunge.unlearning.gradient_cache import GradientCache
+from expunge.unlearning.methods import Method, MethodStep, StepSize, get_method
+from expunge.unlearning.problem import Objectives, Problem
+from tests.unlearning.conftest import cached, make_set, make_unet
 
 FORGET, RETAIN = make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car"))
 TIMESTEPS = 100
+SIZE = StepSize(1e-3)
+EMPTY_SHARE = 0.4  # 2 of 5
 
 
 class Stage:
@@ -45,23 +47,25 @@ class Stage:
         self.denoiser = (make_unet() if denoiser is None else denoiser).eval()
         self.process = DiffusionProcess(DDPMScheduler(num_train_timesteps=TIMESTEPS, prediction_type=prediction))
         self.start = {name: p.detach().clone() for name, p in self.denoiser.named_parameters()}
-        self.problem = Problem(self.denoiser, self.process, 1e-3, retain_weight, 1.0, alignment, forget, RETAIN)
-        self.method: Method = get_method(name)()
+        self.problem = Problem(
+            self.denoiser, self.process, Objectives(retain_weight, 1.0, alignment), LatentSets(forget, RETAIN)
+        )
+        method = get_method(name)
         cache = make_cache(prediction) if cached else None
-        self.method.setup(self.problem, cache, self.method.settings_type.model_validate(options))
+        self.method: Method = method(self.problem, method.settings_type.model_validate(options), cache)
 
     def batches(self, number: int = 0) -> tuple[Batch, list[Batch]]:
         """Forget batch and retain batches of a step: 4 and 5 pictures."""
-        forget = draw_batch(self.problem.forget_set, torch.arange(4), TIMESTEPS, generator_of(1, number))
+        forget = draw_batch(self.problem.sets.forget, torch.arange(4), TIMESTEPS, generator_of(1, number))
         retain = [
-            draw_batch(RETAIN, (torch.arange(5) + 5 * i) % 12, TIMESTEPS, generator_of(2, number, i))
+            draw_batch(RETAIN, (torch.arange(5) + 5 * i) % 12, TIMESTEPS, generator_of(2, number, i), EMPTY_SHARE)
             for i in range(self.method.retain_batches(3))
         ]
         return forget, retain
 
-    def step(self, number: int = 0) -> MethodStep:
+    def step(self, number: int = 0, size: StepSize = SIZE) -> MethodStep:
         """One step on its batches."""
-        return self.method.step(*self.batches(number))
+        return self.method.step(*self.batches(number), size)
 
     def moved(self) -> set[str]:
         """Names of the parameters that are no longer what they were, to the bit."""
@@ -72,6 +76,4 @@ class Stage:
 def make_cache(prediction: str = "epsilon") -> GradientCache:
     """Gradients at the fresh denoiser, none of it frozen."""
     process = DiffusionProcess(DDPMScheduler(num_train_timesteps=TIMESTEPS, prediction_type=prediction))
-    return cache_gradients(
-        make_unet(), process, FORGET, RETAIN, model_hash="tiny", seed=0, batch_size=6, progress=False
-    )
+    return cached(make_unet(), process, LatentSets(FORGET, RETAIN), batch_size=6)

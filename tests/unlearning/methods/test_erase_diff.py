@@ -14,8 +14,8 @@ NORMS = st.floats(-8, 8).map(lambda exponent: 10**exponent)
 
 @given(NORMS, NORMS, st.floats(-1, 1), st.floats(0.01, 10))
 def test_forgetting_goes_on_at_least_at_the_barriers_rate(forget, retain, cosine, barrier) -> None:
-    ff, fr, rr = forget**2, forget * retain * cosine, retain**2
-    chosen = barrier_rule(barrier)(ff, fr, rr)
+    ff, fr = forget**2, forget * retain * cosine
+    chosen = barrier_rule(barrier, ff, fr)
     rate = chosen.forget * ff + chosen.retain * fr
     slack = 1e-9 * (barrier * ff + abs(fr))
     assert chosen.retain == 1 and chosen.forget >= 0
@@ -25,7 +25,7 @@ def test_forgetting_goes_on_at_least_at_the_barriers_rate(forget, retain, cosine
 
 
 def test_without_a_forget_gradient_only_the_retain_loss_counts() -> None:
-    chosen = barrier_rule(0.1)(0.0, 0.0, 3.0)
+    chosen = barrier_rule(0.1, 0.0, 0.0)
     assert (chosen.forget, chosen.retain) == (0.0, 1.0)
 
 

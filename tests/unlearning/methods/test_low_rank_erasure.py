@@ -3,10 +3,12 @@
 import pytest
 import torch
 
-from expunge.unlearning.batches import predict
-from expunge.unlearning.safeguard import Safeguard, SafeguardSettings, make_probe
-from tests.unlearning.conftest import make_unet
-from tests.unlearning.methods.stage import FORGET, RETAIN, Stage
+from expunge.unlearning.batches import LatentSets, predict
+from expunge.unlearning.loop import Hooks, unlearn
+from expunge.unlearning.safeguard import Safeguard, make_probe
+from expunge.unlearning.unlearn_settings import SafeguardSettings, UnlearnSettings
+from tests.unlearning.conftest import make_set, make_unet
+from tests.unlearning.methods.stage import Stage
 
 
 @pytest.mark.parametrize("layers", ["cross_attention", "linear", "linear_and_convolution"])
@@ -67,13 +69,35 @@ def test_the_target_lies_beyond_the_surrogate(surrogate: str) -> None:
     assert loss.item() == pytest.approx((own - goal).square().mean().item())
 
 
+def test_the_default_pace_leaves_the_rank_alone(process) -> None:
+    denoiser, sets = make_unet(), LatentSets(make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car")))
+    start = {name: p.detach().clone() for name, p in denoiser.named_parameters()}
+    how = UnlearnSettings(
+        method="low_rank_erasure",
+        method_options={"rank": 2},
+        steps=6,
+        learning_rate=1e-2,
+        forget_batch_size=2,
+        retain_batch_size=4,
+        check_every=1,
+        pace={"growth": 2, "settle_steps": 2},
+    )
+    shares = iter([0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    trace = unlearn(denoiser, process, sets, how, hooks=Hooks(is_forgotten=lambda: next(shares), progress=False))
+    assert len({row.pace for row in trace.rows}) > 1
+    for name, p in denoiser.named_parameters():
+        if p.dim() > 1 and not torch.equal(p, start[name]):
+            values = torch.linalg.svdvals((p - start[name]).detach().flatten(1))
+            assert (values[2:] <= 1e-9 * values[0]).all()
+
+
 def test_a_step_that_a_safeguard_took_back_stays_taken_back() -> None:
     stage = Stage("low_rank_erasure", rank=2)
-    probe = make_probe(FORGET, RETAIN, levels=100, seed=0)
+    probe = make_probe(stage.problem.sets, levels=100, seed=0)
     guard = Safeguard(probe, stage.problem, SafeguardSettings(halvings=0))
     stage.step(0)
     with torch.no_grad():
-        for p, before in zip(stage.problem.parameters.values(), guard.before.values(), strict=True):
+        for p, before in zip(stage.problem.parameters.values(), guard.before, strict=True):
             p.copy_(before)
     factors = {name: factor.clone() for name, factor in stage.method.factors.items()}
     stage.step(1)

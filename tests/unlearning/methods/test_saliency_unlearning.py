@@ -1,5 +1,7 @@
 """SalUn: which weights move, and towards what."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -40,13 +42,27 @@ def test_the_objective_is_the_distance_to_the_prediction_under_the_other_prompt(
         stage = Stage("saliency_unlearning", label=label)
         forget, retain = stage.batches()
         loss, _ = stage.method.objective(forget, retain)
-        other = forget.under_anchors().conditions[TOKENS] if label == "anchor" else retain[0].conditions[TOKENS][:4]
+        # Two of five retained pictures stand under the empty prompt: the other three are taken in turn.
+        own_prompts = retain[0].conditions[TOKENS][torch.tensor([2, 3, 4, 2])]
+        other = forget.under_anchors().conditions[TOKENS] if label == "anchor" else own_prompts
         with torch.no_grad():
             own, _ = predict(stage.denoiser, stage.process, forget)
             noisy = stage.process.noisy(forget.latents, forget.noise, forget.level)
             relabelled = stage.denoiser(noisy, forget.level, encoder_hidden_states=other).sample
         assert loss.item() == pytest.approx((own - relabelled).square().mean().item(), rel=1e-9)
         assert loss.item() > 0
+
+
+def test_no_forget_picture_is_relabelled_with_the_empty_prompt() -> None:
+    stage = Stage("saliency_unlearning")
+    forget, retain = stage.batches()
+    empty = retain[0].empty[TOKENS][0]
+    assert (retain[0].conditions[TOKENS] == empty).all(dim=(1, 2)).sum() == 2
+    relabelled = stage.method._relabelled(forget, retain)
+    assert not (relabelled.conditions[TOKENS] == empty).all(dim=(1, 2)).any()
+    nothing = [replace(batch, prompted=torch.zeros_like(batch.prompted)) for batch in retain]
+    with pytest.raises(ExpungeError, match="empty_share: leaves no picture"):
+        stage.method._relabelled(forget, nothing)
 
 
 def test_without_a_cache_it_says_what_to_do() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from expunge.errors import ExpungeError
 from expunge.judges.load_panel import load_panel
-from expunge.models.sources import load_stable_diffusion, load_text_to_image
+from expunge.models.resolver import load_text_to_image
 from expunge.prompts.load_world import load_world
 from expunge.zoo.digits import kept
 from expunge.zoo.digits.digits_data import read_digits
@@ -71,8 +71,8 @@ def test_digits_is_the_name_of_what_is_kept_in_the_working_folder(tmp_path: Path
     assert load_text_to_image("digits").digest() == tiny.digest()
     found = load_panel("digits", load_world("digits"))
     assert (found.clip.text_features(["two"]) == panel.clip.text_features(["two"])).all()
-    with pytest.raises(ExpungeError, match="base_model: 'digits' draws classes, not sentences"):
-        load_stable_diffusion("digits")
+    with pytest.raises(ExpungeError, match="the model draws no 'a cat'; it draws zero"):
+        load_text_to_image("digits").draw(["a cat"], [0])
 
 
 @pytest.mark.slow

@@ -1,16 +1,17 @@
-"""What every unlearning method is: settings, a set-up, and a step."""
+"""What every unlearning method is: settings, and a step."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Generic, TypeVar
 
 from torch import Tensor
 
 from expunge.settings import Settings
 from expunge.unlearning.batches import Batch
 from expunge.unlearning.gradient_cache import GradientCache
+from expunge.unlearning.gradients import StepReport
 from expunge.unlearning.problem import Problem
-from expunge.unlearning.step_report import StepReport
 
 
 class MethodSettings(Settings):
@@ -20,6 +21,23 @@ class MethodSettings(Settings):
     def uses_cache(self) -> bool:
         """Whether the method, with these options, reads the cached gradients at θ₀."""
         return False
+
+
+S = TypeVar("S", bound=MethodSettings)
+
+
+@dataclass(frozen=True)
+class StepSize:
+    """How far a step goes.
+
+    Attributes:
+        learning_rate: η > 0.
+        forget_weight: w > 0 of the forget loss against λ of the retain loss; less than 1 where the target is gone and
+            what that cost is taken back. Published methods do not know it.
+    """
+
+    learning_rate: float
+    forget_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -40,26 +58,40 @@ class MethodStep:
     report: StepReport
 
 
-class Method(Protocol):
-    """One way to unlearn. The loop draws the batches, calls `step`, and stores what `state_dict` gives."""
+class Method(ABC, Generic[S]):
+    """One way to unlearn. The loop draws the batches, calls `step`, and stores what `state_dict` gives.
+
+    Args:
+        problem: what is minimised, at θ₀.
+        settings: options, of ``settings_type``.
+        cache: gradients at θ₀, if there are any.
+
+    Raises:
+        ExpungeError: the options need a gradient cache and there is none, or there is nothing to move.
+    """
 
     settings_type: ClassVar[type[MethodSettings]]
 
-    def setup(self, problem: Problem, cache: GradientCache | None, settings: MethodSettings) -> None:
-        """Take the problem and its options; called once, before the first step or `load_state_dict`.
+    def __init__(self, problem: Problem, settings: S, cache: GradientCache | None) -> None:
+        self.problem, self.settings = problem, settings
+        self.prepare(cache)
 
-        Raises:
-            ExpungeError: the options need a gradient cache and there is none.
-        """
+    @abstractmethod
+    def prepare(self, cache: GradientCache | None) -> None:
+        """What must be known before the first step or `load_state_dict`."""
 
+    @abstractmethod
     def retain_batches(self, batches_to_cover: int) -> int:
         """Retain batches wanted at each step, of which ``batches_to_cover`` show the whole retain set."""
 
-    def step(self, forget: Batch, retain: Sequence[Batch]) -> MethodStep:
+    @abstractmethod
+    def step(self, forget: Batch, retain: Sequence[Batch], size: StepSize) -> MethodStep:
         """One update of the problem's parameters, in place."""
 
+    @abstractmethod
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that the next step depends on besides the parameters, flat."""
 
+    @abstractmethod
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` gave."""
