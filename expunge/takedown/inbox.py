@@ -82,7 +82,7 @@ class Inbox:
         reason: str = "",
         id: str | None = None,
     ) -> Filing:
-        """File a request, once: see ``file_request``."""
+        """File a request, once: see ``file_request``. The arguments are a request's own fields, by name."""
         fields: dict[str, Any] = {"kind": kind, "target": target, "synonyms": list(synonyms)}
         fields |= {"requester": requester, "reason": reason, "filed_at": self._clock().replace(microsecond=0)}
         return file_request(self, fields, [Path(path) for path in pictures], id)
