@@ -1,10 +1,12 @@
 """A text-to-image model too small to draw anything, but real in every part: stock classes, random weights."""
 
 import json
+import re
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 VOCABULARY = "a an the cat dog horse apple car in of on by style noto twemoji fluent white plain background"
@@ -89,3 +91,66 @@ def make_tiny_tokenizer(folder: Path) -> CLIPTokenizer:
     (folder / "vocab.json").write_text(json.dumps({piece: i for i, piece in enumerate(vocabulary)}))
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]))
     return CLIPTokenizer.from_pretrained(folder, model_max_length=CONTEXT)
+
+
+# Names of the parts of a resnet block in the checkpoints that Stable Diffusion was published as.
+RESNET = {
+    "norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1", "norm2": "out_layers.0",
+    "conv2": "out_layers.3", "conv_shortcut": "skip_connection",
+}  # fmt: skip
+UNET = {
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "conv_in": "input_blocks.0.0",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+    "down_blocks.0.resnets.0": "input_blocks.1.0",
+    "down_blocks.0.attentions.0": "input_blocks.1.1",
+    "down_blocks.0.downsamplers.0.conv": "input_blocks.2.0.op",
+    "down_blocks.1.resnets.0": "input_blocks.3.0",
+    "mid_block.resnets.0": "middle_block.0",
+    "mid_block.attentions.0": "middle_block.1",
+    "mid_block.resnets.1": "middle_block.2",
+    "up_blocks.0.resnets.0": "output_blocks.0.0",
+    "up_blocks.0.resnets.1": "output_blocks.1.0",
+    "up_blocks.0.upsamplers.0.conv": "output_blocks.1.1.conv",
+    "up_blocks.1.resnets.0": "output_blocks.2.0",
+    "up_blocks.1.attentions.0": "output_blocks.2.1",
+    "up_blocks.1.resnets.1": "output_blocks.3.0",
+    "up_blocks.1.attentions.1": "output_blocks.3.1",
+}
+AUTOENCODER = [
+    (r"down_blocks\.(\d)\.resnets\.(\d)", r"down.\1.block.\2"),
+    (r"down_blocks\.(\d)\.downsamplers\.0", r"down.\1.downsample"),
+    (r"up_blocks\.(\d)\.resnets\.(\d)", lambda found: f"up.{2 - int(found[1])}.block.{found[2]}"),
+    (r"up_blocks\.(\d)\.upsamplers\.0", lambda found: f"up.{2 - int(found[1])}.upsample"),
+    (r"mid_block\.resnets\.0", "mid.block_1"),
+    (r"mid_block\.resnets\.1", "mid.block_2"),
+    (r"mid_block\.attentions\.0", "mid.attn_1"),
+    (r"group_norm", "norm"),
+    (r"to_([qkv])", r"\1"),
+    (r"to_out\.0", "proj_out"),
+    (r"conv_shortcut", "nin_shortcut"),
+    (r"conv_norm_out", "norm_out"),
+]
+
+
+def make_single_file(pipeline: StableDiffusionPipeline, file: Path) -> Path:
+    """Save the tiny pipeline's weights in one file, under the names that such checkpoints have."""
+    tensors = {}
+    for name, tensor in pipeline.unet.state_dict().items():
+        module = next(each for each in UNET if name.startswith(f"{each}."))
+        rest = name.removeprefix(f"{module}.")
+        part, _, last = rest.rpartition(".")
+        tensors[f"model.diffusion_model.{UNET[module]}.{RESNET[part] + '.' + last if part in RESNET else rest}"] = (
+            tensor
+        )
+    for name, tensor in pipeline.vae.state_dict().items():
+        for ours, theirs in AUTOENCODER:
+            name = re.sub(ours, theirs, name)
+        flat = ".attn_1." in name and name.endswith("weight") and tensor.dim() == 2
+        tensors[f"first_stage_model.{name}"] = tensor[:, :, None, None] if flat else tensor
+    for name, tensor in pipeline.text_encoder.state_dict().items():
+        tensors[f"cond_stage_model.transformer.text_model.{name.removeprefix('text_model.')}"] = tensor
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, file)
+    return file

@@ -196,9 +196,9 @@ class StableDiffusion(DiffusionProcess, TextToImage):
         """Read a single safetensors file with the configuration, vocabulary and scheduler of a folder."""
         with LOADING:
             pipeline = StableDiffusionPipeline.from_single_file(
-                str(file), config=str(config), local_files_only=True, safety_checker=None, dtype=torch.float32
+                str(file), config=str(config), local_files_only=True, safety_checker=None, torch_dtype=torch.float32
             )
-        return cls(_fitting(pipeline.to(dtype=torch.float32)))
+        return cls(_fitting(pipeline))
 
 
 def _fitting(pipeline: StableDiffusionPipeline) -> StableDiffusionPipeline:

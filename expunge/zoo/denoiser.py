@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UNet2DConditionModel
 from tokenizers import pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -114,6 +114,21 @@ def make_scheduler() -> DDIMScheduler:
         timestep_spacing="trailing",
         clip_sample=False,
         set_alpha_to_one=True,
+    )
+
+
+def make_sampler() -> DPMSolverMultistepScheduler:
+    """What the zoo draws with: DPM-Solver++ of second order, same schedule; benchmarks/results/sampler.md says why.
+
+    Source: Lu et al. 2022, arXiv 2211.01095.
+    """
+    return DPMSolverMultistepScheduler(
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        algorithm_type="dpmsolver++",
+        solver_order=2,
+        steps_offset=1,  # the pipeline would set it, with a warning; trailing steps do not depend on it
     )
 
 

@@ -36,8 +36,8 @@ synonyms in {templates} templates. The wordings are in `expunge/zoo/world.yaml`.
 
 **Recipe.** `{recipe}`.
 
-**Scores.** {pictures} pictures for each side of the wordings: every subject in every style from three seeds, 20 DDIM
-steps, guidance 2.5.
+**Scores.** {pictures} pictures for each side of the wordings: every subject in every style from three seeds, as
+configs/pretrain.yaml says, with the scheduler in `emoji/scheduler`.
 
 | score | train wordings | held-out wordings |
 | --- | --- | --- |

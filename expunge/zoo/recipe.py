@@ -24,7 +24,7 @@ from expunge.zoo.autoencoder import PICTURE_SIZE, peak_signal_to_noise, train_au
 from expunge.zoo.classifiers import train_classifier
 from expunge.zoo.clip import train_clip
 from expunge.zoo.corpus import Corpus, make_corpus
-from expunge.zoo.denoiser import Batch, make_scheduler, make_tokenizer, train_denoiser
+from expunge.zoo.denoiser import Batch, make_sampler, make_tokenizer, train_denoiser
 from expunge.zoo.emoji_world import emoji_world, zoo_world
 from expunge.zoo.icons import fetch_icon_packages, render_drawings
 from expunge.zoo.zoo_panel import ZooJudges
@@ -159,7 +159,7 @@ def assemble(vae, unet, text_encoder, tokenizer: CLIPTokenizer) -> StableDiffusi
         text_encoder=text_encoder,
         tokenizer=tokenizer,
         unet=unet,
-        scheduler=make_scheduler(),
+        scheduler=make_sampler(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

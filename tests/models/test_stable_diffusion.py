@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from expunge.models.diffusion import SAMPLERS
-from expunge.models.resolver import load_text_to_image
+from expunge.models.resolver import load_text_to_image, open_model
 from expunge.models.stable_diffusion import COMPONENTS, StableDiffusion
 from expunge.models.text_to_image import TOKENS
 from expunge.pictures.drawing import DrawingSettings, draw_prompts
 from tests.pictures.test_picture_set import make_set
-from tests.tiny import make_tiny_pipeline
+from tests.tiny import make_single_file, make_tiny_pipeline
 
 TEXTS = ["a cat in noto style", "a dog by twemoji", "the car on plain white", "an apple", "a horse"]
 SEEDS = [5, 0, 2**31 - 1, 5, 77]
@@ -242,6 +242,14 @@ def test_words_beyond_the_window_are_told(tiny_model):
     assert tiny_model.cut_off([fits, "", long]) == ["", "", "in fluent apple"]
     same = tiny_model.encode_texts([long, long.removesuffix(" in fluent apple")])[TOKENS]
     torch.testing.assert_close(same[0], same[1])
+
+
+def test_a_single_file_is_read_with_the_configuration_of_a_folder(tiny_folder, tiny_model, tmp_path):
+    file = make_single_file(tiny_model.pipeline, tmp_path / "tiny.safetensors")
+    model, facts = open_model(f"{file}?config={tiny_folder}")
+    assert facts.digest == tiny_model.digest() and facts.source == f"{file}?config={tiny_folder}"
+    assert {p.dtype for p in model.denoiser.parameters()} == {torch.float32}
+    assert (model.draw(TEXTS, SEEDS, steps=2) == tiny_model.draw(TEXTS, SEEDS, steps=2)).all()
 
 
 def test_half_precision_and_back_keeps_the_seeds(tiny_folder, tiny_model):
