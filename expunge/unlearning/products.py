@@ -17,14 +17,15 @@ Gradients = Sequence[Tensor | None]  # one for each parameter; None: the loss do
 # Elements at a time: worth a call, and little memory.
 CPU_BLOCK = 1 << 18
 DEVICE_BLOCK = 1 << 24
+WIDE = 4  # two vectors, each in its own precision and in float64
 
 # Entries of float64 gradients from here on are refused, since their products could overflow, whatever was averaged.
 LARGEST = 1e120
 
 
-def block_size(tensor: Tensor) -> int:
-    """Elements to take at once where the tensor is."""
-    return CPU_BLOCK if tensor.device.type == "cpu" else DEVICE_BLOCK
+def block_size(tensor: Tensor, streams: int = 1) -> int:
+    """Elements to take at once where the tensor is, of as many streams as that."""
+    return max(CPU_BLOCK // streams, 1) if tensor.device.type == "cpu" else DEVICE_BLOCK
 
 
 def groups(tensors: Sequence[Tensor]) -> list[list[int]]:
@@ -79,7 +80,7 @@ def gram(forget: Tensor, retain: Tensor, scale: Tensor | None = None) -> Tensor:
         Float64, ``(2, 2)``, on the vectors' device. NaN or infinity comes out as NaN or infinity.
     """
     total = torch.zeros(2, 2, dtype=torch.float64, device=forget.device)
-    size, precision = min(block_size(forget), len(forget)), forget.dtype if scale is None else scale.dtype
+    size, precision = min(block_size(forget, WIDE), len(forget)), forget.dtype if scale is None else scale.dtype
     # Fresh memory for each block would cost more than what is done in it.
     scaled, exact = (forget.new_empty(2, size, dtype=dtype) for dtype in (precision, torch.float64))
     vectors = [forget, retain] if scale is None else [forget, retain, scale]
