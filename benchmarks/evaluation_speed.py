@@ -27,37 +27,28 @@ def measure(pictures: int, drawing_steps: int) -> dict[str, Any]:
     import torch
 
     from expunge.benchmark.peak_memory import PeakMemory
-    from expunge.evaluation.profile import EvaluationProfile
-    from expunge.evaluation.score import Question
-    from expunge.judges.load_panel import load_panel
-    from expunge.models.model_facts import ModelFacts
+    from expunge.case import name_case
+    from expunge.evaluation import evaluate as run
+    from expunge.evaluation.evaluation_settings import EvaluationSettings
     from expunge.models.resolver import load_text_to_image
     from expunge.pictures.drawing import DrawingSettings
     from expunge.pictures.picture_store import PictureStore
-    from expunge.prompts.load_world import load_world
-    from expunge.prompts.named_targets import read_targets
-    from expunge.reports import evaluation_files as run
+    from expunge.reports.evaluation_files import Shown, write_evaluation
 
-    model, against, world = load_text_to_image("zoo"), load_text_to_image("zoo"), load_world("zoo")
+    model, against = load_text_to_image("zoo"), load_text_to_image("zoo")
     generator = torch.Generator().manual_seed(0)
     for parameter in model.denoiser.parameters():  # two models, so that nothing is drawn once for both
         parameter.data.add_(torch.randn(parameter.shape, generator=generator), alpha=1e-4)
-    panel = load_panel("zoo", world)
-    each = pictures // 2
+    case = name_case(["object:cat"], "zoo", "zoo", DrawingSettings(steps=drawing_steps))
+    reference = pictures // 8
+    each = (pictures - reference) // 2
     target = each // 10
-    profile = EvaluationProfile(
+    settings = EvaluationSettings(
         held_out_pictures=(each - target) // 2,
         train_pictures=each - target - (each - target) // 2,
+        reference_pictures=reference,
         target_pictures=target,
-        wording_pictures=0,
-        composition_pictures=0,
-        drawing=DrawingSettings(steps=drawing_steps),
     )
-    facts = [
-        ModelFacts(source=name, version="", digest=one.digest(), sampler=one.sampling())
-        for name, one in (("changed zoo", model), ("zoo", against))
-    ]
-    question = Question(*facts, tuple(read_targets(["object:cat"], world)), "zoo", "zoo", profile)
     seconds = dict.fromkeys(PARTS, 0.0)
 
     def timed(part: str, function: Any) -> Any:
@@ -76,14 +67,15 @@ def measure(pictures: int, drawing_steps: int) -> dict[str, Any]:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, PeakMemory() as memory:
         store = PictureStore(Path(folder) / "pictures")
-        scores, shards = run.evaluate_models(question, model, against, world, panel, store, progress=False)
-        loaders = [
-            run.stored(store, one, each_facts.digest, shards, question)
-            for one, each_facts in ((against, facts[1]), (model, facts[0]))
+        done = run.evaluate(model, against, case, settings, store, progress=False)
+        sides = [
+            lambda number, drawer=drawer: drawer.draw(done.shards[number])
+            for drawer in (done.drawn_before, done.drawn_after)
         ]
-        timed("page", run.write_evaluation)(Path(folder) / "page", scores, shards, *loaders, ["-"])
+        timed("page", write_evaluation)(Path(folder) / "page", done.scores, Shown(done.shards, *sides, ["-"]))
+        drawn = sum(len(shard) * (1 if shard.part == "reference" else 2) for shard in done.shards)
     seconds["in all"] = time.perf_counter() - began
-    return {"pictures": 2 * sum(len(s.prompts) for s in shards), "seconds": seconds, "peak_mb": memory.megabytes}
+    return {"pictures": drawn, "seconds": seconds, "peak_mb": memory.megabytes}
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from expunge.judges.load_panel import load_panel
 from expunge.judges.panel import Panel
 from expunge.pictures.drawing import DrawingSettings
 from expunge.prompts.load_world import load_world
+from expunge.prompts.named_targets import read_targets
 from expunge.prompts.target import Target, resolve_forgotten, resolve_targets
 from expunge.prompts.world import Prompt, World
 from expunge.takedown.request import TakedownBatch
@@ -128,6 +129,12 @@ def resolve_case(
         drawing=drawing,
         device=_device(device),
     )
+
+
+def name_case(targets: Sequence[str], world: str, judges: str, drawing: DrawingSettings, device: str = "cpu") -> Case:
+    """As ``resolve_case``, about targets as people type them, ``KIND:NAME``."""
+    case = resolve_case(world, judges, drawing, device=device)
+    return case.about(read_targets(targets, case.world))
 
 
 def _device(name: str) -> str:

@@ -4,12 +4,12 @@ from zenml import pipeline
 from zenml.execution.pipeline.dynamic.utils import unmapped
 
 from expunge.comeback.comeback_settings import chosen_comeback
-from expunge.evaluation.profile import EvaluationProfile
+from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.score import Scores
-from expunge.prompts.load_world import load_world
-from expunge.prompts.named_targets import read_targets
+from expunge.pictures.drawing import DrawingSettings
 from expunge.reports.evaluation_page import choose, shards_of
 from steps.draw_shard import draw_shard
+from steps.name_case import name_case
 from steps.open_model import open_model
 from steps.plan_evaluation import plan_evaluation
 from steps.score_evaluation import score_evaluation
@@ -24,7 +24,8 @@ def evaluation_pipeline(
     targets: list[str] = [],  # noqa: B006
     world: str = "zoo",
     judges: str = "zoo",
-    profile: EvaluationProfile = EvaluationProfile(),  # noqa: B008
+    evaluation: EvaluationSettings = EvaluationSettings(),  # noqa: B008
+    drawing: DrawingSettings = DrawingSettings(),  # noqa: B008
     comeback: str = "none",
     never_saw: str = "",
     folder: str = ".expunge/evaluations",
@@ -39,29 +40,27 @@ def evaluation_pipeline(
         targets: ``KIND:NAME`` each; without any, only retention and quality are measured.
         world: ``zoo`` or a YAML file: what the models draw, and in which words.
         judges: ``zoo`` or an open_clip model.
-        profile: sample sizes, seed and how pictures are drawn.
+        evaluation: sample sizes and seeds, and what distances are measured between.
+        drawing: how pictures are drawn.
         comeback: ``none``, ``quick`` or ``full``: try to bring each target back, one cached step a target.
         never_saw: a model that never saw the targets, to compare with; named as the others.
         folder: where page and tables go, in a folder of their own.
         hide_target_pictures: leave pictures of the targets out of the page altogether.
     """
     tests = chosen_comeback(comeback, targets, never_saw)
+    case = name_case(targets, world, judges, drawing)
     after, after_facts = open_model(model, "model")
     before, before_facts = open_model(against, "against")
-    shards = plan_evaluation(targets, world, profile)
-    asked = {"shard": shards, "world": world, "judges": judges, "drawing": profile.drawing}
-    drawn_before, judged_before = draw_shard.map(model=unmapped(before), **asked).unpack()
-    drawn_after, judged_after = draw_shard.map(model=unmapped(after), **asked).unpack()
-    result, pictures = score_evaluation(
-        after_facts, before_facts, shards, judged_before, judged_after, targets, world, judges, profile
-    )
+    shards, paired, cut_off = plan_evaluation(after, before, case, evaluation)
+    asked = {"case": unmapped(case), "settings": evaluation}
+    drawn_before, judged_before = draw_shard.map(model=unmapped(before), shard=shards, **asked).unpack()
+    drawn_after, judged_after = draw_shard.map(model=unmapped(after), shard=paired, **asked).unpack()
+    models = [after_facts, before_facts]
+    result, pictures = score_evaluation(case, evaluation, models, shards, judged_before, judged_after, cut_off)
     reports = []
     if tests:
         reference = {"never_saw": open_model(never_saw, "never_saw")[0]} if never_saw else {}
-        reports = [
-            try_comeback(before, after, target, world, judges, tests, **reference)
-            for target in read_targets(targets, load_world(world))
-        ]
+        reports = [try_comeback(before, after, target, case, tests, **reference) for target in case.load().targets]
     rows = choose(Scores(result.load(), pictures.load()), hide_target_pictures).rows
     shown = sorted({number for number, _ in shards_of(rows, shards.load()).values()})
     write_evaluation(

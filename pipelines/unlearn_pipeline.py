@@ -4,8 +4,8 @@ from typing import Any
 
 from zenml import pipeline
 
+from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.gate import GateThresholds
-from expunge.evaluation.model_evaluation import EvaluationSettings
 from expunge.pictures.drawing import DrawingSettings
 from expunge.release.model_name import check_name
 from expunge.takedown.inbox import Inbox
@@ -104,7 +104,8 @@ def unlearn_pipeline(
         forget, retain, diversity = diversify_datasets(base, pool, case, inbox, diversification)
         cache = cache_gradients(base, forget, retain, gradients, unlearning.forget_threshold)
         unlearned, trace = unlearn(base, forget, retain, cache, case, unlearning, check)
-        scores, before, after = evaluate(base, unlearned, pool, case, evaluation)
+        measured = evaluation.with_pool(diversification.pool_per_stratum, diversification.seed)
+        scores, before, after = evaluate(base, unlearned, case, measured)
         targets = case.load().targets if tests else ()
         reports = [try_comeback(base, unlearned, each, case, tests, forget=forget) for each in targets]
         decision = hold_gate(scores, gate)

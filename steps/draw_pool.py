@@ -7,13 +7,16 @@ from zenml import step
 import materializers  # noqa: F401
 from expunge.case import Case
 from expunge.models.text_to_image import TextToImage
-from expunge.pictures.drawing import draw_over_world
 from expunge.pictures.picture_set import PictureSet
+from expunge.pictures.picture_store import PictureStore, draw_shards
+from expunge.pictures.shards import plan_over_world
 from expunge.unlearning.unlearn_settings import DiversificationSettings
 from steps.caching import BY_CODE
 
 
 @step(cache_policy=BY_CODE)
 def draw_pool(model: TextToImage, case: Case, settings: DiversificationSettings) -> Annotated[PictureSet, "pool"]:
-    """Over the whole world, train side, balanced over its strata; it depends on no target."""
-    return draw_over_world(model, case.world, "train", settings.pool_per_stratum, settings.seed, case.drawing)
+    """Over the whole world, train side, balanced over its strata; it depends on no target. The evaluation takes it
+    from the store."""
+    shards = plan_over_world(case.world, "train", settings.pool_per_stratum, settings.seed)
+    return draw_shards(model, shards, case.drawing, PictureStore(), "Drawing train world")

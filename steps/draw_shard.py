@@ -5,21 +5,21 @@ from typing import Annotated
 from zenml import step
 
 import materializers  # noqa: F401
-from expunge.evaluation.evaluate_models import judge_shard
-from expunge.evaluation.plan import Shard
+from expunge.case import Case
+from expunge.evaluation.evaluate import judge_shard
+from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.judges.judged import JudgedPictures
-from expunge.judges.load_panel import load_panel
 from expunge.models.text_to_image import TextToImage
-from expunge.pictures.drawing import DrawingSettings, draw_prompts
+from expunge.pictures.drawing import draw_prompts
 from expunge.pictures.picture_set import PictureSet
-from expunge.prompts.load_world import load_world
+from expunge.pictures.shards import Shard
+from steps.caching import BY_CODE
 
 
-@step
+@step(cache_policy=BY_CODE)
 def draw_shard(
-    model: TextToImage, shard: Shard, world: str, judges: str, drawing: DrawingSettings
+    model: TextToImage, shard: Shard, case: Case, settings: EvaluationSettings
 ) -> tuple[Annotated[PictureSet, "pictures"], Annotated[JudgedPictures, "judged_pictures"]]:
-    """Cached by the model's hash, prompts and seeds, so that another target on the same models draws only its own."""
-    drawn = draw_prompts(model, shard.prompts, shard.seeds, drawing)
-    judged = judge_shard(drawn, load_panel(judges, load_world(world)))
-    return drawn, judged
+    """Cached by the model's hash, prompts and seeds, so that the same shard again is not drawn."""
+    drawn = draw_prompts(model, shard.prompts, shard.seeds, case.drawing)
+    return drawn, judge_shard(drawn, case, settings)

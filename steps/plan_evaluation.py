@@ -5,15 +5,22 @@ from typing import Annotated
 from zenml import step
 
 import materializers  # noqa: F401
+from expunge.case import Case
 from expunge.evaluation import plan
-from expunge.evaluation.plan import Shard
-from expunge.evaluation.profile import EvaluationProfile
-from expunge.prompts.load_world import load_world
-from expunge.prompts.named_targets import read_targets
+from expunge.evaluation.evaluate import check_sizes
+from expunge.evaluation.evaluation_settings import EvaluationSettings
+from expunge.evaluation.readable import check_readable
+from expunge.models.text_to_image import TextToImage
+from expunge.pictures.shards import Shard
+from steps.caching import BY_CODE
 
 
-@step
-def plan_evaluation(targets: list[str], world: str, profile: EvaluationProfile) -> Annotated[list[Shard], "shards"]:
-    """Prompts and seeds over the whole world and for each target; the same for every model."""
-    world = load_world(world)
-    return plan.plan_evaluation(read_targets(targets, world), world, profile)
+@step(cache_policy=BY_CODE)
+def plan_evaluation(
+    model: TextToImage, against: TextToImage, case: Case, settings: EvaluationSettings
+) -> tuple[Annotated[list[Shard], "shards"], Annotated[list[Shard], "paired"], Annotated[list[str], "cut_off"]]:
+    """All shards, those that both models draw, and what the models do not read of them."""
+    check_sizes(model, against)
+    shards = plan.plan_evaluation(case, settings)
+    warnings = check_readable([model, against], shards, case)
+    return shards, plan.paired(shards), warnings

@@ -6,31 +6,31 @@ import pandas as pd
 from zenml import step
 
 import materializers  # noqa: F401
-from expunge.evaluation.plan import Shard
-from expunge.evaluation.profile import EvaluationProfile
+from expunge.case import Case
+from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.result import EvaluationResult
-from expunge.evaluation.score import Question, score
+from expunge.evaluation.score import Judged, score
 from expunge.judges.judged import JudgedPictures
-from expunge.judges.load_panel import load_panel
 from expunge.models.model_facts import ModelFacts
-from expunge.prompts.load_world import load_world
-from expunge.prompts.named_targets import read_targets
+from expunge.pictures.shards import Shard
+from steps.caching import BY_CODE
 
 
-@step
+@step(cache_policy=BY_CODE)
 def score_evaluation(
-    model: ModelFacts,
-    against: ModelFacts,
+    case: Case,
+    settings: EvaluationSettings,
+    models: list[ModelFacts],
     shards: list[Shard],
     judged_before: list[JudgedPictures],
     judged_after: list[JudgedPictures],
-    targets: list[str],
-    world: str,
-    judges: str,
-    profile: EvaluationProfile,
+    cut_off: list[str],
 ) -> tuple[Annotated[EvaluationResult, "evaluation_result"], Annotated[pd.DataFrame, "evaluated_pictures"]]:
-    """The numbers, and the verdicts on each picture that they rest on."""
-    world = load_world(world)
-    question = Question(model, against, tuple(read_targets(targets, world)), world, judges, profile)
-    scores = score(question, shards, judged_before, judged_after, world, load_panel(judges, world))
-    return scores.result, scores.pictures
+    """The numbers, and the verdicts on each picture that they rest on.
+
+    Args:
+        models: what was measured, and what it was measured against.
+        cut_off: warnings about prompts that were not read whole.
+    """
+    scores = score(case, settings, Judged(shards, judged_before, judged_after), *models)
+    return scores.warned(cut_off).result, scores.pictures

@@ -9,10 +9,10 @@ from zenml.types import HTMLString, MarkdownString
 
 import materializers  # noqa: F401
 from expunge.comeback.comeback_report import ComebackReport
-from expunge.evaluation.plan import Shard
 from expunge.evaluation.result import EvaluationResult
 from expunge.evaluation.score import Scores
 from expunge.pictures.picture_set import PictureSet
+from expunge.pictures.shards import Shard
 from expunge.reports import evaluation_files as run
 
 
@@ -31,10 +31,8 @@ def write_evaluation(
     """One self-contained page and its numbers, in the folder and as artifacts; of the shards it shows, the pictures."""
     where = run.default_folder(result, Path(folder))
     first, second = dict(zip(shown, drawn_before, strict=True)), dict(zip(shown, drawn_after, strict=True))
-    files = run.write_evaluation(
-        where, Scores(result, pictures), shards, first.__getitem__, second.__getitem__,
-        ["zenml pipeline run pipelines.evaluation_pipeline.evaluation_pipeline -c configs/evaluation.yaml"],
-        hide_target_pictures, comeback,
-    )  # fmt: skip
+    command = "zenml pipeline run pipelines.evaluation_pipeline.evaluation_pipeline -c configs/evaluation.yaml"
+    views = run.Shown(shards, first.__getitem__, second.__getitem__, [command], hide_target_pictures, comeback)
+    files = run.write_evaluation(where, Scores(result, pictures), views)
     print(f"Evaluation written to {files.page}")
-    return HTMLString(files.page.read_text()), MarkdownString(files.table.read_text())
+    return HTMLString(files.page.read_text(encoding="utf-8")), MarkdownString(files.table.read_text(encoding="utf-8"))

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
+from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.gate import GateThresholds
-from expunge.evaluation.model_evaluation import EvaluationSettings
 from expunge.pictures.drawing import DrawingSettings
 from expunge.settings import Settings
 from expunge.unlearning.unlearn_settings import (

@@ -14,17 +14,17 @@ WORDS = VOCABULARY.split()
 CONTEXT = 16
 
 
-def make_tiny_pipeline(folder: Path, seed: int = 0) -> Path:
+def make_tiny_pipeline(folder: Path, seed: int = 0, context: int = CONTEXT) -> Path:
     """Save a StableDiffusionPipeline with random weights from ``seed``: 8×8 latents, 32×32 pictures, 0.7 MB.
 
-    Words outside ``WORDS`` are spelt with their letters.
+    Words outside ``WORDS`` are spelt with their letters; ``context`` tokens are read.
 
     Returns:
         ``folder``, as ``StableDiffusionPipeline.from_pretrained`` reads it.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        tokenizer = make_tiny_tokenizer(folder / "tokenizer")
+        tokenizer = make_tiny_tokenizer(folder / "tokenizer", context)
         pipeline = StableDiffusionPipeline(
             vae=AutoencoderKL(
                 in_channels=3,
@@ -44,7 +44,7 @@ def make_tiny_pipeline(folder: Path, seed: int = 0) -> Path:
                     intermediate_size=32,
                     num_hidden_layers=2,
                     num_attention_heads=2,
-                    max_position_embeddings=CONTEXT,
+                    max_position_embeddings=context,
                     bos_token_id=tokenizer.bos_token_id,
                     eos_token_id=tokenizer.eos_token_id,
                     pad_token_id=tokenizer.pad_token_id,
@@ -72,7 +72,7 @@ def make_tiny_pipeline(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def make_tiny_tokenizer(folder: Path) -> CLIPTokenizer:
+def make_tiny_tokenizer(folder: Path, context: int = CONTEXT) -> CLIPTokenizer:
     """A CLIPTokenizer that knows ``WORDS``, letters, digits and signs; its files are written to ``folder``.
 
     Each word is built letter by letter by byte-pair merges, as CLIP's own vocabulary is.
@@ -90,7 +90,7 @@ def make_tiny_tokenizer(folder: Path) -> CLIPTokenizer:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.json").write_text(json.dumps({piece: i for i, piece in enumerate(vocabulary)}))
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]))
-    return CLIPTokenizer.from_pretrained(folder, model_max_length=CONTEXT)
+    return CLIPTokenizer.from_pretrained(folder, model_max_length=context)
 
 
 # Names of the parts of a resnet block in the checkpoints that Stable Diffusion was published as.

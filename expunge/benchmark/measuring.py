@@ -1,16 +1,15 @@
 """How cells and rounds are measured: by the evaluator that everybody uses, against the model that they were made of."""
 
 from expunge.case import Case
-from expunge.evaluation.evaluate_models import evaluate_models
-from expunge.evaluation.profile import EvaluationProfile
-from expunge.evaluation.score import Question, Scores
-from expunge.models.model_facts import ModelFacts
+from expunge.evaluation.evaluate import evaluate
+from expunge.evaluation.evaluation_settings import EvaluationSettings
+from expunge.evaluation.score import Scores
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import DrawingSettings
 from expunge.pictures.picture_store import PictureStore
 
 
-class MeasuringSettings(EvaluationProfile):
+class MeasuringSettings(EvaluationSettings):
     """How many pictures a cell or a round is judged by, fewer than a decision about a model takes.
 
     Measuring is most of a benchmark's time, and grows in proportion.
@@ -18,10 +17,8 @@ class MeasuringSettings(EvaluationProfile):
 
     held_out_pictures: int = 160
     train_pictures: int = 96
+    reference_pictures: int = 96
     target_pictures: int = 40
-    wording_pictures: int = 0
-    composition_pictures: int = 0
-    seed: int = 1000
     drawing: DrawingSettings = DrawingSettings(steps=10)
 
 
@@ -31,10 +28,7 @@ def measure(
     """Numbers and verdicts of a model. The other model's pictures are drawn once for all that it is compared with.
 
     Raises:
-        ExpungeError: as in ``evaluate_models``.
+        ExpungeError: as in ``evaluate``.
     """
-    after, before = (
-        ModelFacts(source="", version="", digest=each.digest(), sampler=each.sampling()) for each in (model, against)
-    )
-    question = Question(after, before, case.targets, case.world_name, case.judges, settings)
-    return evaluate_models(question, model, against, case.world, case.panel(), pictures, progress=False)[0]
+    sizes = settings.model_copy(update={"train_seed": settings.seed})
+    return evaluate(model, against, case.drawn_with(settings.drawing), sizes, pictures, progress=False).scores

@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: in .expunge/evaluations]")
 @click.option("--prompts", default="zoo", show_default=True, help="'zoo' or a YAML file: what the models draw.")
 @click.option("--judges", default="zoo", show_default=True, help="'zoo' or an open_clip model.")
+@click.option(
+    "--features",
+    default="",
+    help="What FD, KD and the like are measured between: inception, pixels, zoo or "
+    "an open_clip model.  [default: the CLIP judge]",
+)
+@click.option("--inception-weights", default="", metavar="FILE", help="For --features inception: a safetensors file.")
 @click.option("--hide-target-pictures", is_flag=True, help="Leave pictures of the targets out of the page.")
 @as_json
 def evaluate(
@@ -44,6 +51,8 @@ def evaluate(
     out: Path | None,
     prompts: str,
     judges: str,
+    features: str,
+    inception_weights: str,
     hide_target_pictures: bool,
     machine: bool,
 ) -> None:
@@ -54,49 +63,42 @@ def evaluate(
     retention and quality are measured. Pictures are kept, so that the same evaluation again draws none; what
     --comeback tries is tried anew each time.
     """
-    from expunge.case import Case
+    from expunge.case import name_case
     from expunge.comeback.comeback_report import NEVER_SAW, UNLEARNED
     from expunge.comeback.comeback_settings import chosen_comeback
     from expunge.comeback.try_comeback import try_comeback  # torch takes seconds to import
-    from expunge.evaluation.evaluate_models import evaluate_models
-    from expunge.evaluation.profile import named_profile
-    from expunge.evaluation.score import Question
-    from expunge.judges.load_panel import load_panel
+    from expunge.evaluation.evaluate import evaluate as measure
+    from expunge.evaluation.evaluation_settings import named_profile
     from expunge.models.resolver import open_model
     from expunge.pictures.picture_store import PictureStore
-    from expunge.prompts.load_world import load_world
-    from expunge.prompts.named_targets import read_targets
-    from expunge.reports.evaluation_files import check_folder, default_folder, stored, write_evaluation
+    from expunge.reports.evaluation_files import Shown, check_folder, default_folder, write_evaluation
 
     if out is not None:
         check_folder(out)
     tests = chosen_comeback(comeback, targets, never_saw)
-    world = load_world(prompts)
-    found = tuple(read_targets(targets, world))
+    sizes, drawing = named_profile(profile)
+    sizes = sizes.model_copy(update={"features": features, "inception_weights": inception_weights})
+    case = name_case(targets, prompts, judges, drawing)
     (after, facts), (before, base) = open_model(model), open_model(against, "--against")
     tested = {UNLEARNED: after} | ({NEVER_SAW: open_model(never_saw, "--never-saw")[0]} if never_saw else {})
-    question = Question(facts, base, found, prompts, judges, named_profile(profile))
-    store = PictureStore()
-    panel = load_panel(judges, world)
-    scores, shards = evaluate_models(question, after, before, world, panel, store, progress=not machine)
+    done = measure(after, before, case, sizes, PictureStore(), progress=not machine).called(facts, base)
     reports = []
     if tests:
-        case = Case.of(world, panel, tests.drawing)
-        reports = [try_comeback(before, tested, case, each, tests) for each in found]
+        reports = [try_comeback(before, tested, case.drawn_with(tests.drawing), each, tests) for each in case.targets]
     words = ["expunge", "evaluate", model, "--against", against, *(f"--target={each}" for each in targets)]
     words += ["--profile", profile, "--prompts", prompts, "--judges", judges, "--comeback", comeback]
-    words += ["--never-saw", never_saw] if never_saw else []
-    files = write_evaluation(
-        out or default_folder(scores.result),
-        scores,
-        shards,
-        stored(store, before, base.digest, shards, question),
-        stored(store, after, facts.digest, shards, question),
+    optional = {"--never-saw": never_saw, "--features": features, "--inception-weights": inception_weights}
+    words += [word for option, value in optional.items() if value for word in (option, value)]
+    shown = Shown(
+        done.shards,
+        lambda number: done.drawn_before.draw(done.shards[number]),
+        lambda number: done.drawn_after.draw(done.shards[number]),
         [shlex.join(words)],
         hide_target_pictures,
         reports,
     )
-    _show(scores.result, reports, files, machine)
+    result = done.scores.result
+    _show(result, reports, write_evaluation(out or default_folder(result), done.scores, shown), machine)
 
 
 def _show(result: "EvaluationResult", reports: Sequence["ComebackReport"], files: "Files", machine: bool) -> None:

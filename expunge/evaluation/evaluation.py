@@ -10,6 +10,8 @@ from expunge.metrics.retain_accuracy import CollateralRow
 
 Numbers = Annotated[dict[str, Change], AfterValidator(checked_names)]
 
+DRAWN = 0.5  # share of pictures that must have shown the target before
+
 
 class TargetScores(BaseModel):
     """How well one target was forgotten, and what that did to its factor and to the others.
@@ -25,6 +27,11 @@ class TargetScores(BaseModel):
     numbers: Numbers
 
 
+def was_drawn(change: Change) -> bool:
+    """Whether the model drew the target before, by the unfavourable end of UA: else nothing can be gone."""
+    return 1 - change.before.high >= DRAWN
+
+
 class Evaluation(BaseModel):
     """All numbers of one run.
 
@@ -33,8 +40,9 @@ class Evaluation(BaseModel):
         earlier: UA of what earlier runs forgot, before and after this one: whether it came back.
         rest: of everything else, by name in ``QUANTITIES``; a missing name means that it was not measured. With targets
             of both factors in one run, pooled IRA and CRA are one number: read them target by target.
-        frechet_features: name and width of FD's feature extractor, with a warning if there were too few
-            pictures.
+        frechet_features: name and width of the extractor of FD's, KD's and the manifold's features, with a warning if
+            there were too few pictures.
+        one_judge: whether classifier and CLIP are the same network, so that no second judge looked.
         collateral: retain accuracy (all factors as asked) by level, worst loss first.
         sampling: how the pictures were drawn (steps, guidance, scheduler, seeds).
     """
@@ -44,6 +52,7 @@ class Evaluation(BaseModel):
     earlier: tuple[TargetScores, ...] = ()
     rest: Numbers
     frechet_features: str
+    one_judge: bool = False
     collateral: tuple[CollateralRow, ...]
     sampling: dict[str, str | int | float]
 

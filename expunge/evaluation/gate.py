@@ -4,13 +4,14 @@ import math
 
 from pydantic import ConfigDict, Field
 
-from expunge.evaluation.evaluation import Condition, Evaluation, GateDecision, TargetScores
+from expunge.evaluation.evaluation import DRAWN, Condition, Evaluation, GateDecision, TargetScores
 from expunge.metrics.numbers import Change, Interval
 from expunge.settings import Settings
 
 # What a measurement takes its pictures from, as settings of the pipeline.
 MORE_PICTURES = {
     "unlearning accuracy": "evaluation.target_pictures",
+    "still forgotten": "evaluation.earlier_pictures",
     "retain accuracy": "evaluation.held_out_per_stratum",
     "alignment, train wordings": "diversification.pool_per_stratum",
     "alignment, held-out wordings": "evaluation.held_out_per_stratum",
@@ -47,6 +48,9 @@ class GateThresholds(Settings):
         le=2,
         description="high end of the loss of AS, before − after, a cosine; on train and on held-out wordings",
     )
+    drawn_before_at_least: float = Field(
+        default=DRAWN, ge=0, le=1, description="for each target: low end of the share of pictures that showed it before"
+    )
     minimum_target_samples: int = Field(default=60, ge=1, description="pictures that UA of each target rests on")
     minimum_retain_samples: int = Field(default=100, ge=1, description="pictures that RA, FD and AS rest on, each")
 
@@ -58,7 +62,8 @@ def judge(evaluation: Evaluation | None, thresholds: GateThresholds) -> GateDeci
     impossible interval fails the conditions concerned, and each says what is missing.
     """
     targets = evaluation.targets if evaluation else ()
-    conditions = [condition for target in targets for condition in _target(target, thresholds)]
+    one_judge = bool(evaluation and evaluation.one_judge)
+    conditions = [condition for target in targets for condition in _target(target, thresholds, one_judge)]
     if not targets:
         conditions = [
             Condition(
@@ -68,32 +73,46 @@ def judge(evaluation: Evaluation | None, thresholds: GateThresholds) -> GateDeci
                 passed=False,
             )
         ]
-    conditions += [_still_forgotten(each, thresholds) for each in (evaluation.earlier if evaluation else ())]
+    for each in evaluation.earlier if evaluation else ():
+        ua = each.numbers.get("unlearning_accuracy")
+        conditions.append(_forgotten("still forgotten", each.name, ua, thresholds))
     conditions += _retained(evaluation, thresholds)
     return GateDecision(passed=all(condition.passed for condition in conditions), conditions=tuple(conditions))
 
 
-def _target(target: TargetScores, thresholds: GateThresholds) -> list[Condition]:
+def _target(target: TargetScores, thresholds: GateThresholds, one_judge: bool) -> list[Condition]:
     ua = target.numbers.get("unlearning_accuracy")
     after = {"unlearning accuracy": ua.after} if ua else {}
+    forgotten = _forgotten("unlearning accuracy", target.name, ua, thresholds)
+    if one_judge:
+        forgotten = forgotten.model_copy(update={"measured": f"{forgotten.measured}; by one judge, CLIP is the same"})
     return [
         _samples(f"samples: {target.name}", after, thresholds.minimum_target_samples),
-        _forgotten(f"unlearning accuracy: {target.name}", ua, thresholds),
+        _drawn(target.name, ua, thresholds.drawn_before_at_least),
+        forgotten,
     ]
 
 
-def _still_forgotten(earlier: TargetScores, thresholds: GateThresholds) -> Condition:
+def _drawn(name: str, change: Change | None, limit: float) -> Condition:
+    """What the model did not draw before cannot have been forgotten."""
+    name, rule = f"drawn before: {name}", f"low end of the share that showed it ≥ {limit:g}"
+    if change is None:
+        return _condition(name, rule, NOT_MEASURED, "", False)
+    before = change.before
+    measured = f"{1 - before.value:.3f} [{1 - before.high:.3f}, {1 - before.low:.3f}]"
+    return _condition(name, rule, _flaw(before, 0, 1), measured, 1 - before.high >= limit)
+
+
+def _forgotten(what: str, target: str, change: Change | None, thresholds: GateThresholds) -> Condition:
     """What an earlier run forgot is held to the same limit as a new target."""
-    return _forgotten(f"still forgotten: {earlier.name}", earlier.numbers.get("unlearning_accuracy"), thresholds)
-
-
-def _forgotten(name: str, change: Change | None, thresholds: GateThresholds) -> Condition:
     limit = thresholds.unlearning_accuracy_at_least
-    rule = f"low end ≥ {limit:g}"
+    name, rule = f"{what}: {target}", f"low end ≥ {limit:g}"
     if change is None:
         return _condition(name, rule, NOT_MEASURED, "", False)
     after = change.after
     measured = f"{after.value:.3f} [{after.low:.3f}, {after.high:.3f}], {after.samples} pictures"
+    if after.low < limit <= after.value:  # more pictures could tell
+        measured = f"{measured}; raise {MORE_PICTURES[what]}"
     return _condition(name, rule, _flaw(after, 0, 1), measured, after.low >= limit)
 
 

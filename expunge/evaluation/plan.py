@@ -1,84 +1,63 @@
-"""What is to be drawn: prompts and seeds, cut into shards. It depends on world, targets and profile, on no model."""
+"""What is to be drawn: prompts and seeds, cut into shards. It depends on case and settings, on no model."""
 
-import random
 from collections.abc import Sequence
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict
-
-from expunge.evaluation.profile import EvaluationProfile
+from expunge.case import Case
+from expunge.evaluation.evaluation_settings import EvaluationSettings
+from expunge.pictures.shards import Shard, cut, over_the_world
 from expunge.prompts.compositions import COMPOSITIONS, compositions
 from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import Target
 from expunge.prompts.variants import WORDINGS, variants
-from expunge.prompts.world import Prompt, Side, World
+from expunge.prompts.world import Prompt, Side
 
-WORLD_PARTS: tuple[Side, ...] = ("held_out", "train")
-TARGET_PART = "target"
-COMPOSITION_PART = "composition"
+HELD_OUT: Side = "held_out"  # over the whole world, as the next
+TRAIN: Side = "train"
+TARGET, EARLIER = "target", "earlier"  # held-out wordings of what is, and of what was to be forgotten
+COMPOSITION = "composition"
+REFERENCE = "reference"  # drawn by the model measured against alone
 
 
-class Shard(BaseModel):
-    """Pictures that are drawn together, in batches that are always the same, so that they are the same to the bit.
+def plan_evaluation(case: Case, settings: EvaluationSettings) -> list[Shard]:
+    """Every shard of an evaluation; those over the world are the same whatever the targets, the reference comes last.
 
-    Attributes:
-        part: ``held_out`` or ``train`` (over the whole world), ``target``, one of ``WORDINGS``, or ``composition:`` and
-            one of ``COMPOSITIONS``.
-        target: ``KIND:NAME`` of the target that the part is about; empty for the world's. Compositions are about its
-            neighbours and ask for no target.
-        prompts: n prompts.
-        seeds: n seeds of the initial noise.
+    The reference asks with held-out wordings too, chosen and drawn from other seeds: FD before is then how far two
+    samples of one model lie apart, and nothing of it a difference of wordings.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    part: str
-    target: str
-    prompts: tuple[Prompt, ...]
-    seeds: tuple[int, ...]
-
-
-def plan_evaluation(targets: Sequence[Target], world: World, profile: EvaluationProfile) -> list[Shard]:
-    """Every shard of an evaluation. Those over the world are the same whatever the targets."""
-    sizes = {"held_out": profile.held_out_pictures, "train": profile.train_pictures}
-    parts: list[tuple[str, str, list[Prompt]]] = [
-        (side, "", over_the_world(world, side, sizes[side], profile.seed)) for side in WORLD_PARTS
+    world, seed, size = case.world, settings.seed, settings.shard_size
+    held_out = over_the_world(world, HELD_OUT, settings.held_out(world), seed)
+    parts: list[tuple[str, str, Sequence[Prompt]]] = [(HELD_OUT, "", held_out)]
+    for target in case.targets:
+        known = sum(target.matches(prompt) for prompt in held_out)
+        asked = forget_prompts(target, world, HELD_OUT, max(0, settings.target_pictures - known), seed + 1)
+        parts.append((TARGET, label(target), asked))
+        for group in WORDINGS if settings.wording_pictures else ():
+            parts.append((group, label(target), variants(target, world, group, settings.wording_pictures, seed + 2)))
+        for group in COMPOSITIONS if settings.composition_pictures else ():
+            near = compositions(target, world, group, settings.composition_pictures, seed + 3, case.gone)
+            parts.append((composition_part(group), label(target), near))
+    for target in case.forgotten:
+        asked = forget_prompts(target, world, HELD_OUT, settings.earlier_pictures, seed + 1)
+        parts.append((EARLIER, label(target), asked))
+    train = over_the_world(world, TRAIN, settings.train(world), settings.train_seed)
+    reference = over_the_world(world, HELD_OUT, settings.reference_pictures, seed + 4)
+    return [
+        *(shard for part, target, prompts in parts for shard in cut(part, target, prompts, seed, size)),
+        *cut(TRAIN, "", train, settings.train_seed, size),
+        *cut(REFERENCE, "", reference, seed, size),
     ]
-    for target in targets:
-        asked = forget_prompts(target, world, "held_out", profile.target_pictures, profile.seed + 1)
-        parts.append((TARGET_PART, label(target), asked))
-        for group in WORDINGS if profile.wording_pictures else ():
-            prompts = variants(target, world, group, profile.wording_pictures, profile.seed + 2)
-            parts.append((group, label(target), prompts))
-        for group in COMPOSITIONS if profile.composition_pictures else ():
-            prompts = compositions(target, world, group, profile.composition_pictures, profile.seed + 3, targets)
-            parts.append((composition_part(group), label(target), prompts))
-    return [shard for part, target, prompts in parts for shard in _cut(part, target, prompts, profile)]
+
+
+def paired(shards: Sequence[Shard]) -> list[Shard]:
+    """Those that both models draw: all but the reference."""
+    return [shard for shard in shards if shard.part != REFERENCE]
 
 
 def composition_part(group: str) -> str:
     """The part of one of ``COMPOSITIONS``."""
-    return f"{COMPOSITION_PART}:{group}"
+    return f"{COMPOSITION}:{group}"
 
 
 def label(target: Target) -> str:
     """``KIND:NAME``, as people type it."""
     return f"{target.kind.value}:{target.name}"
-
-
-def over_the_world(world: World, side: Side, count: int, seed: int) -> list[Prompt]:
-    """``count`` prompts, as evenly over the strata as they go; the last, incomplete turn is spread over the world."""
-    turns = -(-count // len(world.strata()))
-    prompts = world.sample(side, turns, seed)
-    whole = [i for i in range(len(prompts)) if i % turns < turns - 1]
-    last = [i for i in range(len(prompts)) if i % turns == turns - 1]
-    places = np.linspace(0, len(last) - 1, count - len(whole)).round().astype(int)
-    return [prompts[i] for i in sorted([*whole, *(last[place] for place in places)])]
-
-
-def _cut(part: str, target: str, prompts: Sequence[Prompt], profile: EvaluationProfile) -> list[Shard]:
-    rng, size = random.Random(f"{profile.seed}/{part}/{target}"), profile.shard_size
-    seeds = [rng.randrange(2**31) for _ in prompts]
-    return [
-        Shard(part=part, target=target, prompts=tuple(prompts[i : i + size]), seeds=tuple(seeds[i : i + size]))
-        for i in range(0, len(prompts), size)
-    ]

@@ -2,31 +2,28 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from expunge.evaluation.evaluation import Evaluation
-from expunge.evaluation.profile import EvaluationProfile
-from expunge.evaluation.quality import QualityScores
+from expunge.evaluation.evaluation import Evaluation, Numbers
+from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.metrics.numbers import Change, Interval
 from expunge.models.model_facts import ModelFacts
 from expunge.prompts.target import Target
 
 
 class WordingScores(BaseModel):
-    """UA of one target when it is asked for in one other way. Shares, 0–1.
+    """UA of one target when it is asked for in one other way.
 
     Attributes:
         target: ``KIND:NAME``.
         group: of ``expunge.prompts.variants.WORDINGS``.
         example: one of its prompts.
-        unlearning_accuracy: by the independent classifier; None where the world offers no such wording.
-        unlearning_accuracy_clip: by CLIP, zero-shot; None with it.
+        numbers: by name in ``QUANTITIES``; none where the world offers no such wording.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     target: str
     group: str
     example: str
-    unlearning_accuracy: Change | None
-    unlearning_accuracy_clip: Change | None
+    numbers: Numbers
 
 
 class CompositionScores(BaseModel):
@@ -50,11 +47,11 @@ class CompositionScores(BaseModel):
     target: str
     group: str
     example: str
-    alignment: Change | None
+    alignment: Change | None = None
     single_alignment: float
-    drift: Interval | None
-    structure: Interval | None
-    structure_name: str
+    drift: Interval | None = None
+    structure: Interval | None = None
+    structure_name: str = ""
 
 
 class EvaluationResult(BaseModel):
@@ -66,13 +63,11 @@ class EvaluationResult(BaseModel):
         targets: what should have been forgotten; may be none.
         evaluation: UA of each target, retention and quality.
         wordings: UA by wording group, for each target.
-        quality: distances between sets of pictures, and each retained picture against its own before; None where there
-            are too few pictures for them.
         compositions: alignment and drift by kind of composition, for each target.
         warnings: what makes the numbers mean less than they seem to.
         world: name of the world.
         judges: name of the panel.
-        profile: sample sizes, seed and drawing settings.
+        settings: sample sizes and seeds.
         prompts_digest: SHA-256 of all prompts and seeds.
     """
 
@@ -81,11 +76,10 @@ class EvaluationResult(BaseModel):
     against: ModelFacts
     targets: tuple[Target, ...]
     evaluation: Evaluation
-    quality: QualityScores | None
     wordings: tuple[WordingScores, ...]
     compositions: tuple[CompositionScores, ...]
     warnings: tuple[str, ...]
     world: str
     judges: str
-    profile: EvaluationProfile
+    settings: EvaluationSettings
     prompts_digest: str

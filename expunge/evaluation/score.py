@@ -1,51 +1,32 @@
 """From judged shards to numbers: the evaluation, UA by wording group, warnings, and one row per picture."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
+from expunge.case import Case
 from expunge.errors import ExpungeError
-from expunge.evaluation.plan import COMPOSITION_PART, TARGET_PART, WORLD_PARTS, Shard, composition_part, label
-from expunge.evaluation.profile import EvaluationProfile
-from expunge.evaluation.quality import LEAST_PAIRS, LEAST_REFERENCE, QualityScores, quality_of_features
+from expunge.evaluation.evaluation import Evaluation, TargetScores, was_drawn
+from expunge.evaluation.evaluation_settings import EvaluationSettings
+from expunge.evaluation.plan import COMPOSITION, EARLIER, HELD_OUT, TARGET, TRAIN, composition_part, label, paired
 from expunge.evaluation.result import CompositionScores, EvaluationResult, WordingScores
-from expunge.evaluation.score_judged import evaluate_judged
+from expunge.judges.extractors import load_extractor
 from expunge.judges.judged import JudgedPictures, join
-from expunge.judges.panel import Panel
-from expunge.metrics.alignment_score import alignment_score, cosines
-from expunge.metrics.paired_drift import PairedDrift, mean_drift, paired_drift
-from expunge.metrics.retain_accuracy import as_asked
-from expunge.metrics.unlearning_accuracy import accuracies_by_both
+from expunge.metrics.alignment_score import cosines, of_pair
+from expunge.metrics.frechet_distance import feature_label
+from expunge.metrics.paired_drift import moved_by, restructured_by
+from expunge.metrics.quantities import Quantity, measured, quantities_of
+from expunge.metrics.retain_accuracy import as_asked, collateral
+from expunge.metrics.sample import Pair, Sample
 from expunge.models.model_facts import ModelFacts
+from expunge.pictures.shards import Shard
 from expunge.prompts.compositions import COMPOSITIONS
 from expunge.prompts.target import Target
 from expunge.prompts.variants import WORDINGS
-from expunge.prompts.world import World
-
-
-@dataclass(frozen=True)
-class Question:
-    """What an evaluation is about, by the names that people gave.
-
-    Attributes:
-        model: what is measured.
-        against: what it is measured against.
-        targets: what should have been forgotten; may be none.
-        world: name of the world.
-        judges: name of the panel.
-        profile: sample sizes and seeds.
-    """
-
-    model: ModelFacts
-    against: ModelFacts
-    targets: tuple[Target, ...]
-    world: str
-    judges: str
-    profile: EvaluationProfile
 
 
 @dataclass(frozen=True)
@@ -61,179 +42,225 @@ class Scores:
     result: EvaluationResult
     pictures: pd.DataFrame
 
+    def warned(self, warnings: Sequence[str]) -> "Scores":
+        """The same with more warnings."""
+        result = self.result.model_copy(update={"warnings": (*self.result.warnings, *warnings)})
+        return replace(self, result=result)
 
-def score(
-    question: Question,
-    shards: Sequence[Shard],
-    before: Sequence[JudgedPictures],
-    after: Sequence[JudgedPictures],
-    world: World,
-    panel: Panel,
-) -> Scores:
-    """Score a model against another by what the panel said of their pictures, shard by shard.
 
-    Args:
-        question: what the evaluation is about.
-        shards: the plan.
+@dataclass(frozen=True)
+class Judged:
+    """A plan, and what the panel said of its pictures.
+
+    Attributes:
+        shards: the whole plan.
         before: of the model measured against, one entry per shard.
-        after: of the model measured.
+        after: of the model measured, one entry per shard that both draw.
 
     Raises:
-        ExpungeError: shards and judged pictures do not belong together, or as in ``evaluate_judged``.
+        ExpungeError: they do not belong together, or hold features that are no numbers.
     """
-    _check(shards, before, after)
-    targets, profile = question.targets, question.profile
-    parts = [(shard.part, shard.target) for shard in shards for _ in shard.prompts]
-    factors = sorted({"subject", *(target.factor for target in targets)})
-    was, now = (join(each).seen_by_clip(panel, world, factors) for each in (before, after))
 
-    def those(keep: Callable[[str, str], bool]) -> tuple[JudgedPictures, JudgedPictures]:
-        chosen = [i for i, each in enumerate(parts) if keep(*each)]
-        return was.select(chosen), now.select(chosen)
+    shards: Sequence[Shard]
+    before: Sequence[JudgedPictures]
+    after: Sequence[JudgedPictures]
 
-    held_out = those(lambda part, target: part in (WORLD_PARTS[0], TARGET_PART))
-    train = those(lambda part, target: part == WORLD_PARTS[1])
-    kept = [i for i, prompt in enumerate(train[0].prompts) if not any(each.matches(prompt) for each in targets)]
-    train_was, train_now = (each.select(kept) for each in train)
-    spared = [i for i, prompt in enumerate(held_out[0].prompts) if not any(each.matches(prompt) for each in targets)]
-    sampling = {"sampler": question.model.sampler, **profile.drawing.model_dump(), "seed": profile.seed}
-    evaluation = evaluate_judged(
-        targets, world, panel, *held_out, train_was, train_now, train_was, sampling, profile.seed
-    )
-    wordings = []
-    for target, group in product(targets, WORDINGS if profile.wording_pictures else ()):
-        wanted = (group, label(target))
-        wordings.append(_wording_scores(target, group, *those(lambda *each, wanted=wanted: each == wanted)))
-    single = evaluation.rest["alignment_held_out"].before.value
-    compositions = []
-    for target, group in product(targets, COMPOSITIONS if profile.composition_pictures else ()):
-        wanted = (composition_part(group), label(target))
-        scene_was, scene_now = those(lambda *each, wanted=wanted: each == wanted)
-        compositions.append(_composition_scores(target, group, scene_was, scene_now, panel, single, profile.seed))
+    def __post_init__(self) -> None:
+        plans = {"before": (self.shards, self.before), "after": (paired(self.shards), self.after)}
+        for name, (shards, judged) in plans.items():
+            if [(each.prompts, each.seeds) for each in shards] != [(each.prompts, each.seeds) for each in judged]:
+                raise ExpungeError(f"{name}: {len(judged)} judged shards, not those of the plan ({len(shards)}).")
+        found = [each.features for each in (*self.before, *self.after)]
+        if len(widths := {each.shape[1] for each in found}) > 1:
+            raise ExpungeError(f"judges: features of {sorted(map(int, widths))} numbers; use one panel for all.")
+        if not all(np.isfinite(each).all() for each in found):
+            raise ExpungeError("judges: some features are NaN or infinite; check the CLIP judge.")
+
+
+def score(case: Case, settings: EvaluationSettings, judged: Judged, model: ModelFacts, against: ModelFacts) -> Scores:
+    """Score a model against another by what the panel said of their pictures.
+
+    Raises:
+        ExpungeError: no picture asks for a target or for anything else, a factor without a classifier, or too few
+            pictures for a number; the message says which.
+    """
+    scoring = _Scoring(case, settings, judged)
+    evaluation = scoring.evaluation(model)
+    warnings = _warnings(evaluation, scoring.pair)
+    if model.digest == against.digest:
+        warnings.insert(0, "Both models have the same weights: nothing can differ.")
     result = EvaluationResult(
-        model=question.model,
-        against=question.against,
-        targets=targets,
+        model=model,
+        against=against,
+        targets=case.targets,
         evaluation=evaluation,
-        quality=_quality(held_out[0].select(spared), held_out[1].select(spared), train_was, panel, profile.seed),
-        wordings=tuple(wordings),
-        compositions=tuple(compositions),
-        warnings=tuple(_warnings(question, evaluation.frechet_features, was, now)),
-        world=question.world,
-        judges=question.judges,
-        profile=profile,
-        prompts_digest=_prompts_digest(shards),
+        wordings=tuple(scoring.wordings()),
+        compositions=tuple(scoring.compositions()),
+        warnings=tuple(warnings),
+        world=case.world_name,
+        judges=case.judges,
+        settings=settings,
+        prompts_digest=hashlib.sha256("".join(each.model_dump_json() for each in judged.shards).encode()).hexdigest(),
     )
-    return Scores(result, _table(parts, was, now, panel))
+    return Scores(result, scoring.table())
 
 
-def _wording_scores(target: Target, group: str, was: JudgedPictures, now: JudgedPictures) -> WordingScores:
-    by_classifier, by_clip = accuracies_by_both(target, was, now) if len(was) else (None, None)
-    return WordingScores(
-        target=label(target),
-        group=group,
-        example=was.texts[0] if len(was) else "",
-        unlearning_accuracy=by_classifier,
-        unlearning_accuracy_clip=by_clip,
-    )
+class _Scoring:
+    """The parts of one evaluation."""
+
+    def __init__(self, case: Case, settings: EvaluationSettings, judged: Judged) -> None:
+        self.case, self.settings, self.panel = case, settings, case.panel()
+        both = paired(judged.shards)
+        self.parts = [(shard.part, shard.target) for shard in both for _ in shard.prompts]
+        factors = [] if self.panel.one_judge else sorted({"subject", *(each.factor for each in case.gone)})
+        joined = (join(each[: len(both)]) for each in (judged.before, judged.after))
+        self.pair = Pair(*(each.seen_by_clip(self.panel, case.world, factors) for each in joined))
+        held_out = self._those(HELD_OUT, TARGET).where(case.is_measured)
+        yardstick = join(judged.before[len(both) :])
+        kept = [i for i, prompt in enumerate(yardstick.prompts) if not case.asks_for_gone(prompt)]
+        nothing = self.pair.select([])
+        self.sample = Sample(
+            targets=case.targets,
+            asked=nothing,
+            rest=held_out.where(lambda prompt: not case.asks_for_gone(prompt)),
+            train=self._those(TRAIN).where(lambda prompt: not case.asks_for_gone(prompt)),
+            reference=yardstick.select(kept),
+            panel=self.panel,
+            seed=settings.seed,
+        )
+        self.held_out = held_out
+        self._check()
+
+    def evaluation(self, model: ModelFacts) -> Evaluation:
+        """All numbers of targets and rest."""
+        rest, reference = self.sample.rest, self.sample.reference
+        drawing = self.case.drawing.model_dump()
+        return Evaluation(
+            targets=tuple(self._target(each, self.held_out.where(each.matches)) for each in self.case.targets),
+            earlier=tuple(self._earlier(each) for each in self.case.forgotten),
+            rest=measured(self._wanted(quantities_of("rest")), self.sample),
+            frechet_features=feature_label(
+                self._features(), reference.distance_features.shape[1], min(len(rest), len(reference))
+            ),
+            one_judge=self.panel.one_judge,
+            collateral=collateral(rest.prompts, rest.was.recognised, rest.now.recognised),
+            sampling={"sampler": model.sampler, **drawing, "seed": self.settings.seed},
+        )
+
+    def wordings(self) -> list[WordingScores]:
+        """UA in other wordings, where some were drawn."""
+        groups = WORDINGS if self.settings.wording_pictures else ()
+        return [self._wording(target, group) for target, group in product(self.case.targets, groups)]
+
+    def compositions(self) -> list[CompositionScores]:
+        """What became of the targets' neighbours in scenes, where some were drawn."""
+        groups = COMPOSITIONS if self.settings.composition_pictures else ()
+        rest = self.sample.rest.was
+        single = float(cosines(rest.features, self.panel.clip.text_features(rest.texts)).mean())
+        return [self._composition(target, group, single) for target, group in product(self.case.targets, groups)]
+
+    def table(self) -> pd.DataFrame:
+        """One row per pair of pictures."""
+        was, now, scene = self.pair.was, self.pair.now, f"{COMPOSITION}:"
+        texts = self.panel.clip.text_features(was.texts)
+        factors = dict.fromkeys(factor for prompt in was.prompts for factor in prompt.factors)
+        columns: dict[str, object] = {
+            "part": [part for part, _ in self.parts],
+            "target": ["" if part.startswith(scene) else target for part, target in self.parts],
+            "near": [target if part.startswith(scene) else "" for part, target in self.parts],
+            "prompt": was.texts,
+            "seed": list(was.seeds),
+            **{f"asked_{factor}": [prompt.factors.get(factor, "") for prompt in was.prompts] for factor in factors},
+        }
+        for name, each in (("before", was), ("after", now)):
+            columns |= {f"{factor}_{name}": list(levels) for factor, levels in each.recognised.items()}
+            columns |= {f"{factor}_by_clip_{name}": list(levels) for factor, levels in each.recognised_by_clip.items()}
+            columns[f"as_asked_{name}"] = as_asked(each.prompts, each.recognised, list(each.recognised))
+            columns[f"alignment_{name}"] = cosines(each.features, texts)
+            columns[f"picture_{name}"] = list(each.fingerprints)
+        columns["likeness"] = cosines(was.features, now.features)
+        return pd.DataFrame(columns)
+
+    def _those(self, *parts: str, target: str | None = None) -> Pair:
+        wanted = (part in parts and target in (None, of) for part, of in self.parts)
+        return self.pair.select([i for i, each in enumerate(wanted) if each])
+
+    def _wanted(self, quantities: Sequence[Quantity]) -> list[Quantity]:
+        asked = self.settings.quantities
+        return [each for each in quantities if not asked or each.name in asked]
+
+    def _target(self, target: Target, asked: Pair) -> TargetScores:
+        sample = replace(self.sample, targets=(target,), asked=asked)
+        return self._scores(target, measured(self._wanted(quantities_of("target")), sample))
+
+    def _earlier(self, target: Target) -> TargetScores:
+        return self._scores(target, self._unlearning(target, self._those(EARLIER, target=label(target))))
+
+    def _scores(self, target: Target, numbers: dict) -> TargetScores:
+        return TargetScores(request_id=target.request_id, name=target.name, kind=target.kind.value, numbers=numbers)
+
+    def _unlearning(self, target: Target, asked: Pair) -> dict:
+        own = [each for each in quantities_of("target") if each.of == "target"]
+        return measured(self._wanted(own), replace(self.sample, targets=(target,), asked=asked))
+
+    def _wording(self, target: Target, group: str) -> WordingScores:
+        asked = self._those(group, target=label(target))
+        example = asked.texts[0] if len(asked) else ""
+        return WordingScores(
+            target=label(target), group=group, example=example, numbers=self._unlearning(target, asked)
+        )
+
+    def _composition(self, target: Target, group: str, single: float) -> CompositionScores:
+        pair, seed = self._those(composition_part(group), target=label(target)), self.settings.seed
+        scores = CompositionScores(target=label(target), group=group, example="", single_alignment=single)
+        if not len(pair):
+            return scores
+        structure, name = restructured_by(pair, seed)
+        found = {
+            "example": pair.texts[0],
+            "alignment": of_pair(pair, self.panel, seed, f"alignment score of {group} near '{target.name}'"),
+            "drift": moved_by(pair, seed),
+            "structure": structure,
+            "structure_name": name,
+        }
+        return scores.model_copy(update=found)
+
+    def _features(self) -> str:
+        if not self.settings.features:
+            return self.panel.clip.name
+        return load_extractor(self.settings.features, self.settings.inception_weights).name
+
+    def _check(self) -> None:
+        for target in self.case.gone:
+            if target.factor not in self.panel.classifiers:
+                raise ExpungeError(
+                    f"target '{target.name}': no classifier for its factor '{target.factor}', only for "
+                    f"{', '.join(self.panel.classifiers) or 'nothing'}. Add one to the panel."
+                )
+        for target in self.case.targets:
+            if not len(self.held_out.where(target.matches)):
+                raise ExpungeError(f"target '{target.name}': no picture asks for it. Draw held-out prompts that do.")
+        for name, found in (("held-out", self.sample.rest), ("reference", self.sample.reference)):
+            if not len(found):
+                raise ExpungeError(f"{name}: every prompt asks for a target. Draw pictures of other things as well.")
 
 
-def _quality(
-    was: JudgedPictures, now: JudgedPictures, reference: JudgedPictures, panel: Panel, seed: int
-) -> QualityScores | None:
-    if len(was) < LEAST_PAIRS or len(reference) < LEAST_REFERENCE:
-        return None
-    moved = paired_drift(was.thumbnails, now.thumbnails, was.features, now.features)
-    moved = replace(moved, structure_name=_structure_name(moved, was))
-    return quality_of_features(
-        was.features, now.features, reference.features, moved, panel.clip.name, True, was.texts, seed
-    )
-
-
-def _structure_name(moved: PairedDrift, pictures: JudgedPictures) -> str:
-    return f"{moved.structure_name}, at {pictures.thumbnails.shape[1]} pixels"
-
-
-def _composition_scores(
-    target: Target,
-    group: str,
-    was: JudgedPictures,
-    now: JudgedPictures,
-    panel: Panel,
-    single: float,
-    seed: int,
-) -> CompositionScores:
-    alignment = drift = structure = None
-    name = ""
-    if len(was):
-        texts = panel.clip.text_features(was.texts)
-        what = f"alignment score of {group} near '{target.name}'"
-        alignment = alignment_score(was.features, now.features, texts, was.texts, seed, what)
-        moved = paired_drift(was.thumbnails, now.thumbnails, was.features, now.features)
-        drift, structure = (mean_drift(each, was.texts, seed) for each in (moved.features, moved.structure))
-        name = _structure_name(moved, was)
-    return CompositionScores(
-        target=label(target),
-        group=group,
-        example=was.texts[0] if len(was) else "",
-        alignment=alignment,
-        single_alignment=single,
-        drift=drift,
-        structure=structure,
-        structure_name=name,
-    )
-
-
-def _warnings(question: Question, features: str, was: JudgedPictures, now: JudgedPictures) -> list[str]:
+def _warnings(evaluation: Evaluation, pair: Pair) -> list[str]:
     found = []
-    if question.model.digest == question.against.digest:
-        found.append("Both models have the same weights: nothing can differ.")
-    for name, pictures in (("The model", now), ("The model measured against", was)):
+    if evaluation.one_judge:
+        found.append(
+            "Classifier and CLIP are the same judge: no second opinion, and it finds something in any picture."
+        )
+    for each in evaluation.targets:
+        ua = each.numbers.get("unlearning_accuracy")
+        if ua is not None and not was_drawn(ua):
+            found.append(f"“{each.name}” was hardly drawn before: what was not there cannot be gone.")
+    for name, pictures in (("The model", pair.now), ("The model measured against", pair.was)):
         plain = int((pictures.contrasts == 0).sum())
         if len(set(pictures.fingerprints)) == 1:
             found.append(f"{name} draws one and the same picture for all {len(pictures)} prompts and seeds.")
         elif plain:
             found.append(f"{name} draws one plain colour in {plain} of {len(pictures)} pictures.")
-    if "too high" in features:
-        found.append(f"FD rests on {features}.")
+    if "too high" in evaluation.frechet_features:
+        found.append(f"FD rests on {evaluation.frechet_features}.")
     return found
-
-
-def _table(parts: list[tuple[str, str]], was: JudgedPictures, now: JudgedPictures, panel: Panel) -> pd.DataFrame:
-    texts = panel.clip.text_features(was.texts)
-    factors = dict.fromkeys(factor for prompt in was.prompts for factor in prompt.factors)
-    columns: dict[str, object] = {
-        "part": [part for part, _ in parts],
-        "target": ["" if part.startswith(COMPOSITION_PART) else target for part, target in parts],
-        "near": [target if part.startswith(COMPOSITION_PART) else "" for part, target in parts],
-        "prompt": was.texts,
-        "seed": list(was.seeds),
-        **{f"asked_{factor}": [prompt.factors.get(factor, "") for prompt in was.prompts] for factor in factors},
-    }
-    for name, each in (("before", was), ("after", now)):
-        columns |= {f"{factor}_{name}": list(levels) for factor, levels in each.recognised.items()}
-        columns |= {f"{factor}_by_clip_{name}": list(levels) for factor, levels in each.recognised_by_clip.items()}
-        columns[f"as_asked_{name}"] = as_asked(each.prompts, each.recognised, list(each.recognised))
-        columns[f"alignment_{name}"] = cosines(each.features, texts)
-        columns[f"picture_{name}"] = list(each.fingerprints)
-    columns["likeness"] = cosines(was.features, now.features)
-    return pd.DataFrame(columns)
-
-
-def _prompts_digest(shards: Sequence[Shard]) -> str:
-    digest = hashlib.sha256()
-    for shard in shards:
-        digest.update(shard.model_dump_json().encode())
-    return digest.hexdigest()
-
-
-def _check(shards: Sequence[Shard], before: Sequence[JudgedPictures], after: Sequence[JudgedPictures]) -> None:
-    for name, judged in (("before", before), ("after", after)):
-        asked = [(shard.prompts, shard.seeds) for shard in shards]
-        if asked != [(each.prompts, each.seeds) for each in judged]:
-            raise ExpungeError(f"{name}: {len(judged)} judged shards that are not those of the plan ({len(shards)}).")
-    widths = {each.features.shape[1] for each in (*before, *after)}
-    if len(widths) > 1:
-        raise ExpungeError(f"judges: features of {sorted(map(int, widths))} numbers; use one panel for all.")
-    if not np.all([np.isfinite(each.features).all() for each in (*before, *after)]):
-        raise ExpungeError("judges: some features are NaN or infinite; check the CLIP judge.")

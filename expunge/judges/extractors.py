@@ -7,8 +7,8 @@ is torch-fidelity's, whose resizing is TensorFlow 1's.
 
 import io
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,8 +16,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from expunge.errors import ExpungeError
+from expunge.judges.features import Extractor, checked_pictures
 from expunge.judges.open_clip_judge import OpenClipJudge
 from expunge.judges.panel import ClipJudge
+from expunge.plugins import load_plugin, plugin_names
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_HELP = (
@@ -26,28 +28,6 @@ INCEPTION_HELP = (
     f"s.save_file(torch.load('{INCEPTION_FILE}', weights_only=True), 'inception.safetensors')\" "
     "and name that file in inception_weights."
 )
-
-
-class Extractor(Protocol):
-    """Turns pictures into rows of features, a batch at a time.
-
-    Attributes:
-        name: network, layer and resizing, as reports show it.
-        width: d, the number of features.
-        is_clip: whether the rows are CLIP's, for metrics that are defined on nothing else.
-    """
-
-    name: str
-    width: int
-    is_clip: bool
-
-    def features(self, pictures: np.ndarray) -> np.ndarray:
-        """Float32 ``(n, d)``. ``pictures``: RGB, uint8, ``(n, h, w, 3)``; none give ``(0, d)``.
-
-        Raises:
-            ExpungeError: pictures of another form.
-        """
-        ...
 
 
 class ClipExtractor:
@@ -137,12 +117,13 @@ class InceptionExtractor:
         return _in_batches(lambda batch: self._network(batch)[0], rows, self._batch_size, self.width)
 
 
+@cache
 def load_extractor(name: str, inception_weights: str | Path | None = None) -> Extractor:
     """The extractor called ``name``.
 
     Args:
-        name: ``inception``, ``pixels``, ``zoo`` (the CLIP that ships with the zoo), or an open_clip model as in
-            ``expunge.metrics.judges.load_panel``.
+        name: ``inception``, ``pixels``, a named panel such as ``zoo`` (its CLIP), or an open_clip model as in
+            ``load_panel``.
         inception_weights: safetensors file of Inception's weights; used by ``inception`` alone.
 
     Raises:
@@ -152,39 +133,16 @@ def load_extractor(name: str, inception_weights: str | Path | None = None) -> Ex
         return InceptionExtractor(inception_weights)
     if name == "pixels":
         return PixelExtractor()
-    if name == "zoo":
-        from expunge.zoo.zoo_panel import zoo_panel
-
-        return ClipExtractor(zoo_panel().clip)
+    if name in plugin_names("judges"):
+        return ClipExtractor(load_plugin("judges", name)().clip)
     named = name.startswith(("hf-hub:", "local-dir:"))
     model, _, pretrained = (name, "", "") if named else name.partition(":")
     return ClipExtractor(OpenClipJudge(model, pretrained or None))
 
 
-def checked_pictures(pictures: np.ndarray, what: str) -> np.ndarray:
-    """The pictures as they are, contiguous in memory, if they are RGB, uint8, ``(n, h, w, 3)``.
-
-    Raises:
-        ExpungeError: another type or shape, sizes that differ, or NaN among floats; the message says which.
-    """
-    try:
-        array = np.asarray(pictures)
-    except ValueError:  # numpy on a list of arrays of different shapes
-        array = np.empty(0, dtype=object)
-    if array.dtype == object:
-        sizes = sorted({"×".join(map(str, np.shape(each)[:2])) for each in pictures})
-        raise ExpungeError(f"{what}: pictures of mixed sizes ({', '.join(sizes[:4])}); scale them to one size.")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        bad = int((~np.isfinite(array.reshape(len(array), -1)).all(axis=1)).sum())
-        raise ExpungeError(f"{what}: {bad} of {len(array)} pictures hold NaN or infinity; draw them again.")
-    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3 or 0 in array.shape[1:]:
-        raise ExpungeError(f"{what}: pictures are {array.dtype} {array.shape}; they must be RGB, uint8, (n, h, w, 3).")
-    return np.ascontiguousarray(array)  # torch takes no reversed views
-
-
 def _inception_state(weights: str | Path | None) -> dict[str, torch.Tensor]:
-    if weights is None or not Path(weights).is_file():
-        given = "nothing" if weights is None else f"'{weights}', which is not a file,"
+    if not weights or not Path(weights).is_file():
+        given = "nothing" if not weights else f"'{weights}', which is not a file,"
         raise ExpungeError(f"inception_weights: {given} given, but FID needs Inception's weights. {INCEPTION_HELP}")
     try:
         return load_file(weights)

@@ -12,6 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from expunge.errors import ExpungeError
+from expunge.judges.features import Extractor
 from expunge.judges.panel import Panel
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.world import Prompt, World
@@ -32,6 +33,7 @@ class JudgedPictures:
         contrasts: (n,) standard deviation of the pixels in the liveliest channel, 0–127.5; 0 for one plain colour.
         thumbnails: uint8 (n, 32, 32, 3), the pictures averaged over areas: enough to see that their structure changed.
         recognised_by_clip: n levels by factor, as far as ``seen_by_clip`` was asked for.
+        named_features: float32 (n, w) by another extractor, for distances between sets; None: ``features`` are.
     """
 
     prompts: tuple[Prompt, ...]
@@ -42,9 +44,15 @@ class JudgedPictures:
     contrasts: np.ndarray
     thumbnails: np.ndarray
     recognised_by_clip: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    named_features: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+    @property
+    def distance_features(self) -> np.ndarray:
+        """What distances between sets are measured between."""
+        return self.features if self.named_features is None else self.named_features
 
     @property
     def texts(self) -> list[str]:
@@ -67,6 +75,7 @@ class JudgedPictures:
             self.contrasts[rows],
             self.thumbnails[rows],
             chosen(self.recognised_by_clip),
+            None if self.named_features is None else self.named_features[rows],
         )
 
     def seen_by_clip(self, panel: Panel, world: World, factors: Sequence[str]) -> "JudgedPictures":
@@ -87,7 +96,9 @@ class JudgedPictures:
             "thumbnail": [each.tobytes() for each in self.thumbnails],
             **{f"recognised.{factor}": list(levels) for factor, levels in self.recognised.items()},
         }
-        features = {f"feature.{i}": column for i, column in enumerate(np.asarray(self.features).T)}
+        tables = {"feature": self.features, "named": self.named_features}
+        features = {f"{name}.{i}": column for name, table in tables.items() if table is not None
+                    for i, column in enumerate(np.asarray(table).T)}  # fmt: skip
         return pd.DataFrame(columns | features)
 
     @classmethod
@@ -102,11 +113,17 @@ class JudgedPictures:
             tuple(str(each) for each in frame["fingerprint"]),
             frame["contrast"].to_numpy(np.float64),
             np.array([np.frombuffer(each, np.uint8).reshape(THUMBNAIL, THUMBNAIL, 3) for each in frame["thumbnail"]]),
+            named_features=frame[rows].to_numpy(np.float32)
+            if (rows := [name for name in frame if name.startswith("named.")])
+            else None,
         )
 
 
-def judge_pictures(pictures: PictureSet, panel: Panel) -> JudgedPictures:
+def judge_pictures(pictures: PictureSet, panel: Panel, extractor: Extractor | None = None) -> JudgedPictures:
     """Let every judge of the panel look at the pictures, once.
+
+    Args:
+        extractor: makes the features for distances between sets; None for the panel's CLIP.
 
     Raises:
         ExpungeError: a classifier answered for another number of pictures than it was shown.
@@ -119,6 +136,7 @@ def judge_pictures(pictures: PictureSet, panel: Panel) -> JudgedPictures:
         tuple(hashlib.sha256(np.ascontiguousarray(each).tobytes()).hexdigest()[:16] for each in pictures.pictures),
         np.array([float(each.std(axis=(0, 1)).max()) for each in pictures.pictures]),
         np.array([_thumbnail(each) for each in pictures.pictures]),
+        named_features=extractor.features(pictures.pictures) if extractor else None,
     )
 
 
@@ -141,6 +159,9 @@ def join(parts: Sequence[JudgedPictures]) -> JudgedPictures:
         tuple(each for part in parts for each in part.fingerprints),
         np.concatenate([part.contrasts for part in parts]),
         np.concatenate([part.thumbnails for part in parts]),
+        named_features=None
+        if any(part.named_features is None for part in parts)
+        else np.concatenate([part.named_features for part in parts if part.named_features is not None]),
     )
 
 

@@ -12,7 +12,11 @@ from expunge.prompts.world import World
 
 
 class ZeroShotClassifier:
-    """A classifier made of CLIP and the world's train wordings, for models that come without one of their own."""
+    """A classifier made of CLIP and the world's train wordings, for models that come without one of their own.
+
+    It has no level ``none``: it names the nearest level even of a blank picture. How near is near enough would have to
+    be set on pictures whose truth is known, and there are none of a model that nobody labelled.
+    """
 
     def __init__(self, clip: OpenClipJudge, factor: str, world: World) -> None:
         self.factor = factor
@@ -49,4 +53,4 @@ def load_panel(judges: str, world: World) -> Panel:
     classifiers: Mapping[str, Classifier] = {
         factor: ZeroShotClassifier(clip, factor, world) for factor in ("subject", "style") if factor in world.factors
     }
-    return Panel(classifiers, clip)
+    return Panel(classifiers, clip, one_judge=True)

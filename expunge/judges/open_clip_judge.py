@@ -65,6 +65,14 @@ class OpenClipJudge:
             features.append(self._model.encode_text(tokens, normalize=True).float().numpy())
         return np.concatenate(features) if features else np.zeros((0, self._width()), np.float32)
 
+    def cut_off(self, texts: list[str]) -> list[bool]:
+        """Whether a text is longer than its context, one answer each."""
+        window = int(self._model.context_length)
+        rows = self._tokenizer(["", *texts], 4 * window)  # padded behind what is read
+        padding = rows[0, -1]
+        ends = int((rows[0, 1] == padding).item())  # where padding is the end token, one more belongs to the text
+        return [int((row != padding).sum()) + ends > window for row in rows[1:]]
+
     def _prepared(self, pictures: np.ndarray) -> torch.Tensor:
         size = self._model.visual.image_size
         if pictures.shape[1:3] == (tuple(size) if isinstance(size, (tuple, list)) else (size, size)):

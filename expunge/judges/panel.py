@@ -43,6 +43,10 @@ class ClipJudge(Protocol):
         """(n, d), rows of length 1."""
         ...
 
+    def cut_off(self, texts: list[str]) -> list[bool]:
+        """Whether a text is longer than what it reads, one answer each."""
+        ...
+
     def digest(self) -> str:
         """SHA-256 of everything that its features depend on."""
         ...
@@ -55,10 +59,12 @@ class Panel:
     Attributes:
         classifiers: by the factor that each judges.
         clip: the open-vocabulary judge.
+        one_judge: whether the classifiers are that same network: then its verdicts are no second opinion.
     """
 
     classifiers: Mapping[str, Classifier]
     clip: ClipJudge
+    one_judge: bool = False
 
     def digest(self) -> str:
         """SHA-256 over all judges: two panels of one digest say the same of every picture."""

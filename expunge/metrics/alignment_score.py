@@ -11,8 +11,10 @@ import numpy as np
 
 from expunge.errors import ExpungeError
 from expunge.judges.features import unit_rows
+from expunge.judges.panel import Panel
 from expunge.metrics.intervals import paired_change
 from expunge.metrics.numbers import Change
+from expunge.metrics.sample import Pair, Sample
 
 
 def cosines(picture_features: np.ndarray, text_features: np.ndarray, what: str = "alignment score") -> np.ndarray:
@@ -55,3 +57,21 @@ def alignment_score(
     """
     first, second = cosines(before, text_features, what), cosines(after, text_features, what)
     return paired_change(first, second, clusters, seed, what=what)
+
+
+def of_pair(pair: Pair, panel: Panel, seed: int, what: str) -> Change | None:
+    """AS of judged pictures; None if there are none."""
+    if not len(pair):
+        return None
+    texts = panel.clip.text_features(pair.texts)
+    return alignment_score(pair.was.features, pair.now.features, texts, pair.texts, seed, what)
+
+
+def on_train(sample: Sample) -> Change | None:
+    """AS on train wordings of the rest."""
+    return of_pair(sample.train, sample.panel, sample.seed, "alignment score on train-level prompts")
+
+
+def on_held_out(sample: Sample) -> Change | None:
+    """AS on held-out wordings of the rest."""
+    return of_pair(sample.rest, sample.panel, sample.seed, "alignment score on held-out-level prompts")

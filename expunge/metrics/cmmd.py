@@ -16,6 +16,7 @@ import numpy as np
 from expunge.judges.features import unit_rows
 from expunge.metrics.kernels import Discrepancy
 from expunge.metrics.numbers import Change
+from expunge.metrics.sample import Sample
 
 WHAT = "CMMD"
 SIGMA = 10.0
@@ -52,7 +53,6 @@ def cmmd_change(
     clusters: Sequence[str] | None,
     seed: int,
     resamples: int = 200,
-    level: float = 0.95,
 ) -> Change:
     """CMMD to the reference before and after, and the difference, each with the spread of resampled prompts.
 
@@ -66,7 +66,13 @@ def cmmd_change(
         ExpungeError: as in ``cmmd``, pictures that are no pairs, or fewer than two different prompts.
     """
     was, now = _unit(before, "pictures before"), _unit(after, "pictures after")
-    return _DISCREPANCY.change(was, now, _unit(reference, "reference pictures"), clusters, seed, resamples, level)
+    return _DISCREPANCY.change(was, now, _unit(reference, "reference pictures"), clusters, seed, resamples)
+
+
+def of_rest(sample: Sample) -> Change:
+    """CMMD of the rest to the reference, always between the CLIP judge's features."""
+    was, now, reference = (each.features for each in (sample.rest.was, sample.rest.now, sample.reference))
+    return cmmd_change(was, now, reference, sample.rest.texts, sample.seed)
 
 
 def _unit(features: np.ndarray, what: str) -> np.ndarray:

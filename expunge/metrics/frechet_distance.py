@@ -15,40 +15,46 @@ difference after − before of one n the two biases nearly cancel; that is the n
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torchmetrics.image.fid import FrechetInceptionDistance
 
 from expunge.errors import ExpungeError
-from expunge.judges.features import checked_features
+from expunge.judges.features import checked_features, finite
 from expunge.metrics.intervals import resampling_weights
 from expunge.metrics.numbers import Change, Interval
+from expunge.metrics.sample import Sample
 
 WHAT = "Fréchet distance"
 
 
-class _Features(torch.nn.Module):
-    """Stands where torchmetrics expects a network: its input already is features."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.num_features = width
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return features
-
-
 class _DistanceTo:
-    """FD to one reference set, whose statistics are computed once. Float64 throughout."""
+    """FD to one reference set, whose statistics are computed once. Float64 throughout.
+
+    The reference's mean is taken off both sets first: far from the origin the digits of a covariance cancel.
+    """
 
     def __init__(self, reference: np.ndarray) -> None:
-        network = _Features(reference.shape[1])
-        self._metric = FrechetInceptionDistance(feature=network, reset_real_features=False)
-        self._metric.update(torch.from_numpy(reference), real=True)
+        self._centre = reference.mean(axis=0)
+        rows = reference - self._centre
+        self._rest = rows.mean(axis=0)  # what rounding left
+        self._covariance = _covariance(rows)
+        values, vectors = np.linalg.eigh(self._covariance)
+        self._root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
 
     def __call__(self, features: np.ndarray) -> float:
-        self._metric.reset()
-        self._metric.update(torch.from_numpy(features), real=False)
-        return max(0.0, float(self._metric.compute()))  # rounding can leave −1e-13 where the sets are equal
+        rows = features - self._centre
+        covariance = _covariance(rows)
+        # Tr (Σ₁Σ₂)^½ is the sum of the roots of the eigenvalues of Σ₁^½ Σ₂ Σ₁^½, which is symmetric.
+        product = self._root @ covariance @ self._root
+        shared = np.sqrt(np.maximum(np.linalg.eigvalsh((product + product.T) / 2), 0.0)).sum()
+        shift = rows.mean(axis=0) - self._rest
+        distance = finite(shift @ shift + np.trace(self._covariance) + np.trace(covariance) - 2 * shared, WHAT)
+        return max(0.0, distance)  # rounding can leave −1e-13 where the sets are equal
+
+
+def _covariance(rows: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        covariance = np.atleast_2d(np.cov(rows, rowvar=False))
+        finite(float(np.square(covariance).sum()), WHAT)  # the products of two are taken, too
+    return covariance
 
 
 def frechet_distance(features: np.ndarray, reference: np.ndarray) -> float:
@@ -76,7 +82,6 @@ def frechet_change(
     clusters: Sequence[str] | None,
     seed: int,
     resamples: int = 200,
-    level: float = 0.95,
 ) -> Change:
     """FD to the reference before and after, and the difference, each with the spread of paired resamples.
 
@@ -86,7 +91,7 @@ def frechet_change(
     Args:
         before: (n, d) features of pictures of the model as it was.
         after: (n, d) features of the unlearned model's, same prompts and seeds.
-        reference: (m, d) features of the base model's pictures.
+        reference: (m, d) features of the yardstick: other pictures of the model as it was, of the same wordings.
         clusters: n prompt texts.
 
     Raises:
@@ -105,10 +110,16 @@ def frechet_change(
     values = distance(first), distance(second)
     samples = len(first)
     return Change(
-        before=_spread(values[0], pairs[:, 0], level, samples, floor=0.0),
-        after=_spread(values[1], pairs[:, 1], level, samples, floor=0.0),
-        difference=_spread(values[1] - values[0], pairs[:, 1] - pairs[:, 0], level, samples),
+        before=_spread(values[0], pairs[:, 0], samples, floor=0.0),
+        after=_spread(values[1], pairs[:, 1], samples, floor=0.0),
+        difference=_spread(values[1] - values[0], pairs[:, 1] - pairs[:, 0], samples),
     )
+
+
+def of_rest(sample: Sample) -> Change:
+    """FD of the rest to the reference."""
+    was, now, reference = (each.distance_features for each in (sample.rest.was, sample.rest.now, sample.reference))
+    return frechet_change(was, now, reference, sample.rest.texts, sample.seed)
 
 
 def feature_label(name: str, width: int, samples: int) -> str:
@@ -125,9 +136,9 @@ def _matching(features: np.ndarray, reference: np.ndarray, what: str) -> tuple[n
     return rows, others
 
 
-def _spread(value: float, resampled: np.ndarray, level: float, samples: int, floor: float = -np.inf) -> Interval:
+def _spread(value: float, resampled: np.ndarray, samples: int, floor: float = -np.inf) -> Interval:
     """The percentiles of the resamples, moved so that their mean is the value."""
-    low, high = np.quantile(resampled - resampled.mean(), [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(resampled - resampled.mean(), [0.025, 0.975])
     return Interval(
         value=value,
         low=max(floor, value + min(float(low), 0.0)),

@@ -6,17 +6,15 @@ alike. In units of the kernel, lower is better.
 
 KID is usually reported as the mean over random subsets, which spares memory and depends on a seed. The mean over all
 subsets is the value from all pairs, so ``kernel_distance`` takes that: no seed, no dependence on the order.
-``kernel_distance_by_subsets`` is the usual way, to the digits of torch-fidelity, for numbers to be compared with
-those of others.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from expunge.errors import ExpungeError
 from expunge.metrics.kernels import Discrepancy
 from expunge.metrics.numbers import Change
+from expunge.metrics.sample import Sample
 
 WHAT = "kernel distance"
 
@@ -42,37 +40,6 @@ def kernel_distance(features: np.ndarray, reference: np.ndarray) -> float:
     return _DISCREPANCY.value(features, reference)
 
 
-def kernel_distance_by_subsets(
-    features: np.ndarray, reference: np.ndarray, seed: int = 2020, subsets: int = 100, subset_size: int = 1000
-) -> tuple[float, float]:
-    """Mean and standard deviation of KD over random subsets, drawn and computed as torch-fidelity does.
-
-    The standard deviation is that of subsets, which overlap: it is no confidence interval.
-
-    Args:
-        features: (n, d).
-        reference: (m, d).
-        seed: of the subsets; the defaults are torch-fidelity's.
-
-    Raises:
-        ExpungeError: as in ``kernel_distance``, or fewer pictures than a subset takes.
-    """
-    rows, others = _DISCREPANCY.matching(features, reference, "pictures")
-    if subsets < 1 or not 2 <= subset_size <= min(len(rows), len(others)):
-        raise ExpungeError(
-            f"{WHAT}: {subsets} subsets of {subset_size} given, but there are {len(rows)} pictures and {len(others)} "
-            "of reference; subset_size must be from 2 to the smaller of them, subsets at least 1."
-        )
-    rng = np.random.RandomState(seed)
-    values = []
-    for _ in range(subsets):
-        chosen = rows[rng.choice(len(rows), subset_size, replace=False)]
-        values.append(
-            _DISCREPANCY.value(chosen, others[rng.choice(len(others), subset_size, replace=False)]),
-        )
-    return float(np.mean(values)), float(np.std(values))
-
-
 def kernel_change(
     before: np.ndarray,
     after: np.ndarray,
@@ -80,7 +47,6 @@ def kernel_change(
     clusters: Sequence[str] | None,
     seed: int,
     resamples: int = 200,
-    level: float = 0.95,
 ) -> Change:
     """KD to the reference before and after, and the difference, each with the spread of resampled prompts.
 
@@ -93,4 +59,10 @@ def kernel_change(
     Raises:
         ExpungeError: as in ``kernel_distance``, pictures that are no pairs, or fewer than two different prompts.
     """
-    return _DISCREPANCY.change(before, after, reference, clusters, seed, resamples, level)
+    return _DISCREPANCY.change(before, after, reference, clusters, seed, resamples)
+
+
+def of_rest(sample: Sample) -> Change:
+    """KD of the rest to the reference."""
+    was, now, reference = (each.distance_features for each in (sample.rest.was, sample.rest.now, sample.reference))
+    return kernel_change(was, now, reference, sample.rest.texts, sample.seed)

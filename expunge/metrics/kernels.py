@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from expunge.errors import ExpungeError
-from expunge.judges.features import checked_features
+from expunge.judges.features import checked_features, finite
 from expunge.metrics.intervals import resampling_weights
 from expunge.metrics.numbers import Change, Interval
 
@@ -59,7 +59,6 @@ class Discrepancy:
         clusters: Sequence[str] | None,
         seed: int,
         resamples: int,
-        level: float = 0.95,
     ) -> Change:
         """MMD² to the reference before and after, and the difference, each with the spread of paired resamples.
 
@@ -79,9 +78,9 @@ class Discrepancy:
         was, now = self._values(first, others, own, weights), self._values(second, others, own, weights)
         floor = -np.inf if self.unbiased else 0.0
         return Change(
-            before=_about(was, level, len(first), floor),
-            after=_about(now, level, len(first), floor),
-            difference=_about(now - was, level, len(first), -np.inf),
+            before=_about(was, len(first), floor),
+            after=_about(now, len(first), floor),
+            difference=_about(now - was, len(first), -np.inf),
         )
 
     def matching(self, features: np.ndarray, reference: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
@@ -96,9 +95,15 @@ class Discrepancy:
 
     def _values(self, rows: np.ndarray, others: np.ndarray, own: float, weights: np.ndarray) -> np.ndarray:
         """(r,) MMD² of each weighting of the rows, ``weights`` (r, n) saying how often each is drawn."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._checked(rows, others, own, weights)
+
+    def _checked(self, rows: np.ndarray, others: np.ndarray, own: float, weights: np.ndarray) -> np.ndarray:
         to_reference = np.concatenate([_row_means(self.kernel, rows[each], others) for each in _blocks(len(rows))])
         cross = weights @ to_reference / weights.sum(axis=1)
-        return self.scale * (self._within(rows, weights) + own - 2 * cross)
+        values = self.scale * (self._within(rows, weights) + own - 2 * cross)
+        finite(float(values.sum()), self.what)
+        return values
 
     def _own_mean(self, rows: np.ndarray) -> float:
         return float(self._within(rows, np.ones((1, len(rows))))[0])
@@ -128,10 +133,10 @@ def _blocks(n: int) -> list[slice]:
     return [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
 
 
-def _about(values: np.ndarray, level: float, samples: int, floor: float) -> Interval:
+def _about(values: np.ndarray, samples: int, floor: float) -> Interval:
     """The first value, and the percentiles of the others, moved so that their mean is the first."""
     value, resampled = float(values[0]), values[1:] - values[1:].mean()
-    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(resampled, [0.025, 0.975])
     low, high = min(float(low), 0.0), max(float(high), 0.0)
     return Interval(
         value=max(floor, value), low=max(floor, value + low), high=max(floor, value + high), samples=samples

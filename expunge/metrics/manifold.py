@@ -11,7 +11,7 @@ Higher is better. The border belongs to the ball (≤), as in the first paper an
 strict < a set of equal pictures would be outside itself. All four depend on the numbers of pictures on both sides.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from expunge.errors import ExpungeError
 from expunge.judges.features import checked_features
 from expunge.metrics.intervals import change_of_proportions, paired_change
 from expunge.metrics.numbers import Change
+from expunge.metrics.sample import Sample
 
 WHAT = "precision and recall"
 PRECISION_NEIGHBOURS = 3
@@ -42,16 +43,6 @@ class Manifold:
     dense: np.ndarray
     recalled: np.ndarray
     covered: np.ndarray
-
-
-@dataclass(frozen=True)
-class ManifoldChange:
-    """The four metrics before and after, and the paired differences."""
-
-    precision: Change
-    recall: Change
-    density: Change
-    coverage: Change
 
 
 def manifold(
@@ -96,38 +87,40 @@ def manifold(
     return Manifold(precise, dense / density_k, recalled, covered)
 
 
-def manifold_change(
-    before: np.ndarray,
-    after: np.ndarray,
-    reference: np.ndarray,
-    clusters: Sequence[str] | None,
-    seed: int,
-    precision_k: int = PRECISION_NEIGHBOURS,
-    density_k: int = DENSITY_NEIGHBOURS,
-) -> ManifoldChange:
-    """The four metrics before and after, with intervals of their means over pictures.
-
-    Precision and density are means over the drawn pictures and their intervals hold for other prompts. Recall and
-    coverage are shares of the reference, and their intervals hold for another reference and the same drawn pictures:
-    these cannot be drawn again, since a picture drawn twice has itself as its neighbour.
-
-    Args:
-        before: (n, d) features of pictures of the model as it was.
-        after: (n, d) features of the unlearned model's, same prompts and seeds.
-        reference: (m, d).
-        clusters: n prompt texts.
-        seed: of the bootstrap of density.
-
-    Raises:
-        ExpungeError: as in ``manifold``, or pictures that are no pairs.
-    """
-    was, now = (manifold(each, reference, precision_k, density_k) for each in (before, after))
-    return ManifoldChange(
-        precision=change_of_proportions(was.precise, now.precise, clusters, what="precision"),
-        recall=change_of_proportions(was.recalled, now.recalled, what="recall"),
-        density=paired_change(was.dense, now.dense, clusters, seed, what="density"),
-        coverage=change_of_proportions(was.covered, now.covered, what="coverage"),
+def precision(sample: Sample) -> Change | None:
+    """Share of the rest's pictures that look like the reference; its interval holds for other prompts."""
+    both = _both(sample)
+    return (
+        change_of_proportions(both[0].precise, both[1].precise, sample.rest.texts, what="precision") if both else None
     )
+
+
+def recall(sample: Sample) -> Change | None:
+    """Share of the reference that the pictures look like. Its interval, like coverage's, holds for another reference
+    and the same drawn pictures: a picture that is drawn twice has itself as its neighbour."""
+    both = _both(sample)
+    return change_of_proportions(both[0].recalled, both[1].recalled, what="recall") if both else None
+
+
+def density(sample: Sample) -> Change | None:
+    """Balls of the reference around each picture; its interval holds for other prompts."""
+    both = _both(sample)
+    return paired_change(both[0].dense, both[1].dense, sample.rest.texts, sample.seed, what="density") if both else None
+
+
+def coverage(sample: Sample) -> Change | None:
+    """Share of the reference with a picture near it."""
+    both = _both(sample)
+    return change_of_proportions(both[0].covered, both[1].covered, what="coverage") if both else None
+
+
+def _both(sample: Sample) -> tuple[Manifold, Manifold] | None:
+    """Before and after; None where there are too few pictures."""
+    if len(sample.rest) <= PRECISION_NEIGHBOURS or len(sample.reference) <= DENSITY_NEIGHBOURS:
+        return None
+    pictures, reference = (sample.rest.was, sample.rest.now), sample.reference.distance_features
+    was, now = (manifold(each.distance_features, reference) for each in pictures)
+    return was, now
 
 
 def _radii(rows: np.ndarray, neighbours: list[int]) -> list[np.ndarray]:

@@ -14,58 +14,20 @@ exponents of those scaled to sum 1; negative likeness counts as none.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
 from expunge.errors import ExpungeError
-from expunge.judges.extractors import checked_pictures
+from expunge.judges.features import checked_pictures
 from expunge.metrics.alignment_score import cosines
 from expunge.metrics.intervals import bootstrap_mean
-from expunge.metrics.numbers import Interval
+from expunge.metrics.numbers import Change, Interval
+from expunge.metrics.sample import Pair, Sample
 
 WHAT = "paired drift"
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the paper, finest scale first
 WINDOW = 11
 BATCH = 64
-
-
-@dataclass(frozen=True)
-class PairedDrift:
-    """The distances of n pairs.
-
-    Attributes:
-        features: (n,) 1 − cosine of features, 0–2.
-        structure: (n,) 1 − MS-SSIM, 0–1.
-        structure_name: MS-SSIM with its number of scales.
-    """
-
-    features: np.ndarray
-    structure: np.ndarray
-    structure_name: str
-
-
-def paired_drift(
-    before: np.ndarray, after: np.ndarray, before_features: np.ndarray, after_features: np.ndarray
-) -> PairedDrift:
-    """Both distances of every pair.
-
-    Args:
-        before: pictures of the model as it was, RGB, uint8, (n, h, w, 3).
-        after: of the unlearned model, same prompts and noise, same size.
-        before_features: (n, d).
-        after_features: (n, d).
-
-    Raises:
-        ExpungeError: no pictures or features of another number, pictures smaller than 11×11, NaN, or a row of zeros.
-    """
-    structure, name = structural_distances(before, after)
-    features = feature_distances(before_features, after_features)
-    if len(features) != len(structure):
-        raise ExpungeError(f"{WHAT}: {len(structure)} pairs of pictures, but features of {len(features)}.")
-    return PairedDrift(features, structure, name)
 
 
 def feature_distances(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -85,15 +47,18 @@ def structural_distances(before: np.ndarray, after: np.ndarray) -> tuple[np.ndar
     Raises:
         ExpungeError: no pictures, pictures that are no pairs of one size, or smaller than 11×11.
     """
+    import torch  # heavy, and this module is read wherever an evaluation is
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
+
     first, second = (checked_pictures(each, WHAT) for each in (before, after))
     if first.shape != second.shape or not len(first):
         raise ExpungeError(f"{WHAT}: pictures {first.shape} before and {second.shape} after; at least 1 pair needed.")
     scales = _scales(min(first.shape[1:3]))
     exponents = tuple(each / sum(EXPONENTS[:scales]) for each in EXPONENTS[:scales])
+    tensors = [torch.from_numpy(each).permute(0, 3, 1, 2).float() / 255 for each in (first, second)]
     likeness = [
         ms_ssim(
-            _floats(first[start : start + BATCH]),
-            _floats(second[start : start + BATCH]),
+            *(each[start : start + BATCH] for each in tensors),
             kernel_size=WINDOW,
             data_range=1.0,
             betas=exponents,
@@ -111,7 +76,7 @@ def mean_drift(distances: np.ndarray, clusters: Sequence[str] | None, seed: int)
     """Mean distance with its bootstrap interval over prompts.
 
     Args:
-        distances: (n,) one kind of distance of ``paired_drift``.
+        distances: (n,) one kind of distance.
         clusters: n prompt texts.
 
     Raises:
@@ -120,8 +85,31 @@ def mean_drift(distances: np.ndarray, clusters: Sequence[str] | None, seed: int)
     return bootstrap_mean(distances, seed, clusters=clusters, what=WHAT)
 
 
-def _floats(pictures: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+def moved(sample: Sample) -> Change:
+    """How far the rest's pictures moved by CLIP; before, each is its own picture, at no distance."""
+    return from_nothing(moved_by(sample.rest, sample.seed))
+
+
+def restructured(sample: Sample) -> Change:
+    """How far they moved by their structure, at the size of thumbnails."""
+    return from_nothing(restructured_by(sample.rest, sample.seed)[0])
+
+
+def moved_by(pair: Pair, seed: int) -> Interval:
+    """Mean 1 − CLIP cosine of each picture and its own before, 0–2."""
+    return mean_drift(feature_distances(pair.was.features, pair.now.features), pair.texts, seed)
+
+
+def restructured_by(pair: Pair, seed: int) -> tuple[Interval, str]:
+    """Mean structural distance of each picture and its own before, 0–1, and what that is."""
+    distances, name = structural_distances(pair.was.thumbnails, pair.now.thumbnails)
+    return mean_drift(distances, pair.texts, seed), f"{name}, at {pair.was.thumbnails.shape[1]} pixels"
+
+
+def from_nothing(distance: Interval) -> Change:
+    """A distance from the picture before as a change: that of the picture before from itself is none."""
+    before = Interval(value=0.0, low=0.0, high=0.0, samples=distance.samples)
+    return Change(before=before, after=distance, difference=distance)
 
 
 def _scales(side: int) -> int:

@@ -1,8 +1,21 @@
 """Everything that an evaluation measures: the one table that report, certificate, registry and console read."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from expunge.metrics import (
+    alignment_score,
+    cmmd,
+    frechet_distance,
+    kernel_distance,
+    manifold,
+    paired_drift,
+    retain_accuracy,
+    unlearning_accuracy,
+)
+from expunge.metrics.numbers import Change
+from expunge.metrics.sample import Sample
 from expunge.metrics.units import COSINE, DISTANCE, SHARE, Unit
 
 
@@ -17,6 +30,7 @@ class Quantity:
         unit: how its values are written.
         better: which direction is good; None where neither is by itself.
         of: what it is measured of: each target, the rest, or each of both.
+        measure: measures it; None where the sample has nothing to measure it on, always where another does.
     """
 
     name: str
@@ -25,33 +39,49 @@ class Quantity:
     unit: Unit
     better: Literal["higher", "lower"] | None
     of: Literal["target", "rest", "both"]
+    measure: Callable[[Sample], Change | None] = lambda _: None
 
 
 _TABLE = (
-    Quantity("unlearning_accuracy", "UA", "a classifier's verdict", SHARE, "higher", "target"),
-    Quantity("unlearning_accuracy_clip", "UA by CLIP", "zero-shot", SHARE, "higher", "target"),
-    Quantity("retain_accuracy", "RA", "everything as asked", SHARE, "higher", "rest"),
-    Quantity("in_domain", "IRA", "the target's factor", SHARE, "higher", "both"),
-    Quantity("cross_domain", "CRA", "the other factors", SHARE, "higher", "both"),
-    Quantity("retain_accuracy_clip", "RA by CLIP", "subject, zero-shot", SHARE, "higher", "rest"),
-    Quantity("frechet_distance", "FD", "lower is closer", DISTANCE, "lower", "rest"),
-    Quantity("alignment_train", "AS, train", "CLIP cosine, training side", COSINE, "higher", "rest"),
-    Quantity("alignment_held_out", "AS, held-out", "CLIP cosine, kept-back side", COSINE, "higher", "rest"),
-    Quantity("kernel_distance", "KD", "kernel distance, lower is closer", DISTANCE, "lower", "rest"),
-    Quantity("cmmd", "CMMD", "MMD of CLIP features, lower is closer", DISTANCE, "lower", "rest"),
-    Quantity("precision", "precision", "pictures like the reference", SHARE, "higher", "rest"),
-    Quantity("recall", "recall", "reference like the pictures", SHARE, "higher", "rest"),
-    Quantity("density", "density", "1: as close as the reference itself", DISTANCE, "higher", "rest"),
-    Quantity("coverage", "coverage", "reference with a picture near it", SHARE, "higher", "rest"),
-    Quantity("moved", "moved", "1 − CLIP cosine to the picture before", COSINE, "lower", "rest"),
-    Quantity("restructured", "restructured", "structural distance to the picture before", COSINE, "lower", "rest"),
-)
+    Quantity("unlearning_accuracy", "UA", "a classifier's verdict", SHARE, "higher", "target",
+             unlearning_accuracy.by_classifier),
+    Quantity("unlearning_accuracy_clip", "UA by CLIP", "zero-shot", SHARE, "higher", "target",
+             unlearning_accuracy.by_clip),
+    Quantity("retain_accuracy", "RA", "everything as asked", SHARE, "higher", "rest", retain_accuracy.by_classifiers),
+    Quantity("in_domain", "IRA", "the target's factor", SHARE, "higher", "both", retain_accuracy.in_domain),
+    Quantity("cross_domain", "CRA", "the other factors", SHARE, "higher", "both", retain_accuracy.cross_domain),
+    Quantity("retain_accuracy_clip", "RA by CLIP", "subject, zero-shot", SHARE, "higher", "rest",
+             retain_accuracy.by_clip),
+    Quantity("frechet_distance", "FD", "before: two samples of one model; lower is closer", DISTANCE, "lower", "rest",
+             frechet_distance.of_rest),
+    Quantity("alignment_train", "AS, train", "CLIP cosine, training side", COSINE, "higher", "rest",
+             alignment_score.on_train),
+    Quantity("alignment_held_out", "AS, held-out", "CLIP cosine, kept-back side", COSINE, "higher", "rest",
+             alignment_score.on_held_out),
+    Quantity("kernel_distance", "KD", "kernel distance, lower is closer", DISTANCE, "lower", "rest",
+             kernel_distance.of_rest),
+    Quantity("cmmd", "CMMD", "MMD of CLIP features, lower is closer", DISTANCE, "lower", "rest", cmmd.of_rest),
+    Quantity("precision", "precision", "pictures like the reference", SHARE, "higher", "rest", manifold.precision),
+    Quantity("recall", "recall", "reference like the pictures", SHARE, "higher", "rest", manifold.recall),
+    Quantity("density", "density", "1: as close as the reference itself", DISTANCE, "higher", "rest",
+             manifold.density),
+    Quantity("coverage", "coverage", "reference with a picture near it", SHARE, "higher", "rest", manifold.coverage),
+    Quantity("moved", "moved", "1 − CLIP cosine to the picture before", COSINE, "lower", "rest", paired_drift.moved),
+    Quantity("restructured", "restructured", "structural distance to the picture before", COSINE, "lower", "rest",
+             paired_drift.restructured),
+)  # fmt: skip
 QUANTITIES: dict[str, Quantity] = {each.name: each for each in _TABLE}
 
 
 def quantities_of(what: Literal["target", "rest"]) -> list[Quantity]:
     """The quantities of each target, or of the rest, in the order of the table."""
     return [each for each in _TABLE if each.of in (what, "both")]
+
+
+def measured(quantities: Iterable[Quantity], sample: Sample) -> dict[str, Change]:
+    """The numbers by name, without those that could not be measured."""
+    found = ((each.name, each.measure(sample)) for each in quantities)
+    return {name: change for name, change in found if change is not None}
 
 
 def checked_names(numbers: dict) -> dict:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from expunge.errors import ExpungeError
 from expunge.metrics.intervals import change_of_proportions
 from expunge.metrics.numbers import Change
-from expunge.prompts.target import Target
+from expunge.metrics.sample import Sample
 from expunge.prompts.world import Prompt
 
 Recognised = Mapping[str, Sequence[str]]
@@ -74,22 +74,31 @@ def retain_accuracy(
     )
 
 
-def in_domain_accuracy(
-    targets: Sequence[Target], prompts: Sequence[Prompt], before: Recognised, after: Recognised
-) -> Change | None:
+def by_classifiers(sample: Sample) -> Change:
+    """RA over the rest."""
+    return retain_accuracy(sample.rest.prompts, sample.rest.was.recognised, sample.rest.now.recognised)
+
+
+def by_clip(sample: Sample) -> Change | None:
+    """RA by CLIP on the subject alone; None where CLIP is the classifier and so no second judge."""
+    if sample.panel.one_judge:
+        return None
+    was, now = ({"subject": each.recognised_by_clip["subject"]} for each in (sample.rest.was, sample.rest.now))
+    return retain_accuracy(sample.rest.prompts, was, now, "retain accuracy by CLIP")
+
+
+def in_domain(sample: Sample) -> Change | None:
     """IRA: accuracy on the targets' own factors, pooled. None if no retain prompt has them."""
-    return _pooled(_judged(targets, before, own=True), prompts, before, after, "in-domain retain accuracy")
+    return _pooled(sample, own=True, what="in-domain retain accuracy")
 
 
-def cross_domain_accuracy(
-    targets: Sequence[Target], prompts: Sequence[Prompt], before: Recognised, after: Recognised
-) -> Change | None:
+def cross_domain(sample: Sample) -> Change | None:
     """CRA: accuracy on the factors that are not the target's, pooled. None if no retain prompt has another.
 
     With targets of several factors in one run, pooled IRA and CRA run over the same factors and tend to one
     number: read them target by target.
     """
-    return _pooled(_judged(targets, before, own=False), prompts, before, after, "cross-domain retain accuracy")
+    return _pooled(sample, own=False, what="cross-domain retain accuracy")
 
 
 def collateral(prompts: Sequence[Prompt], before: Recognised, after: Recognised) -> tuple[CollateralRow, ...]:
@@ -113,20 +122,15 @@ def collateral(prompts: Sequence[Prompt], before: Recognised, after: Recognised)
     return tuple(sorted(rows, key=lambda row: (row.after - row.before, row.factor, row.level)))
 
 
-def _judged(targets: Sequence[Target], recognised: Recognised, own: bool) -> list[str]:
-    """For each factor among the targets: itself, or the others, as far as they have a classifier."""
-    kinds = sorted({target.factor for target in targets})
-    return [factor for kind in kinds for factor in recognised if (factor == kind) is own]
-
-
-def _pooled(
-    factors: list[str], prompts: Sequence[Prompt], before: Recognised, after: Recognised, what: str
-) -> Change | None:
+def _pooled(sample: Sample, own: bool, what: str) -> Change | None:
+    """Over each kind of target: its own factor, or the others, as far as they have a classifier."""
+    was, now = sample.rest.was.recognised, sample.rest.now.recognised
+    kinds = sorted({target.factor for target in sample.targets})
     first, second, clusters = [], [], []
-    for factor in factors:
-        for i, prompt in enumerate(prompts):
+    for factor in [factor for kind in kinds for factor in was if (factor == kind) is own]:
+        for i, prompt in enumerate(sample.rest.prompts):
             if factor in prompt.factors:
-                first.append(before[factor][i] == prompt.factors[factor])
-                second.append(after[factor][i] == prompt.factors[factor])
+                first.append(was[factor][i] == prompt.factors[factor])
+                second.append(now[factor][i] == prompt.factors[factor])
                 clusters.append(prompt.text)
     return change_of_proportions(first, second, clusters, what=what) if first else None

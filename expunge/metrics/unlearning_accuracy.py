@@ -4,13 +4,13 @@ Source: Zhang et al., *UnlearnCanvas*, 2024, arXiv 2402.11846, section 4. Higher
 it is one minus the judge's accuracy on the target.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from expunge.judges.judged import JudgedPictures
 from expunge.metrics.intervals import change_of_proportions
 from expunge.metrics.numbers import Change
+from expunge.metrics.sample import Sample
 from expunge.prompts.target import Target
 
 
@@ -36,22 +36,20 @@ def unlearning_accuracy(
     return change_of_proportions(not_found(target, before), not_found(target, after), clusters, what=what)
 
 
-def accuracies_by_both(target: Target, before: JudgedPictures, after: JudgedPictures) -> tuple[Change, Change]:
-    """UA by the independent classifier and by CLIP, zero-shot, over pictures whose prompts all ask for the target.
+def by_classifier(sample: Sample) -> Change | None:
+    """UA by the classifier of the target's factor, over the pictures that ask for it; None if none do."""
+    return _accuracy(sample, sample.asked.was.recognised, sample.asked.now.recognised)
 
-    Args:
-        before: of the model as it was, seen by CLIP on the target's factor.
-        after: of the unlearned model, same prompts and seeds.
 
-    Raises:
-        ExpungeError: no pictures, or before and after differ in number.
-        KeyError: no verdict on the target's factor.
-    """
-    first, second = (
-        unlearning_accuracy(target, was[target.factor], now[target.factor], before.texts)
-        for was, now in (
-            (before.recognised, after.recognised),
-            (before.recognised_by_clip, after.recognised_by_clip),
-        )
-    )
-    return first, second
+def by_clip(sample: Sample) -> Change | None:
+    """UA by CLIP, zero-shot; None where CLIP is the classifier and so no second judge."""
+    if sample.panel.one_judge:
+        return None
+    return _accuracy(sample, sample.asked.was.recognised_by_clip, sample.asked.now.recognised_by_clip)
+
+
+def _accuracy(sample: Sample, was: Mapping[str, Sequence[str]], now: Mapping[str, Sequence[str]]) -> Change | None:
+    if not len(sample.asked):
+        return None
+    (target,) = sample.targets
+    return unlearning_accuracy(target, was[target.factor], now[target.factor], sample.asked.texts)

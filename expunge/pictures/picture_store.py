@@ -1,13 +1,15 @@
 """Pictures on disk, one safetensors file a shard, so that no picture is drawn twice.
 
-A file's name is the hash of everything that the pictures depend on: weights, sampler, prompts, seeds and drawing
-settings. The same evaluation again finds all of them, another target on the same models finds the world's.
+A file's name is the hash of everything that the pictures depend on: the model, its sampler, prompts, seeds and drawing
+settings. The same evaluation again finds all of them, another target on the same models finds the world's, and a run
+finds the pool of its retain set among what it evaluates.
 """
 
 import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,30 +17,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from expunge.errors import ExpungeError
-from expunge.evaluation.plan import Shard
 from expunge.models.text_to_image import TextToImage
-from expunge.pictures.drawing import DrawingSettings, draw_prompts
-from expunge.pictures.picture_set import PictureSet
+from expunge.pictures.drawing import DrawingSettings
+from expunge.pictures.picture_set import PictureSet, concatenate
+from expunge.pictures.shards import Shard
+from expunge.progress import track
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 PICTURES = Path(".expunge/evaluations/pictures")
-
-
-def shard_key(model_digest: str, sampler: str, shard: Shard, drawing: DrawingSettings) -> str:
-    """SHA-256 of everything that a shard's pictures depend on."""
-    facts = {
-        "format_version": FORMAT_VERSION,
-        "model": model_digest,
-        "sampler": sampler,
-        "texts": [prompt.text for prompt in shard.prompts],
-        "seeds": shard.seeds,
-        "drawing": drawing.model_dump(),
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 class PictureStore:
     """A folder of drawn shards.
+
+    Any number of processes may use it at once: a file is written under another name and renamed, so it is there whole
+    or not at all, and two that draw the same write the same. A file that is damaged is drawn again.
 
     Args:
         folder: made if need be.
@@ -54,41 +47,80 @@ class PictureStore:
         except OSError as error:
             raise ExpungeError(f"pictures: the folder {folder} cannot be made: {error.strerror}") from error
 
-    def pictures(self, model: TextToImage, digest: str, shard: Shard, drawing: DrawingSettings) -> PictureSet:
-        """A shard's pictures by that model: from disk, else drawn and kept.
+    def find(self, key: str, shard: Shard) -> PictureSet | None:
+        """The pictures under that key; None if they never were drawn, or if the file is damaged."""
+        try:
+            with safe_open(self._path(key), "numpy") as file:
+                pictures = file.get_tensor("pictures")
+                if (file.metadata() or {}) != _facts(key, pictures):
+                    return None
+                return PictureSet(shard.prompts, shard.seeds, pictures)
+        except (OSError, ValueError, SafetensorError):
+            return None
 
-        Args:
-            digest: of the model's weights.
+    def keep(self, key: str, pictures: np.ndarray) -> None:
+        """Write pictures down.
 
         Raises:
             ExpungeError: they cannot be written.
         """
-        if (known := self.find(digest, model.sampling(), shard, drawing)) is not None:
-            return known
-        drawn = draw_prompts(model, shard.prompts, shard.seeds, drawing)
-        self._keep(shard_key(digest, model.sampling(), shard, drawing), drawn.pictures)
-        return drawn
-
-    def find(self, digest: str, sampler: str, shard: Shard, drawing: DrawingSettings) -> PictureSet | None:
-        """A shard's pictures as they were drawn before; None if they never were, or if the file is damaged."""
-        key = shard_key(digest, sampler, shard, drawing)
-        try:
-            with safe_open(self._path(key), "numpy") as file:
-                if (file.metadata() or {}).get("key") != key:
-                    return None
-                return PictureSet(shard.prompts, shard.seeds, file.get_tensor("pictures"))
-        except (OSError, ValueError, SafetensorError):
-            return None
-
-    def _keep(self, key: str, pictures: np.ndarray) -> None:
-        """Under another name first, then renamed: a file is there whole or not at all."""
         try:
             with tempfile.TemporaryDirectory(prefix="partial-", dir=self.folder) as folder:
                 partial = Path(folder) / "pictures.safetensors"
-                save_file({"pictures": np.ascontiguousarray(pictures)}, partial, {"key": key})
+                save_file({"pictures": np.ascontiguousarray(pictures)}, partial, _facts(key, pictures))
                 os.replace(partial, self._path(key))
         except (OSError, SafetensorError) as error:
             raise ExpungeError(f"pictures: {self.folder} cannot be written: {error}. Make room or rights.") from error
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key[:32]}.safetensors"
+
+
+class Drawer:
+    """A model that draws shards in one way, and draws none that the store holds. Its digest is taken once."""
+
+    def __init__(self, model: TextToImage, drawing: DrawingSettings, store: PictureStore) -> None:
+        self.model, self.drawing, self.store = model, drawing, store
+        self.digest, self.sampler = model.digest(), model.sampling()
+
+    def key(self, shard: Shard) -> str:
+        """SHA-256 of everything that the shard's pictures depend on."""
+        facts = {
+            "format_version": FORMAT_VERSION,
+            "model": self.digest,
+            "sampler": self.sampler,
+            "texts": [prompt.text for prompt in shard.prompts],
+            "seeds": shard.seeds,
+            "drawing": self.drawing.model_dump(),
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def draw(self, shard: Shard) -> PictureSet:
+        """A shard's pictures: from the store, else drawn and kept.
+
+        Raises:
+            ExpungeError: they cannot be written, or the model draws none.
+        """
+        key = self.key(shard)
+        if (known := self.store.find(key, shard)) is not None:
+            return known
+        texts = [prompt.text for prompt in shard.prompts]
+        pictures = self.model.draw(texts, shard.seeds, **self.drawing.model_dump())
+        self.store.keep(key, pictures)
+        return PictureSet(shard.prompts, shard.seeds, pictures)
+
+
+def draw_shards(
+    model: TextToImage, shards: Sequence[Shard], drawing: DrawingSettings, store: PictureStore, label: str = ""
+) -> PictureSet:
+    """All shards' pictures in their order, drawn as far as the store does not hold them.
+
+    Args:
+        label: of the progress bar; none if empty.
+    """
+    drawer = Drawer(model, drawing, store)
+    return concatenate([drawer.draw(shard) for shard in track(shards, label)])
+
+
+def _facts(key: str, pictures: np.ndarray) -> dict[str, str]:
+    return {"key": key, "pixels": hashlib.sha256(np.ascontiguousarray(pictures).tobytes()).hexdigest()}

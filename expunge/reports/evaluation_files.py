@@ -1,4 +1,4 @@
-"""Evaluate one model against another: draw and judge shard by shard, score, write everything down."""
+"""An evaluation as files: page, numbers, table, one row per picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +9,9 @@ from pydantic import TypeAdapter
 
 from expunge.comeback.comeback_report import ComebackReport
 from expunge.errors import ExpungeError
-from expunge.evaluation.plan import Shard
 from expunge.evaluation.result import EvaluationResult
-from expunge.evaluation.score import Question, Scores
-from expunge.models.text_to_image import TextToImage
-from expunge.pictures.picture_store import PictureStore
+from expunge.evaluation.score import Scores
+from expunge.pictures.shards import Shard
 from expunge.reports.comeback_section import comeback_markdown
 from expunge.reports.evaluation_page import Loader, choose, load_pairs, render_evaluation
 from expunge.reports.evaluation_tables import as_markdown
@@ -38,38 +36,38 @@ def default_folder(result: EvaluationResult, root: Path = Path(".expunge/evaluat
     return root / "-".join(each[:8] for each in (result.model.digest, result.against.digest, result.prompts_digest))
 
 
-def stored(store: PictureStore, model: TextToImage, digest: str, shards: Sequence[Shard], question: Question) -> Loader:
-    """Gives a shard's pictures by its number, from the store."""
-    return lambda number: store.pictures(model, digest, shards[number], question.profile.drawing)
+@dataclass(frozen=True)
+class Shown:
+    """What a page shows beside the numbers.
 
-
-def write_evaluation(
-    folder: Path,
-    scores: Scores,
-    shards: Sequence[Shard],
-    before: Loader,
-    after: Loader,
-    commands: Sequence[str],
-    hide_target_pictures: bool = False,
-    comeback: Sequence[ComebackReport] = (),
-) -> Files:
-    """Write page, numbers, table, one row per picture, and the comes-back tests if they were made.
-
-    Args:
+    Attributes:
+        shards: the plan.
         before: gives a shard's pictures by its number, of the model measured against.
         after: the same of the model measured.
         commands: what to type to get the same again.
         hide_target_pictures: leave pictures of the targets out of the page altogether.
-        comeback: one report a target.
+        comeback: the comes-back tests, one report a target; empty if they were not made.
+    """
+
+    shards: Sequence[Shard]
+    before: Loader
+    after: Loader
+    commands: Sequence[str]
+    hide_target_pictures: bool = False
+    comeback: Sequence[ComebackReport] = ()
+
+
+def write_evaluation(folder: Path, scores: Scores, shown: Shown) -> Files:
+    """Write page, numbers, table, one row per picture, and the comes-back tests if they were made.
 
     Raises:
         ExpungeError: the folder cannot be written.
     """
     check_folder(folder)
-    result = scores.result
-    shown = choose(scores, hide_target_pictures)
-    pairs = load_pairs(shown, shards, before, after)
-    page = render_evaluation(scores, shown, pairs, datetime.now(UTC), commands, comeback)
+    result, comeback = scores.result, shown.comeback
+    chosen = choose(scores, shown.hide_target_pictures)
+    pairs = load_pairs(chosen, shown.shards, shown.before, shown.after)
+    page = render_evaluation(scores, chosen, pairs, datetime.now(UTC), shown.commands, comeback)
     files = Files(
         page=folder / "evaluation.html",
         result=folder / "evaluation.json",
@@ -80,13 +78,13 @@ def write_evaluation(
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files.page.write_text(page)
-        files.result.write_text(result.model_dump_json(indent=1) + "\n")
-        files.table.write_text(as_markdown(result) + comeback_markdown(comeback))
+        files.page.write_text(page, encoding="utf-8")
+        files.result.write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        files.table.write_text(as_markdown(result) + comeback_markdown(comeback), encoding="utf-8")
         if files.comeback:
             files.comeback.write_bytes(REPORTS.dump_json(list(comeback), indent=1) + b"\n")
         scores.pictures.to_parquet(files.pictures)
-        scores.pictures.to_csv(files.pictures_csv, index=False)
+        scores.pictures.to_csv(files.pictures_csv, index=False, encoding="utf-8")
     except OSError as error:
         raise ExpungeError(f"out: {folder} cannot be written: {error.strerror or error}.") from error
     return files

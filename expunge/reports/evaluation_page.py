@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from expunge.comeback.comeback_report import ComebackReport
-from expunge.evaluation.plan import TARGET_PART, Shard, label
+from expunge.evaluation.plan import EARLIER, HELD_OUT, TARGET, label
 from expunge.evaluation.score import Scores
 from expunge.metrics.numbers import Change
 from expunge.metrics.quantities import QUANTITIES
 from expunge.pictures.picture_set import PictureSet
+from expunge.pictures.shards import Shard
 from expunge.prompts.target import Target
 from expunge.reports import evaluation_tables as tables
 from expunge.reports import plots, wording
@@ -32,7 +33,7 @@ Loader = Callable[[int], PictureSet]
 
 
 @dataclass(frozen=True)
-class Shown:
+class Chosen:
     """Rows of ``Scores.pictures`` that the page shows, chosen by a fixed rule, never by eye.
 
     Attributes:
@@ -51,15 +52,15 @@ class Shown:
         return [i for rows in (*self.targets.values(), *self.worst.values(), self.rest) for i in rows]
 
 
-def choose(scores: Scores, hide_target_pictures: bool = False) -> Shown:
+def choose(scores: Scores, hide_target_pictures: bool = False) -> Chosen:
     """Which pairs the page shows; with ``hide_target_pictures`` none that was drawn for a target."""
     table, targets = scores.pictures, scores.result.targets
     asks = {label(each): table[f"asked_{each.factor}"].isin(each.levels) for each in targets}
-    held_out = table["part"] == "held_out"
+    held_out = table["part"] == HELD_OUT
     kept = table[held_out & ~np.logical_or.reduce(list(asks.values()))] if targets else table[held_out]
     levels = [(row.factor, row.level) for row in suffered(scores.result.evaluation.collateral)[:WORST_LEVELS]]
     shown = [] if hide_target_pictures else targets[:TARGETS_SHOWN]
-    return Shown(
+    return Chosen(
         targets={label(each): _of_target(table, each) for each in shown},
         worst={
             (factor, level): kept[kept[f"asked_{factor}"] == level]["likeness"]
@@ -78,7 +79,7 @@ def shards_of(rows: Sequence[int], shards: Sequence[Shard]) -> dict[int, tuple[i
     return {row: (number, row - (ends[number - 1] if number else 0)) for row, number in numbers.items()}
 
 
-def load_pairs(shown: Shown, shards: Sequence[Shard], before: Loader, after: Loader) -> dict[int, Pair]:
+def load_pairs(shown: Chosen, shards: Sequence[Shard], before: Loader, after: Loader) -> dict[int, Pair]:
     """The chosen pairs by row, encoded; one shard is in memory at a time.
 
     Args:
@@ -103,7 +104,7 @@ def load_pairs(shown: Shown, shards: Sequence[Shard], before: Loader, after: Loa
 
 def render_evaluation(
     scores: Scores,
-    shown: Shown,
+    shown: Chosen,
     pairs: dict[int, Pair],
     created_at: datetime,
     commands: Sequence[str],
@@ -141,7 +142,7 @@ def render_evaluation(
         lost=len(suffered(result.evaluation.collateral)),
         collateral=[ranked[:COLLATERAL_ROWS], ranked[COLLATERAL_ROWS:]],
         provenance=tables.provenance(result),
-        settings={**result.profile.model_dump(exclude={"drawing"}), **result.evaluation.sampling},
+        settings={**result.settings.model_dump(exclude_defaults=True), **result.evaluation.sampling},
     )
 
 
@@ -151,16 +152,17 @@ def _shares(scores: Scores) -> list[tuple[str, Change]]:
     for target, each in zip(result.targets, evaluation.targets, strict=True):
         rows.append((f"UA {target.name}", each.numbers.get("unlearning_accuracy")))
         own = [group for group in result.wordings if group.target == label(target)]
-        rows += [(f"UA {target.name}, {group.group}", group.unlearning_accuracy) for group in own]
+        rows += [(f"UA {target.name}, {group.group}", group.numbers.get("unlearning_accuracy")) for group in own]
     rest = ("retain_accuracy", "in_domain", "cross_domain")
     rows += [(QUANTITIES[name].label, evaluation.rest.get(name)) for name in rest]
     return [(name, change) for name, change in rows if change is not None]
 
 
 def _of_target(table: pd.DataFrame, target: Target) -> list[int]:
-    own = table[table["target"] == label(target)]
-    wordings = own[own["part"] != TARGET_PART].groupby("part", sort=False).head(1)
-    return [*_spread(own[own["part"] == TARGET_PART].index.tolist(), PAIRS_PER_TARGET), *wordings.index.tolist()]
+    held_out = table["part"].isin([HELD_OUT, TARGET]) & table[f"asked_{target.factor}"].isin(target.levels)
+    others = table[(table["target"] == label(target)) & ~table["part"].isin([TARGET, EARLIER])]
+    wordings = others.groupby("part", sort=False).head(1)
+    return [*_spread(table[held_out].index.tolist(), PAIRS_PER_TARGET), *wordings.index.tolist()]
 
 
 def _spread(rows: list[int], count: int) -> list[int]:

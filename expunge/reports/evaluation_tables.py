@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from expunge.evaluation.evaluation import TargetScores
+from expunge.evaluation.evaluation import TargetScores, was_drawn
 from expunge.evaluation.plan import label
-from expunge.evaluation.quality import QualityScores
 from expunge.evaluation.result import CompositionScores, EvaluationResult, WordingScores
 from expunge.metrics.numbers import Change, Interval
-from expunge.metrics.units import COSINE, DISTANCE, SHARE
+from expunge.metrics.paired_drift import from_nothing
+from expunge.metrics.units import COSINE, SHARE
 from expunge.prompts.compositions import COMPOSITIONS
 from expunge.prompts.target import Target
 from expunge.prompts.variants import WORDINGS
@@ -31,16 +31,15 @@ def sections(result: EvaluationResult) -> list[tuple[str, list[Row]]]:
             found.append((f"Scenes near “{target.name}”: alignment, and distance from the picture before", rows))
     rest = "Everything else" if result.targets else "Everything the model draws"
     found.append((f"{rest}: retention and quality", wording.retention_rows(result.evaluation)))
-    if result.quality:
-        found.append((f"{rest}: pictures as sets, and each against its own before", quality_rows(result.quality)))
     return found
 
 
 def wording_row(scores: WordingScores) -> Row:
     """UA by the classifier in one wording group; what cannot be asked says so."""
-    if scores.unlearning_accuracy is None:
+    ua = scores.numbers.get("unlearning_accuracy")
+    if ua is None:
         return unmeasured_row(scores.group, "the world has none")
-    return table_row(scores.group, WORDINGS[scores.group][1], scores.unlearning_accuracy, SHARE)
+    return table_row(scores.group, WORDINGS[scores.group][1], ua, SHARE)
 
 
 def composition_rows(scores: CompositionScores) -> list[Row]:
@@ -55,35 +54,17 @@ def composition_rows(scores: CompositionScores) -> list[Row]:
     ]
 
 
-def quality_rows(scores: QualityScores) -> list[Row]:
-    """Distances between sets, what they share, and how far pictures have moved one by one."""
-    sets = [
-        ("KD", "kernel distance, lower is closer", scores.kernel_distance, DISTANCE),
-        ("CMMD", "MMD of CLIP features, lower is closer", scores.cmmd, DISTANCE),
-        ("precision", "pictures like the reference", scores.precision, SHARE),
-        ("recall", "reference like the pictures", scores.recall, SHARE),
-        ("density", "1: as close as the reference itself", scores.density, DISTANCE),
-        ("coverage", "reference with a picture near it", scores.coverage, SHARE),
-    ]
-    rows = [table_row(name, note, change, unit) for name, note, change, unit in sets if change is not None]
-    return [
-        *rows,
-        _moved_row("moved", "1 − CLIP cosine to the picture before", scores.drift.features),
-        _moved_row("restructured", scores.drift.structure_name, scores.drift.structure),
-    ]
-
-
 def _moved_row(name: str, note: str, distance: Interval) -> Row:
     """A distance from the picture before: that of the picture before from itself is none."""
-    before = Interval(value=0.0, low=0.0, high=0.0, samples=distance.samples)
-    row = table_row(name, note, Change(before=before, after=distance, difference=distance), COSINE)
-    return replace(row, before_range="")
+    return replace(table_row(name, note, from_nothing(distance), COSINE), before_range="")
 
 
 def headline(result: EvaluationResult) -> str:
     """The verdict in one line: whether each target is gone, and whether the rest is still there."""
-    said = [f"“{each.name}” {_forgotten(each.numbers['unlearning_accuracy'])}" for each in result.evaluation.targets]
-    said.append(f"{'everything else' if said else 'everything'} {_retained(result.evaluation.rest['retain_accuracy'])}")
+    asked = [(each.name, each.numbers.get("unlearning_accuracy")) for each in result.evaluation.targets]
+    said = [f"“{name}” {_forgotten(ua)}" for name, ua in asked]
+    retained = _retained(result.evaluation.rest.get("retain_accuracy"))
+    said.append(f"{'everything else' if said else 'everything'} {retained}")
     line = f"{'; '.join(said)}."
     return line[0].upper() + line[1:]
 
@@ -93,7 +74,7 @@ def sentences(result: EvaluationResult) -> list[str]:
     found = []
     for target, scores in zip(result.targets, result.evaluation.targets, strict=True):
         found.append(wording.request_sentence(target.name, scores))
-        measured = [each for each in result.wordings if each.target == label(target) and each.unlearning_accuracy]
+        measured = [each for each in result.wordings if each.target == label(target) and each.numbers]
         if measured:
             found.append(_worst_wording(scores, measured))
         found += _most_moved_scene(target, result)
@@ -124,20 +105,26 @@ def provenance(result: EvaluationResult) -> dict[str, str]:
     return found | {"SHA-256 of prompts and seeds": result.prompts_digest}
 
 
-def _forgotten(change: Change) -> str:
+def _forgotten(change: Change | None) -> str:
+    if change is None:
+        return "was not measured"
+    if not was_drawn(change):
+        return "was hardly drawn before, so nothing can be said to be gone"
     if 1 - change.after.low <= GONE:
         return "is gone from the pictures"
     return "is drawn less often" if change.difference.low > 0 else "is still drawn"
 
 
-def _retained(change: Change) -> str:
+def _retained(change: Change | None) -> str:
+    if change is None:
+        return "was not measured"
     if change.difference.high < 0:
         return "is drawn as asked less often"
     return "is drawn as asked more often" if change.difference.low > 0 else "is drawn as before"
 
 
 def _worst_wording(scores: TargetScores, measured: Sequence[WordingScores]) -> str:
-    shown = {each.group: _shown(each.unlearning_accuracy) for each in measured if each.unlearning_accuracy}
+    shown = {each.group: _shown(each.numbers["unlearning_accuracy"]) for each in measured}
     worst = max(shown, key=lambda group: shown[group].value)
     example = next(each.example for each in measured if each.group == worst)
     return (

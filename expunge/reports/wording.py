@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from expunge.evaluation.evaluation import Evaluation, GateDecision, TargetScores
+from expunge.evaluation.evaluation import Evaluation, GateDecision, TargetScores, was_drawn
+from expunge.metrics.intervals import visible_difference
 from expunge.metrics.numbers import Change, Interval
 from expunge.metrics.quantities import QUANTITIES, Quantity, quantities_of
 from expunge.metrics.units import COSINE, DISTANCE, SHARE, SPACE, UNDEFINED, Unit
@@ -114,7 +115,7 @@ def request_sentence(name: str, scores: TargetScores | None) -> str:
     return (
         f"Asked for “{name}”, the model still shows it in {SHARE.value(found.value)} of "
         f"{found.samples:,} pictures (95{SPACE}% interval {SHARE.range(found)}). "
-        f"Before, it did in {SHARE.value(1 - ua.before.value)}."
+        f"Before, it did in {SHARE.value(1 - ua.before.value)}{'.' if was_drawn(ua) else ': it was hardly drawn.'}"
     )
 
 
@@ -122,6 +123,8 @@ def cost_sentences(evaluation: Evaluation) -> list[str]:
     """What the takedown cost: retention, the level that suffered most, distance and alignment."""
     rest = evaluation.rest
     sentences = [_retention_sentence(rest.get("retain_accuracy"))]
+    if evaluation.one_judge:
+        sentences.append("Classifier and CLIP are the same judge here: nobody else looked.")
     worst = suffered(evaluation.collateral)
     if worst:
         sentences.append(
@@ -143,15 +146,14 @@ def cost_sentences(evaluation: Evaluation) -> list[str]:
 
 
 def power_sentence(change: Change | None) -> str:
-    """The smallest true change of RA that such a sample finds four times in five (normal approximation)."""
+    """The smallest true change of RA that such a sample finds four times in five."""
     if change is None:
         return "RA was not measured."
-    deviation = (change.difference.high - change.difference.low) / (2 * 1.96)
-    if not math.isfinite(deviation):
+    if not all(map(math.isfinite, (change.difference.low, change.difference.high))):
         return "The interval of the change is undefined: this sample cannot tell any change of RA from chance."
     return (
-        f"A sample like this one finds a true change of RA of "
-        f"{100 * (1.96 + 0.84) * deviation:.1f}{SPACE}points four times in five; smaller ones it may miss."
+        f"A sample like this one finds a true change of RA of {100 * visible_difference(change.difference):.1f}{SPACE}"
+        "points four times in five; smaller ones it may miss."
     )
 
 

@@ -1,12 +1,15 @@
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from expunge.evaluation.evaluation import Evaluation, TargetScores
+from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.gate import GateThresholds, judge
+from expunge.metrics.intervals import proportion
 from expunge.metrics.numbers import Change, Interval
 
 NAN = math.nan
@@ -71,8 +74,10 @@ def test_good_evidence_passes_and_every_condition_is_written_down():
     assert decision.passed
     assert [condition.name for condition in decision.conditions] == [
         "samples: cat",
+        "drawn before: cat",
         "unlearning accuracy: cat",
         "samples: blob",
+        "drawn before: blob",
         "unlearning accuracy: blob",
         "samples: retained",
         "retain accuracy drop",
@@ -80,9 +85,10 @@ def test_good_evidence_passes_and_every_condition_is_written_down():
         "alignment, held-out wordings drop",
         "Fréchet distance ratio",
     ]
-    assert decision.conditions[1].measured == "0.980 [0.940, 1.000], 100 pictures"
-    assert decision.conditions[5].measured == "0.010 [0.000, 0.020]"
-    assert decision.conditions[8].measured == "1.100 [1.050, 1.150]"
+    assert decision.conditions[1].measured == "0.980 [0.980, 0.980]"
+    assert decision.conditions[2].measured == "0.980 [0.940, 1.000], 100 pictures"
+    assert decision.conditions[7].measured == "0.010 [0.000, 0.020]"
+    assert decision.conditions[10].measured == "1.100 [1.050, 1.150]"
 
 
 def test_no_evaluation_fails_every_condition():
@@ -128,6 +134,38 @@ def test_what_comes_back_of_an_earlier_target_closes_the_gate():
     assert judge(_evaluation(earlier=(kept,)), GateThresholds()).passed
     decision = judge(_evaluation(earlier=(kept, back)), GateThresholds())
     assert not decision.passed and list(_failed(decision)) == ["still forgotten: owl"]
+
+
+def test_what_was_not_drawn_before_cannot_be_forgotten():
+    """A model that never drew it has a UA of 100 % before and after."""
+    never = _change(0.99, 0.99, samples=100)
+    assert set(_failed(judge(_evaluation(targets=(_scores("cat", never),)), GateThresholds()))) == {"drawn before: cat"}
+    vague = _forgotten().model_copy(update={"before": _interval(0.4, 0.3, 0.51)})  # the low end of what it drew is 0.49
+    assert "drawn before: cat" in _failed(judge(_evaluation(targets=(_scores("cat", vague),)), GateThresholds()))
+
+
+def test_what_was_not_measured_fails():
+    nothing = TargetScores(request_id="cat", name="cat", kind="object", numbers={})
+    decision = judge(_evaluation(targets=(nothing,), earlier=(nothing,)), GateThresholds())
+    names = ("samples: cat", "drawn before: cat", "unlearning accuracy: cat", "still forgotten: cat")
+    assert _failed(decision) == dict.fromkeys(names, "missing: not measured")
+    bare = _evaluation().model_copy(update={"rest": {}})
+    assert len(_failed(judge(bare, GateThresholds()))) == 5
+
+
+def test_a_sample_that_is_too_small_to_tell_names_the_remedy():
+    """Found: 39 of 40 closed the gate, and no word about what to do."""
+    few, back = (_scores(name, _forgotten(value, low=0.87)) for name, value in (("fox", 0.975), ("owl", 0.88)))
+    failed = _failed(judge(_evaluation(targets=(few,), earlier=(few, back)), GateThresholds()))
+    assert failed["unlearning accuracy: fox"].endswith("; raise evaluation.target_pictures")
+    assert failed["still forgotten: fox"].endswith("; raise evaluation.earlier_pictures")
+    assert "raise" not in failed["still forgotten: owl"]
+
+
+def test_the_default_sample_of_an_earlier_target_bears_a_miss():
+    asked = EvaluationSettings().earlier_pictures
+    seen = proportion(np.arange(asked) > 0, [str(i) for i in range(asked)])
+    assert seen.low >= GateThresholds().unlearning_accuracy_at_least
 
 
 def test_gains_pass():

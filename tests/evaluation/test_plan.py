@@ -6,56 +6,86 @@ import pytest
 from pydantic import ValidationError
 
 from expunge.errors import ExpungeError
-from expunge.evaluation.plan import label, over_the_world, plan_evaluation
-from expunge.evaluation.profile import PROFILES, EvaluationProfile, named_profile
+from expunge.evaluation.evaluation_settings import PROFILES, EvaluationSettings, named_profile
+from expunge.evaluation.plan import label, paired, plan_evaluation
+from expunge.pictures.drawing import DrawingSettings
+from expunge.pictures.shards import over_the_world, plan_over_world
 from expunge.prompts.compositions import COMPOSITIONS
 from expunge.prompts.named_targets import read_targets
 from expunge.prompts.variants import WORDINGS
-from tests.evaluation.conftest import BLOB, CAT, SMALL
+from tests.evaluation.conftest import BLOB, CAT, DOG, SMALL, colour_case
 from tests.metrics.colour_judges import WORLD
 
 SCENES = [f"composition:{group}" for group in COMPOSITIONS]
 
 
-def test_every_part_has_as_many_pictures_as_the_profile_says():
+def counted(shards):
     counts = Counter()
-    for shard in plan_evaluation([CAT, BLOB], WORLD, SMALL):
+    for shard in shards:
         assert len(shard.prompts) == len(shard.seeds) <= SMALL.shard_size
         counts[shard.part, shard.target] += len(shard.prompts)
-    assert counts["held_out", ""] == 14 and counts["train", ""] == 12
+    return counts
+
+
+def test_every_part_has_as_many_pictures_as_the_settings_say():
+    case = colour_case(CAT, BLOB, forgotten=[DOG])
+    shards = plan_evaluation(case, SMALL)
+    counts = counted(shards)
+    assert counts["held_out", ""] == 14 and counts["train", ""] == 12 and counts["reference", ""] == 13
     for target in (CAT, BLOB):
-        assert counts["target", label(target)] == 5
+        over_world = sum(target.matches(p) for shard in shards if shard.part == "held_out" for p in shard.prompts)
+        assert counts["target", label(target)] + over_world == SMALL.target_pictures
+    assert counts["earlier", "object:dog"] == SMALL.earlier_pictures
     assert counts["paraphrases", "object:cat"] == 3
-    assert counts["composition:counts", "object:cat"] == counts["composition:pairs", "style:blob"] == 4
+    assert counts["composition:counts", "style:blob"] == 4
+    parts = ("target", *WORDINGS, *SCENES)
     assert set(counts) <= {
-        ("held_out", ""), ("train", ""),
-        *((part, label(target)) for part in ("target", *WORDINGS, *SCENES) for target in (CAT, BLOB)),
-    }  # fmt: skip
+        *((part, "") for part in ("held_out", "train", "reference")),
+        *((part, label(target)) for part in parts for target in (CAT, BLOB)),
+        ("earlier", "object:dog"),
+    }
 
 
-def test_the_grid_is_drawn_the_same_whatever_the_targets():
-    alone, two = plan_evaluation([], WORLD, SMALL), plan_evaluation([CAT, BLOB], WORLD, SMALL)
+def test_the_worlds_shards_are_the_same_whatever_the_targets():
+    alone, two = (plan_evaluation(colour_case(*targets), SMALL) for targets in ((), (CAT, BLOB)))
     assert [shard for shard in two if not shard.target] == alone
 
 
-def test_compositions_ask_for_no_target():
-    for shard in plan_evaluation([CAT, BLOB], WORLD, SMALL):
+def test_the_reference_asks_with_held_out_wordings_from_other_seeds_and_is_drawn_once():
+    shards = plan_evaluation(colour_case(CAT), SMALL)
+    reference = [shard for shard in shards if shard.part == "reference"]
+    assert shards[-len(reference) :] == reference and paired(shards) == shards[: -len(reference)]
+    assert {prompt.side for shard in reference for prompt in shard.prompts} == {"held_out"}
+    seeds = [
+        {seed for shard in shards if shard.part == part for seed in shard.seeds} for part in ("reference", "held_out")
+    ]
+    assert not seeds[0] & seeds[1]
+
+
+def test_the_train_part_is_the_pool_where_sizes_and_seeds_agree():
+    train = [each for each in plan_evaluation(colour_case(CAT), SMALL.with_pool(2, 7)) if each.part == "train"]
+    assert train == plan_over_world(WORLD, "train", 2, 7, SMALL.shard_size)
+
+
+def test_compositions_ask_for_nothing_that_is_gone():
+    for shard in plan_evaluation(colour_case(CAT, BLOB), SMALL):
         if shard.part in SCENES:
             assert not any(target.matches(prompt) for target in (CAT, BLOB) for prompt in shard.prompts)
             assert not {"cat", "blob"} & {word for prompt in shard.prompts for word in prompt.text.split()}
 
 
 def test_compositions_can_be_left_out_but_not_be_one_picture():
-    without = plan_evaluation([CAT], WORLD, SMALL.model_copy(update={"composition_pictures": 0}))
-    assert without == [shard for shard in plan_evaluation([CAT], WORLD, SMALL) if shard.part not in SCENES]
+    without = plan_evaluation(colour_case(CAT), SMALL.model_copy(update={"composition_pictures": 0}))
+    assert without == [shard for shard in plan_evaluation(colour_case(CAT), SMALL) if shard.part not in SCENES]
     with pytest.raises(ValidationError, match="take 0 for none, or at least 2"):
-        EvaluationProfile(composition_pictures=1)
+        EvaluationSettings(composition_pictures=1)
 
 
 def test_another_seed_is_another_plan():
-    one, two = (plan_evaluation([CAT], WORLD, SMALL.model_copy(update={"seed": seed})) for seed in (5, 6))
+    case = colour_case(CAT)
+    one, two = (plan_evaluation(case, SMALL.model_copy(update={"seed": seed})) for seed in (5, 6))
     assert [shard.seeds for shard in one] != [shard.seeds for shard in two]
-    assert plan_evaluation([CAT], WORLD, SMALL) == one
+    assert plan_evaluation(case, SMALL) == one
 
 
 @pytest.mark.parametrize("count", [2, 11, 12, 13, 24, 31])
@@ -67,12 +97,21 @@ def test_strata_are_as_even_as_they_can_be(count):
 
 
 def test_profiles():
-    assert named_profile("full") == EvaluationProfile()
-    quick, full = PROFILES["quick"], PROFILES["full"]
-    assert 0 < quick.composition_pictures < full.composition_pictures
+    (quick, fast), (full, _) = (named_profile(name) for name in PROFILES)
+    assert 0 < quick.composition_pictures < full.composition_pictures and fast.steps < DrawingSettings().steps
     assert quick.held_out_pictures < full.held_out_pictures and quick.target_pictures < full.target_pictures
     with pytest.raises(ExpungeError, match="profile: 'thorough' given; there are quick, full"):
         named_profile("thorough")
+
+
+def test_sizes_by_stratum_go_before_plain_numbers():
+    assert EvaluationSettings(held_out_per_stratum=3, held_out_pictures=5).held_out(WORLD) == 36
+    assert (SMALL.held_out(WORLD), SMALL.train(WORLD)) == (14, 12)
+
+
+def test_quantities_that_are_none():
+    with pytest.raises(ValidationError, match="prettiness: no such quantity; there are unlearning_accuracy"):
+        EvaluationSettings(quantities=("prettiness",))
 
 
 def test_targets_as_people_type_them():

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 
 from expunge.errors import ExpungeError
+from expunge.judges.judged import JudgedPictures
+from expunge.judges.panel import Panel
 from expunge.metrics.retain_accuracy import (
     as_asked,
     collateral,
-    cross_domain_accuracy,
-    in_domain_accuracy,
+    cross_domain,
+    in_domain,
     retain_accuracy,
 )
+from expunge.metrics.sample import Pair, Sample
 from expunge.metrics.unlearning_accuracy import not_found, unlearning_accuracy
 from expunge.prompts.target import Target
 from expunge.prompts.world import Prompt
@@ -30,6 +33,15 @@ PROMPTS = [_prompt("dog", "noto"), _prompt("dog", "flat"), _prompt("pear", "noto
 RIGHT = {"subject": ["dog", "dog", "pear", "pear"], "style": ["noto", "flat", "noto", "flat"]}
 # One dog lost its subject, and both pictures in noto lost their style.
 HARMED = {"subject": ["cat", "dog", "pear", "pear"], "style": ["flat", "flat", "flat", "flat"]}
+
+
+def _sample(targets, before, after):
+    """What the domains are measured on; nothing else of a sample is looked at."""
+    sides = [JudgedPictures(tuple(PROMPTS), tuple(range(4)), np.ones((4, 2)), found, ("",) * 4, np.ones(4), np.ones(4))
+             for found in (before, after)]  # fmt: skip
+    rest = Pair(*sides)
+    nothing = rest.select([])
+    return Sample(tuple(targets), nothing, rest, nothing, nothing.was, Panel({}, None), 0)
 
 
 def test_unlearning_accuracy_counts_pictures_without_the_target():
@@ -54,23 +66,23 @@ def test_retain_accuracy_wants_every_factor_right():
 
 
 def test_domains_of_a_style_and_of_an_object_change_places():
-    assert in_domain_accuracy([STYLE], PROMPTS, RIGHT, HARMED).after.value == 0.5
-    assert cross_domain_accuracy([STYLE], PROMPTS, RIGHT, HARMED).after.value == 0.75
-    assert in_domain_accuracy([OBJECT], PROMPTS, RIGHT, HARMED).after.value == 0.75
-    assert cross_domain_accuracy([OBJECT], PROMPTS, RIGHT, HARMED).after.value == 0.5
+    assert in_domain(_sample([STYLE], RIGHT, HARMED)).after.value == 0.5
+    assert cross_domain(_sample([STYLE], RIGHT, HARMED)).after.value == 0.75
+    assert in_domain(_sample([OBJECT], RIGHT, HARMED)).after.value == 0.75
+    assert cross_domain(_sample([OBJECT], RIGHT, HARMED)).after.value == 0.5
 
 
 def test_domains_are_pooled_over_targets_and_a_factor_counts_once():
-    both = in_domain_accuracy([STYLE, OBJECT], PROMPTS, RIGHT, HARMED)
+    both = in_domain(_sample([STYLE, OBJECT], RIGHT, HARMED))
     assert both.after.value == pytest.approx((0.5 + 0.75) / 2) and both.after.samples == 8
-    twice = in_domain_accuracy([OBJECT, ANIMALS], PROMPTS, RIGHT, HARMED)
+    twice = in_domain(_sample([OBJECT, ANIMALS], RIGHT, HARMED))
     assert twice.after.samples == 4
 
 
 def test_domains_without_evidence_are_none():
     only = {"subject": RIGHT["subject"]}
-    assert cross_domain_accuracy([OBJECT], PROMPTS, only, only) is None
-    assert in_domain_accuracy([STYLE], PROMPTS, only, only) is None
+    assert cross_domain(_sample([OBJECT], only, only)) is None
+    assert in_domain(_sample([STYLE], only, only)) is None
 
 
 def test_collateral_is_ranked_by_loss():

@@ -45,3 +45,9 @@ def test_refusals():
         cosines(np.ones((2, 2)), np.ones((3, 2)))
     with pytest.raises(ExpungeError, match="at least 2 different"):
         alignment_score(np.ones((1, 2)), np.ones((1, 2)), np.ones((1, 2)), ["one"], seed=0)
+
+
+@pytest.mark.parametrize("size", [1e200, 1e-200])
+def test_length_is_nothing_however_large_or_small(size):
+    rows = np.array([[1.0, 0.0], [1.0, 1.0]])
+    assert cosines(rows * size, np.ones((2, 2))) == pytest.approx([np.sqrt(0.5), 1.0])

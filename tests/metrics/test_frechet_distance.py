@@ -130,3 +130,21 @@ def test_change_wants_pairs_and_different_prompts():
         frechet_change(rows, rows[:5], rows, None, seed=0)
     with pytest.raises(ExpungeError, match="6 samples of 1 prompt"):
         frechet_change(rows, rows, rows, ["one"] * 6, seed=0)
+
+
+def test_a_huge_offset_hides_no_distance():
+    """Before, the covariance's digits cancelled: 0 where 20 is true."""
+    rng = np.random.default_rng(0)
+    rows, others = rng.normal(size=(60, 5)), rng.normal(size=(60, 5)) + 2
+    near = frechet_distance(rows, others)
+    assert frechet_distance(rows + 1e8, others + 1e8) == pytest.approx(near, rel=1e-5) and near > 15
+
+
+def test_features_too_large_to_be_squared_are_refused():
+    """Before, nan went through max(0, nan) and came out as 0."""
+    rng = np.random.default_rng(0)
+    with pytest.raises(ExpungeError, match="Fréchet distance: the result is"):
+        frechet_distance(rng.normal(size=(20, 3)) * 1e160, rng.normal(size=(20, 3)) * 1e160)
+    small = rng.normal(size=(20, 3)), rng.normal(size=(20, 3)) + 1
+    large = frechet_distance(*(each * 1e70 for each in small))
+    assert large == pytest.approx(frechet_distance(*small) * 1e140, rel=1e-6)

@@ -6,31 +6,33 @@ from scipy.stats import binomtest
 
 from expunge.errors import ExpungeError
 from expunge.metrics.intervals import (
+    ASSUMED_CORRELATION,
     bootstrap_mean,
     change_of_proportions,
     effective_samples,
     paired_change,
     proportion,
-    smallest_detectable_difference,
+    visible_difference,
 )
+from expunge.metrics.numbers import Interval
 
 Z2 = 1.959963984540054**2
 
 
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))))
-def test_wilson_agrees_with_scipy(counts):
+def test_exact_interval_agrees_with_scipy(counts):
     n, k = counts
     ours = proportion(np.arange(n) < k)
-    theirs = binomtest(k, n).proportion_ci(method="wilson")
+    theirs = binomtest(k, n).proportion_ci(method="exact")
     assert ours.value == pytest.approx(k / n)
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
     assert ours.samples == n
 
 
-def test_wilson_does_not_collapse_at_the_ends():
+def test_shares_do_not_collapse_at_the_ends():
     all_right, none_right = proportion(np.ones(60, bool)), proportion(np.zeros(60, bool))
-    assert all_right.low == pytest.approx(60 / (60 + Z2)) and all_right.high == 1
-    assert none_right.high == pytest.approx(Z2 / (60 + Z2)) and none_right.low == 0
+    assert all_right.low == pytest.approx(0.025 ** (1 / 60)) and all_right.high == 1
+    assert none_right.high == pytest.approx(1 - all_right.low) and none_right.low == 0
 
 
 def test_unchanged_shares_have_tangos_closed_form():
@@ -70,11 +72,20 @@ def test_change_of_shares_is_antisymmetric_and_ordered(flags):
     assert there.before.low <= there.before.value <= there.before.high
 
 
-@pytest.mark.parametrize("share", [0.5, 0.9, 0.98])
-def test_wilson_covers(share):
+@pytest.mark.parametrize("alike", [1, 2, 3, 4])
+@pytest.mark.parametrize("share", [0.9, 0.95, 0.97, 0.99, 0.995, 1.0])
+def test_shares_hold_the_truth_where_the_gate_works(share, alike):
+    """Near 1, with pictures of one prompt alike: the truth lies outside in 5 % of samples at most, and below the low
+    end, by which the gate judges, in about half of these."""
     rng = np.random.default_rng(0)
-    hits = [_holds(proportion(rng.random(80) < share), share) for _ in range(1500)]
-    assert 0.925 <= np.mean(hits) <= 0.99
+    for correlation in (0.0, 0.1, 0.3, 0.5) if alike > 1 else (0.0,):
+        for prompts in (40 // alike, 72 // alike, 144 // alike):
+            names = np.repeat(np.arange(prompts), alike).astype(str)
+            found = [proportion(_beta_binomial(rng, share, correlation, prompts, alike), names) for _ in range(600)]
+            outside, below = (np.mean([miss(each) for each in found]) for miss in (
+                lambda each: not _holds(each, share), lambda each: each.low > share))  # fmt: skip
+            # Three standard errors of 600 trials are 2.7 and 1.9 points.
+            assert outside <= 0.05 + 0.027 and below <= 0.025 + 0.019, (correlation, prompts)
 
 
 @pytest.mark.parametrize(("lost", "gained"), [(0.0, 0.0), (0.02, 0.0), (0.05, 0.02), (0.2, 0.1)])
@@ -123,7 +134,8 @@ def test_effective_samples_lies_between_clusters_and_pictures():
     alike = np.repeat(rng.normal(size=50), 4)
     assert effective_samples(alike, prompts) == pytest.approx(50)
     assert effective_samples(rng.normal(size=200), prompts) > 120
-    assert effective_samples(np.ones(200), prompts) == 200
+    assert effective_samples(np.ones(200), prompts) == pytest.approx(200 / (1 + 3 * ASSUMED_CORRELATION))
+    assert effective_samples(np.ones(200), [str(i) for i in range(200)]) == 200
     assert effective_samples(alike, None) == 200
 
 
@@ -155,12 +167,14 @@ def test_constants_have_no_spread(value, n):
 
 
 @pytest.mark.parametrize("samples", [50, 400])
-def test_smallest_detectable_difference_is_found_four_times_in_five(samples):
+def test_a_visible_difference_is_found_four_times_in_five(samples):
     rng = np.random.default_rng(7)
-    effect = smallest_detectable_difference(samples, deviation=0.5, power=0.8)
-    drawn = rng.normal(effect, 0.5, size=(4000, samples))
-    found = drawn.mean(axis=1) - np.sqrt(Z2) * 0.5 / np.sqrt(samples) > 0
-    assert found.mean() == pytest.approx(0.8, abs=0.025)
+    error = 0.5 / np.sqrt(samples)
+    half = np.sqrt(Z2) * error
+    effect = visible_difference(Interval(value=0, low=-half, high=half, samples=samples))
+    assert (rng.normal(effect, error, size=20_000) > half).mean() == pytest.approx(0.8, abs=0.015)
+    with pytest.raises(ExpungeError, match="bounds must be finite"):
+        visible_difference(Interval(value=0, low=np.nan, high=1, samples=9))
 
 
 @pytest.mark.parametrize(
@@ -182,13 +196,20 @@ def test_smallest_detectable_difference_is_found_four_times_in_five(samples):
         (lambda: proportion([1.0, float("nan")]), "counted over True and False"),
         (lambda: proportion([True], level=95), "level: 95"),
         (lambda: change_of_proportions([True], [True, False]), "1 samples before and 2 after"),
-        (lambda: smallest_detectable_difference(0, 0.1), "samples 0"),
-        (lambda: smallest_detectable_difference(9, float("nan")), "deviation nan"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(call, said):
     with pytest.raises(ExpungeError, match=said):
         call()
+
+
+def _beta_binomial(rng, share, correlation, prompts, alike):
+    """Booleans of which each prompt has its own chance; the mean is ``share``, pictures of a prompt are correlated."""
+    total = 1 / correlation - 1 if correlation else 0.0
+    chances = np.full(prompts, share)
+    if correlation and share < 1:
+        chances = rng.beta(share * total, (1 - share) * total, size=prompts)
+    return rng.random(prompts * alike) < np.repeat(chances, alike)
 
 
 def _holds(interval, truth):

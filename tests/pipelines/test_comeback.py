@@ -9,10 +9,11 @@ import yaml
 
 from expunge.comeback.comeback_settings import PROFILES
 from expunge.errors import ExpungeError
-from expunge.evaluation.profile import EvaluationProfile
+from expunge.evaluation.evaluation_settings import EvaluationSettings
+from expunge.pictures.drawing import DrawingSettings
 from tests.comeback.conftest import SMALL
 from tests.steps.test_entrypoints import EASY, WORLD
-from tests.steps.test_evaluation import PROFILE
+from tests.steps.test_evaluation import SIZES
 from tests.tiny import make_tiny_pipeline
 from tests.tiny_clip import make_tiny_clip
 
@@ -41,7 +42,8 @@ def test_the_evaluation_tries_each_target_and_does_not_try_it_twice(judged, tiny
         "model": str(make_tiny_pipeline(tmp_path / "other", seed=1)),
         "against": str(tiny_folder),
         "targets": ["object:cat", "object:dog", "object:horse"],
-        "profile": EvaluationProfile.model_validate(PROFILE),
+        "evaluation": EvaluationSettings.model_validate(SIZES),
+        "drawing": DrawingSettings(steps=1, guidance=1),
         "comeback": "quick",
         "never_saw": str(make_tiny_pipeline(tmp_path / "never", seed=2)),
         "folder": "evaluations",

@@ -9,18 +9,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from expunge.evaluation.evaluate_models import evaluate_models
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.evaluation.evaluate import evaluate
 from expunge.pictures.picture_store import PictureStore
 from expunge.reports.certificate_page import render_certificate
-from expunge.reports.evaluation_files import stored, write_evaluation
+from expunge.reports.evaluation_files import Shown, write_evaluation
 from expunge.reports.takedown_report import render_report
-from tests.evaluation.conftest import BLOB, CAT, question
-from tests.metrics.colour_judges import WORLD, colour_panel
+from tests.evaluation.conftest import BLOB, CAT, SMALL, colour_case, load_tiny
 from tests.release.test_certificate import VERSION, certify
 from tests.reports.made_comeback import make_comeback, make_forgotten, make_original
 from tests.reports.made_facts import make_facts, make_findings, make_requests
-from tests.tiny import make_tiny_pipeline
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +84,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def files(tiny_model: StableDiffusion, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A report, a certificate and the evaluation of a tiny model, with comes-back tests of every sort."""
     folder = tmp_path_factory.mktemp("pages")
     comeback = (make_comeback(), make_comeback(make_original(), make_forgotten(), target="blob", kind="style"))
@@ -96,14 +93,12 @@ def files(tiny_model: StableDiffusion, tmp_path_factory: pytest.TempPathFactory)
     certificate = folder / "certificate.html"
     issued = certify(make_requests()[1], make_findings(), VERSION, datetime(2026, 11, 23, tzinfo=UTC))
     certificate.write_text(render_certificate(issued), encoding="utf-8")
-    other = StableDiffusion.load(make_tiny_pipeline(folder / "other", seed=1))
-    asked, store = question(other, tiny_model, CAT, BLOB), PictureStore(folder / "pictures")
-    scores, shards = evaluate_models(asked, other, tiny_model, WORLD, colour_panel(), store, progress=False)
-    sides = [
-        stored(store, model, facts.digest, shards, asked)
-        for model, facts in ((tiny_model, asked.against), (other, asked.model))
-    ]
-    written = write_evaluation(folder / "out", scores, shards, *sides, ["expunge evaluate m"], comeback=comeback)
+    models = [load_tiny(folder / str(seed), seed) for seed in (0, 1)]
+    done = evaluate(models[1], models[0], colour_case(CAT, BLOB), SMALL, PictureStore(folder / "pictures"), False)
+    sides = [lambda number, drawer=drawer: drawer.draw(done.shards[number]) for drawer in
+             (done.drawn_before, done.drawn_after)]  # fmt: skip
+    shown = Shown(done.shards, *sides, ["expunge evaluate m"], comeback=comeback)
+    written = write_evaluation(folder / "out", done.scores, shown)
     return {"report": report, "certificate": certificate, "evaluation": written.page}
 
 

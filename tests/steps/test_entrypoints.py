@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from expunge.errors import ExpungeError
+from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.gate import GateThresholds
-from expunge.evaluation.model_evaluation import EvaluationSettings
 from expunge.pictures.drawing import DrawingSettings
 from expunge.prompts.load_world import load_world
 from expunge.prompts.target import unworkable
@@ -41,6 +41,7 @@ WORLD = {
 DRAWING = DrawingSettings(steps=1, guidance=1)
 EASY = GateThresholds(
     unlearning_accuracy_at_least=0.0,
+    drawn_before_at_least=0.0,
     retain_accuracy_drop_at_most=1.0,
     frechet_distance_ratio_at_most=1000.0,
     alignment_drop_at_most=2.0,
@@ -86,8 +87,10 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
         how = UnlearnSettings(steps=2, forget_batch_size=2, retain_batch_size=2, check_every=2)
         check = CheckSettings(pictures=3, steps=1)
         unlearned, trace = unlearn.entrypoint(base, forget, retain, cache, case, how, check)
-        few = EvaluationSettings(held_out_per_stratum=1, target_pictures=6)
-        scores, before, after = evaluate.entrypoint(base, unlearned, pool, case, few)
+        few = EvaluationSettings(
+            held_out_per_stratum=1, target_pictures=6, earlier_pictures=6, reference_pictures=12
+        ).with_pool(1, 0)
+        scores, before, after = evaluate.entrypoint(base, unlearned, case, few)
         refusal, decision = (gate.entrypoint(scores, thresholds) for thresholds in (STRICT, EASY))
         config = {"unlearning": how.model_dump(mode="json")}
         findings = gather_findings.entrypoint(facts, unlearned, forget, retain, case, scores, decision, config)
@@ -102,7 +105,7 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
         next_case = resolve_case.entrypoint("world.yaml", judges, DRAWING, next_batch, "cpu")
         next_pool = draw_pool.entrypoint(next_base, next_case, sizes)
         next_forget, next_retain, _ = diversify_datasets.entrypoint(next_base, next_pool, next_case, "inbox", sizes)
-        next_scores, next_before, _ = evaluate.entrypoint(next_base, base, next_pool, next_case, few)
+        next_scores, next_before, _ = evaluate.entrypoint(next_base, base, next_case, few)
         yield SimpleNamespace(**locals())
 
 

@@ -11,22 +11,23 @@ from tests.tiny import make_tiny_pipeline
 from tests.tiny_clip import make_tiny_clip
 
 pytestmark = pytest.mark.slow
-PROFILE = {
+SIZES = {
     "held_out_pictures": 12,
     "train_pictures": 12,
+    "reference_pictures": 12,
     "target_pictures": 4,
     "wording_pictures": 2,
     "composition_pictures": 2,
     "shard_size": 8,
     "seed": 5,
-    "drawing": {"steps": 1, "guidance": 1},
 }
 
 
 def test_from_two_folders_to_a_page_and_again(
     zenml_home: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from expunge.evaluation.profile import EvaluationProfile
+    from expunge.evaluation.evaluation_settings import EvaluationSettings
+    from expunge.pictures.drawing import DrawingSettings
     from pipelines.evaluation_pipeline import evaluation_pipeline
 
     monkeypatch.chdir(tmp_path)
@@ -37,7 +38,8 @@ def test_from_two_folders_to_a_page_and_again(
         "targets": ["object:cat"],
         "world": "world.yaml",
         "judges": f"local-dir:{make_tiny_clip(tmp_path / 'clip')}",
-        "profile": EvaluationProfile.model_validate(PROFILE),
+        "evaluation": EvaluationSettings.model_validate(SIZES),
+        "drawing": DrawingSettings(steps=1, guidance=1),
         "folder": "evaluations",
     }
     run = evaluation_pipeline(**parameters)
@@ -45,11 +47,12 @@ def test_from_two_folders_to_a_page_and_again(
     shards = [name for name in run.steps if name.startswith("map:draw_shard") or name.startswith("draw_shard")]
     (written,) = Path("evaluations").iterdir()
     result = json.loads((written / "evaluation.json").read_text())
-    assert result["evaluation"]["retain_accuracy"]["after"]["samples"] > 0
+    assert result["evaluation"]["rest"]["retain_accuracy"]["after"]["samples"] > 0
     page = (written / "evaluation.html").read_text()
     assert str(run.steps["write_evaluation"].outputs["evaluation_page"][0].load()) == page
     planned = len(run.steps["plan_evaluation"].outputs["shards"][0].load())
-    assert len(shards) >= 2 * planned >= 8
+    both = len(run.steps["plan_evaluation"].outputs["paired"][0].load())
+    assert len(shards) == planned + both and planned > both >= 4
 
     again = evaluation_pipeline(**parameters)
     assert {str(again.steps[name].status) for name in shards} == {"cached"}

@@ -82,6 +82,10 @@ class DigitFeatures:
     def __init__(self, network: nn.Sequential, class_vectors: Tensor) -> None:
         self.network, self.class_vectors = network.eval().requires_grad_(False), class_vectors
 
+    def cut_off(self, texts: list[str]) -> list[bool]:
+        """A class is read whole."""
+        return [False] * len(texts)
+
     def digest(self) -> str:
         """SHA-256 of its weights and class vectors."""
         return module_digest(self.network, str(self.class_vectors.tolist()))
