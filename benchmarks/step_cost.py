@@ -216,7 +216,9 @@ def main() -> None:
     console.print(", ".join(f"{name} {value}" for name, value in facts.items()), highlight=False)
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"facts": facts, "denoisers": found}, indent=2, ensure_ascii=False) + "\n")
+        options.json.write_text(
+            json.dumps({"facts": facts, "denoisers": found}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

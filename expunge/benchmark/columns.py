@@ -12,6 +12,8 @@ _OWN = (
     Quantity("alignment_gap", "AS gap", "AS lost on held-out prompts less that on train ones", COSINE, "lower", "rest"),
     Quantity("raised", "Steps against first order", "whose direction raises a loss of this step's batches to first "
              "order, by the batches' own gradients", SHARE, "lower", "target"),
+    Quantity("raised_averaged", "The same of averages", "by the averaged gradients that our engine keeps from "
+             "rising; 0 by construction, but for rounding", SHARE, "lower", "target"),
     Quantity("probe_rises", "Probe rises", "steps that raised either loss on the probe", SHARE, "lower", "target"),
     Quantity("steps", "Steps", "made", WHOLE, None, "target"),
     Quantity("passes", "Passes", "batches forward and backward; forward alone: a third", WHOLE, "lower", "target"),

@@ -1,7 +1,7 @@
 """Run one cell: unlearn, evaluate, and read off the trace what the table wants."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from expunge.evaluation.evaluation import Evaluation
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_store import PictureStore
 from expunge.unlearning.job import unlearn_model
-from expunge.unlearning.trace import Trace, TraceRow
+from expunge.unlearning.trace import Trace
 
 NO_CHECK = 1_000_000_000  # steps between checks
 
@@ -71,7 +71,8 @@ def run_cell(cell: Cell, bench: Bench, materials: Materials, pictures: PictureSt
     own = {
         # Tuning has a seed of its own, and looks at UA and RA alone.
         "relearned": _relearned(bench, materials, cell, model) if cell.seed in settings.seeds else None,
-        "raised": raised(trace.rows),
+        "raised": raised((row.change_forget, row.change_retain) for row in trace.rows),
+        "raised_averaged": raised((row.averaged_change_forget, row.averaged_change_retain) for row in trace.rows),
         "probe_rises": probe_rises(trace),
         "steps": len(trace.rows),
         "passes": counted + sum(row.passes for row in trace.rows),
@@ -124,12 +125,8 @@ def shown(evaluation: Evaluation, side: str) -> dict[str, float]:
     return numbers
 
 
-def raised(rows: Sequence[TraceRow]) -> float | None:
-    """Share of steps whose first-order change of either loss was above zero; None if no step knew both.
-
-    The changes are of this step's batches, by their own gradients, whatever average the step was made of.
-    """
-    changes = [(row.change_forget, row.change_retain) for row in rows]
+def raised(changes: Iterable[tuple[float | None, float | None]]) -> float | None:
+    """Share of steps whose first-order change of either loss was above zero; None if no step knew both."""
     # Written so that NaN counts.
     broken = [not (f <= 0 and r <= 0) for f, r in changes if f is not None and r is not None]
     return sum(broken) / len(broken) if broken else None

@@ -17,18 +17,8 @@ from expunge.unlearning.unlearn_settings import (
 )
 
 # Eight objects of eight groups and two of the four styles: most of each factor remains.
-TARGETS = (
-    "object:cat",
-    "object:apple",
-    "style:twemoji",
-    "object:rocket",
-    "object:cactus",
-    "object:pizza",
-    "style:blob",
-    "object:cloud",
-    "object:umbrella",
-    "object:panda",
-)
+TARGETS = ("object:cat", "object:apple", "style:twemoji", "object:rocket", "object:cactus",
+           "object:pizza", "style:blob", "object:cloud", "object:umbrella", "object:panda")  # fmt: skip
 
 
 class SequentialSettings(Settings):

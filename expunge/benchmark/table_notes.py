@@ -54,28 +54,19 @@ def budgets(results: BenchmarkResults) -> list[str]:
         for entry in s.entries:
             rules.setdefault(stopping_rule(s, entry, cells), []).append(entry.name)
         said.append(
-            f"Equal forgetting: up to {passes} passes; before that a run ends by its row's own rule. "
+            f"Equal forgetting: up to {passes} passes, with a check about every {s.check_passes} at the latest; what "
+            "ends a run before that is its row's own rule. "
             + " ".join(f"{', '.join(names)}: {rule}." for rule, names in rules.items())
         )
     return said
 
 
 def stopping_rule(settings: BenchmarkSettings, entry: MethodEntry, cells: list[CellResult]) -> str:
-    """When a row of the comparison at equal forgetting looks for the target, and what ends its runs."""
+    """What ends a row's runs at equal forgetting, with the steps between checks as they were in these cells."""
     how = settings.unlearn_settings(entry)
     looks = sorted({e.check_every for e in cells if e.method == entry.name and e.check_every is not None})
-    steps = "–".join(map(str, dict.fromkeys((looks[0], looks[-1])))) if looks else "?"
-    every = f"{steps} steps ({settings.check_passes} passes or so)"
-    if how.stop_at is None:
-        return f"looked at every {every}, never ended"
-    enough = SHARE.value(how.stop_at)
-    if how.pace is None:
-        return f"looked at every {every}, ended when two looks in a row find at least {enough} of the target forgotten"
-    return (
-        f"looked at after every {every} at the latest, and when the forget loss has gone {how.pace.depth:.0%} of its "
-        f"way; the first look that finds at least {enough} forgotten, that deep or as deep as it goes, begins "
-        f"{how.pace.settle_steps} settling steps, and a last look ends the run if the target is still gone"
-    )
+    rules = [how.model_copy(update={"check_every": every}).stopping_rule for every in looks] or [how.stopping_rule]
+    return " or ".join(dict.fromkeys((rules[0], rules[-1])))
 
 
 def own_settings(settings: BenchmarkSettings) -> list[str]:

@@ -25,20 +25,19 @@ def results(**changed: object) -> BenchmarkResults:
 def test_each_row_has_the_stopping_rule_that_it_has() -> None:
     found = results()
     ours, theirs = (stopping_rule(found.settings, entry, list(found.cells)) for entry in found.settings.entries)
-    assert theirs.startswith("looked at every 3 steps (27 passes or so), ended when two looks in a row find at least")
-    assert "two looks" not in ours and "12 steps" in ours and "60%" in ours and "20 settling steps" in ours
-    assert "99.0\u00a0%" in ours and "99.0\u00a0%" in theirs
+    assert theirs == "two checks in a row, 3 steps apart, that find at least 99.0% of the target forgotten"
+    assert "two checks" not in ours and "0.6 of its way" in ours and "20 shrinking steps" in ours and "99.0%" in ours
 
 
 def test_both_rules_stand_in_the_notes_and_rows_of_one_rule_together() -> None:
     (free, bound) = budgets(results())
-    assert "stepping_metric: looked at after" in free and "RGD: looked at every 3 steps" in free
+    assert "stepping_metric: one check" in free and "RGD: two checks in a row, 3 steps apart" in free
     assert "No check ends a run, and no row has a pace." in bound
     alike = small(
         methods=[{"method": "gradient_ascent"}, {"method": "retain_finetuning"}], compare_with="gradient_ascent"
     )
     (said, _) = budgets(BenchmarkResults(settings=alike, cells=(), tuning=(), facts={}))
-    assert "gradient_ascent, retain_finetuning: looked at" in said
+    assert "gradient_ascent, retain_finetuning: two checks in a row" in said
 
 
 def test_what_only_one_row_has_is_said_of_it_alone() -> None:
@@ -51,5 +50,5 @@ def test_what_only_one_row_has_is_said_of_it_alone() -> None:
 
 def test_nothing_is_said_to_be_the_same_for_every_method() -> None:
     said = " ".join(notes(results())).lower()
-    assert "every method" not in said and "two checks in a row" not in said
+    assert "every method" not in said
     assert "by the gradients of the step's own batches, for every row alike" in said

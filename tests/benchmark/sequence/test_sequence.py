@@ -9,7 +9,6 @@ from expunge.benchmark import sequence as run
 from expunge.benchmark.sequence import kept_model, run_sequence
 from expunge.benchmark.sequence_settings import SequentialSettings, targets_of
 from expunge.errors import ExpungeError
-from expunge.models.stable_diffusion import StableDiffusion
 from tests.benchmark.sequence.conftest import colour_case, small
 from tests.metrics.colour_judges import WORLD
 
@@ -68,9 +67,10 @@ def test_finished_rounds_are_not_done_again(rounds, tiny_model, folder, tmp_path
     assert took_up[2].evaluation == rounds[2].evaluation
 
     def refuse(*_, **__):
-        raise AssertionError("drawn again")
+        raise AssertionError("done again")
 
-    monkeypatch.setattr(StableDiffusion, "draw", refuse)
+    for work in ("forget_next", "measure"):
+        monkeypatch.setattr(run, work, refuse)
     assert again(tiny_model, folder) == rounds
 
 
