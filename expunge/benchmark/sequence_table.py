@@ -7,7 +7,7 @@ import pandas as pd
 
 from expunge.benchmark.sequence import Round
 from expunge.benchmark.sequence_chart import save_chart
-from expunge.benchmark.table_markdown import markdown_table
+from expunge.markdown import markdown_table
 from expunge.metrics.intervals import change_of_proportions
 from expunge.metrics.numbers import Change, Interval
 from expunge.metrics.quantities import quantities_of

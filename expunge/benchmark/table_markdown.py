@@ -1,6 +1,6 @@
 """The table as Markdown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -9,6 +9,7 @@ from expunge.benchmark.runner import BenchmarkResults
 from expunge.benchmark.table import CHANGE, DIFFERENCE, MEAN, failures, rows_of, written
 from expunge.benchmark.table_notes import notes
 from expunge.benchmark.tuning import TunedRate
+from expunge.markdown import markdown_table, safe
 from expunge.metrics.units import SHARE
 
 TITLES = {"equal_forgetting": "At equal forgetting", "equal_budget": "At equal budget"}
@@ -25,8 +26,8 @@ def as_markdown(results: BenchmarkResults, table: pd.DataFrame) -> str:
     if results.tuning:
         parts += ["## Learning rates tried", _tuning(results.tuning)]
     if failed := failures(results):
-        parts += ["## Cells that failed", "\n".join(f"- {_safe(line)}" for line in failed)]
-    parts += ["## How it was measured", "\n".join(f"- {_safe(line)}" for line in notes(results))]
+        parts += ["## Cells that failed", "\n".join(f"- {safe(line)}" for line in failed)]
+    parts += ["## How it was measured", "\n".join(f"- {safe(line)}" for line in notes(results))]
     measured = [COLUMNS[name] for name in dict.fromkeys(table["quantity"])]
     parts.append("\n".join(f"- {quantity.label}: {quantity.note}" for quantity in measured))
     return "\n\n".join(parts) + "\n"
@@ -59,14 +60,3 @@ def _tuning(tuning: Sequence[TunedRate]) -> str:
         for each in tuning
     ]
     return markdown_table(["method", "learning rate", "UA", "RA", "failed", "chosen"], body)
-
-
-def markdown_table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    """Head, rule and rows, every cell on one line."""
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join(f"| {' | '.join(_safe(cell) for cell in line)} |" for line in lines)
-
-
-def _safe(text: str) -> str:
-    """On one line, without a column's end or markup."""
-    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())

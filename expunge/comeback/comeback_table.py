@@ -3,6 +3,7 @@
 import pandas as pd
 
 from expunge.comeback.comeback_report import NEVER_SAW, ComebackReport, Reading
+from expunge.markdown import markdown_table
 from expunge.metrics.numbers import Interval
 
 NOTES = (
@@ -36,12 +37,11 @@ def as_frame(report: ComebackReport) -> pd.DataFrame:
 def as_markdown(report: ComebackReport) -> str:
     """Values with 95 % intervals and sample sizes; bold where the target comes back beyond a never-saw model."""
     tests = list(report.models[0].numbers())
-    lines = [["model", *tests], ["---"] * (len(tests) + 1)]
-    for model in report.models:
-        lines.append([model.name, *(_cell(reading, model.name) for reading in report.readings(model.name))])
+    lines = [[each.name, *(_cell(reading, each.name) for reading in report.readings(each.name))]
+             for each in report.models]  # fmt: skip
     sizes = [str(number.samples) for number in report.models[0].numbers().values()]
     lines.append(["samples", *sizes])
-    table = "\n".join(f"| {' | '.join(map(_safe, line))} |" for line in lines)
+    table = markdown_table(["model", *tests], lines)
     never = any(model.name == NEVER_SAW for model in report.models)
     mark = (
         "Bold: surely higher than for the model that never saw the target: it was hidden, not forgotten."
@@ -60,7 +60,3 @@ def _cell(reading: Reading, name: str) -> str:
 def written(number: Interval) -> str:
     """Value and interval, two decimals."""
     return f"{number.value:.2f} [{number.low:.2f}, {number.high:.2f}]"
-
-
-def _safe(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())

@@ -5,12 +5,10 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from expunge.errors import ExpungeError
 from expunge.pictures.picture_set import PictureSet
-
-LABEL_WIDTH = 56  # pixels left of a comparison, for the words "before" and "after"
 
 # How to encode pictures, best first: longest side in pixels, and WebP quality (None: without loss).
 ENCODINGS: tuple[tuple[int, int | None], ...] = (
@@ -47,33 +45,6 @@ def grid_png(
     sheet = Image.new("RGB", (gap + columns * (width + gap), gap + rows * (height + gap)), background)
     for index, tile in enumerate(tiles):
         sheet.paste(tile, (gap + index % columns * (width + gap), gap + index // columns * (height + gap)))
-    return sheet
-
-
-def comparison_png(
-    before: PictureSet, after: PictureSet, columns: int = 8, side: int | None = None, gap: int = 4
-) -> Image.Image:
-    """Rows of pictures before, each above its row after: same prompt and noise in a column.
-
-    Raises:
-        ExpungeError: there are no pictures, ``columns`` is below 1, or prompts or seeds differ.
-    """
-    _check_sheet(before, columns)
-    if (before.prompts, before.seeds) != (after.prompts, after.seeds):
-        raise ExpungeError("a comparison needs the same prompts and seeds before and after; draw both again")
-    strips = []
-    for start in range(0, len(before), columns):
-        indices = range(start, min(start + columns, len(before)))
-        for name, pictures in (("before", before), ("after", after)):
-            strips.append((name, grid_png(pictures.select(indices), columns, side, gap)))
-    width = LABEL_WIDTH + max(strip.width for _, strip in strips)
-    sheet = Image.new("RGB", (width, sum(strip.height for _, strip in strips)), "white")
-    draw = ImageDraw.Draw(sheet)
-    top = 0
-    for name, strip in strips:
-        sheet.paste(strip, (LABEL_WIDTH, top))
-        draw.text((gap + 2, top + strip.height // 2), name, "#333", ImageFont.load_default(13), anchor="lm")
-        top += strip.height
     return sheet
 
 

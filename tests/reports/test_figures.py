@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from expunge.errors import ExpungeError
-from expunge.reports.figures import LABEL_WIDTH, comparison_png, data_uris, grid_png
+from expunge.reports.figures import data_uris, grid_png
 
 
 def decoded(uri: str) -> np.ndarray:
@@ -32,21 +32,12 @@ def test_a_grid_scales_its_pictures(parts):
     assert grid_png(parts["pictures"](16, 1)[0], columns=6, side=32, gap=0).size == (6 * 32, 3 * 32)
 
 
-def test_a_comparison_puts_each_picture_above_the_same_noise_after(parts):
-    before, after = (each.select(range(4)) for each in parts["pictures"](16, 1))
-    sheet = np.asarray(comparison_png(before, after, columns=4, gap=2))
-    assert np.array_equal(sheet[2:18, LABEL_WIDTH + 2 : LABEL_WIDTH + 18], before.pictures[0])
-    assert np.array_equal(sheet[22:38, LABEL_WIDTH + 2 : LABEL_WIDTH + 18], after.pictures[0])
-
-
 def test_sheets_refuse_what_they_cannot_show(parts):
-    before, after = parts["pictures"](16, 1)
+    before = parts["pictures"](16, 1)[0]
     with pytest.raises(ExpungeError, match="at least one picture"):
         grid_png(before.select([]))
     with pytest.raises(ExpungeError, match="columns: 0 given"):
         grid_png(before, columns=0)
-    with pytest.raises(ExpungeError, match="same prompts and seeds"):
-        comparison_png(before, after.select([1, 0, *range(2, 18)]))
 
 
 def test_small_pictures_are_kept_without_loss(parts):
