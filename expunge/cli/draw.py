@@ -16,13 +16,14 @@ LEAST_WIDTH = 256  # pixels; smaller pictures are enlarged by a whole factor
 
 @click.command()
 @click.argument("prompt")
-@click.option("--with", "left", default="champion", show_default=True, help="A model: as evaluate takes it.")
+@click.option("--with", "left", default="champion", show_default=True, help="A model, named as for evaluate.")
 @click.option("--against", "right", default="zoo", show_default=True, help="The same, for the other side.")
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG file to write.")
 @click.option("--count", default=1, show_default=True, type=click.IntRange(1, 16), help="Rows, one seed each.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31), help="Seed of the first row.")
 @click.option("--steps", default=20, show_default=True, type=click.IntRange(1, 1000), help="Sampling steps.")
 @click.option("--guidance", default=2.5, show_default=True, type=Number(1, 30), help="Guidance scale.")
+@click.option("--device", default="auto", show_default=True, help="Where to draw: cpu, cuda; auto for a GPU if any.")
 @as_json
 def draw(
     prompt: str,
@@ -33,6 +34,7 @@ def draw(
     seed: int,
     steps: int,
     guidance: float,
+    device: str,
     machine: bool,
 ) -> None:
     """Draw PROMPT with two model versions from the same noise, side by side."""
@@ -40,11 +42,17 @@ def draw(
         raise ExpungeError(f"--out: got '{out}'; give a file that ends in .png")
     if not out.parent.is_dir():
         raise ExpungeError(f"--out: there is no folder '{out.parent}'; make it first")
-    seeds = list(range(seed, seed + count))
-    from expunge.models.resolver import open_model  # torch takes seconds to import
+    from expunge.models.device import choose_device  # torch takes seconds to import
+    from expunge.models.resolver import open_model
 
+    where, seeds = choose_device(device), list(range(seed, seed + count))
     models = [open_model(source, field)[0] for source, field in ((left, "--with"), (right, "--against"))]
-    columns = [model.draw([prompt] * count, seeds, steps=steps, guidance=guidance) for model in models]
+    columns = [
+        model.to(where).draw(
+            [prompt] * count, seeds, steps, guidance, progress="" if machine else f"Drawing with {name}"
+        )
+        for model, name in zip(models, (left, right), strict=True)
+    ]
     try:
         side_by_side(columns, [left, right]).save(out)
     except OSError as error:

@@ -114,6 +114,11 @@ def test_draw_with_the_same_version_twice_is_the_same_picture(store: str, tmp_pa
     [
         (["--with", "7", "--out", "a.png"], "has no version '7'"),
         (["--with", "./nowhere", "--out", "a.png"], "'./nowhere' is not there"),
+        (["--with", "1", "--device", "abacus", "--out", "a.png"], "device: 'abacus' cannot be used"),
+        (["--with", "models:/expunge-zoo", "--out", "a.png"], "write models:/NAME@ALIAS or models:/NAME/VERSION"),
+        (["--with", "s3://", "--out", "a.png"], "--with: "),
+        (["--with", "9" * 20, "--out", "a.png"], f"'{'9' * 20}'"),
+        (["--with", "a" * 300, "--out", "a.png"], "give a shorter path"),
         (["--out", "a.jpg"], "--out: got 'a.jpg'; give a file that ends in .png"),
         (
             ["--with", "1", "--against", "1", "--steps", "1", "--out", "no/a.png"],
@@ -124,6 +129,18 @@ def test_draw_with_the_same_version_twice_is_the_same_picture(store: str, tmp_pa
 def test_draw_explains(store: str, options: list[str], message: str) -> None:
     result = expunge("draw", "a cat", *options)
     assert result.exit_code == 2 and message in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_draw_takes_a_folder_and_a_registered_model_by_its_address(
+    store: str, tiny_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mymodel").symlink_to(tiny_folder)
+    words = ["draw", "a cat", "--with", "mymodel", "--against", "models:/expunge-zoo@champion", "--steps", "1"]
+    result = expunge(*words, "--device", "cpu", "--out", "pair.png")
+    assert result.exit_code == 0, result.stderr
+    assert "Wrote pair.png: mymodel on the left, models:/expunge-zoo@champion on the right." in result.stdout
+    with Image.open(tmp_path / "pair.png") as picture:
+        assert picture.size == (8 + 2 * 264, 28 + 264)
 
 
 def test_report_is_the_latest(store: str) -> None:
