@@ -5,6 +5,7 @@ from typing import Annotated
 from zenml import step
 from zenml.types import HTMLString
 
+import materializers  # noqa: F401
 from expunge.release import closing as release
 from expunge.release.certificate import Certificate
 from expunge.release.findings import Findings

@@ -6,6 +6,7 @@ import pandas as pd
 from zenml import get_step_context, step
 from zenml.types import HTMLString
 
+import materializers  # noqa: F401
 from expunge.comeback.comeback_report import ComebackReport
 from expunge.pictures.picture_set import PictureSet
 from expunge.release.findings import Findings

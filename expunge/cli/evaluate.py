@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 )
 @click.option("--never-saw", metavar="MODEL", default="", help="For --comeback: a model that never saw the targets.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: in .expunge/evaluations]")
-@click.option("--prompts", default="zoo", show_default=True, help="'zoo' or a YAML file: what the models draw.")
+@click.option("--world", default="zoo", show_default=True, help="'zoo' or a YAML file: what the models draw.")
 @click.option("--judges", default="zoo", show_default=True, help="'zoo' or an open_clip model.")
 @click.option(
     "--features",
@@ -49,7 +49,7 @@ def evaluate(
     comeback: str,
     never_saw: str,
     out: Path | None,
-    prompts: str,
+    world: str,
     judges: str,
     features: str,
     inception_weights: str,
@@ -78,7 +78,7 @@ def evaluate(
     tests = chosen_comeback(comeback, targets, never_saw)
     sizes, drawing = named_profile(profile)
     sizes = sizes.model_copy(update={"features": features, "inception_weights": inception_weights})
-    case = name_case(targets, prompts, judges, drawing)
+    case = name_case(targets, world, judges, drawing)
     (after, facts), (before, base) = open_model(model), open_model(against, "--against")
     tested = {UNLEARNED: after} | ({NEVER_SAW: open_model(never_saw, "--never-saw")[0]} if never_saw else {})
     done = measure(after, before, case, sizes, PictureStore(), progress=not machine).called(facts, base)
@@ -86,7 +86,7 @@ def evaluate(
     if tests:
         reports = [try_comeback(before, tested, case.drawn_with(tests.drawing), each, tests) for each in case.targets]
     words = ["expunge", "evaluate", model, "--against", against, *(f"--target={each}" for each in targets)]
-    words += ["--profile", profile, "--prompts", prompts, "--judges", judges, "--comeback", comeback]
+    words += ["--profile", profile, "--world", world, "--judges", judges, "--comeback", comeback]
     optional = {"--never-saw": never_saw, "--features": features, "--inception-weights": inception_weights}
     words += [word for option, value in optional.items() if value for word in (option, value)]
     shown = Shown(

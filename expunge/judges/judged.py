@@ -3,12 +3,14 @@
 Everything that metrics need is in here, so that pictures can be drawn, judged and let go shard by shard.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from expunge.errors import ExpungeError
@@ -16,6 +18,9 @@ from expunge.judges.features import Extractor
 from expunge.judges.panel import Panel
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.world import Prompt, World
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 THUMBNAIL = 32  # pixels a side
 
@@ -59,7 +64,7 @@ class JudgedPictures:
         """The prompts' texts."""
         return [prompt.text for prompt in self.prompts]
 
-    def select(self, indices: Sequence[int]) -> "JudgedPictures":
+    def select(self, indices: Sequence[int]) -> JudgedPictures:
         """What was said of the pictures at ``indices``, in that order."""
 
         def chosen(found: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
@@ -78,7 +83,7 @@ class JudgedPictures:
             None if self.named_features is None else self.named_features[rows],
         )
 
-    def seen_by_clip(self, panel: Panel, world: World, factors: Sequence[str]) -> "JudgedPictures":
+    def seen_by_clip(self, panel: Panel, world: World, factors: Sequence[str]) -> JudgedPictures:
         """The same with CLIP's zero-shot verdict on these factors; what is known already is not asked again."""
         found = {
             factor: self.recognised_by_clip.get(factor) or panel.nearest_levels(self.features, factor, world)
@@ -88,6 +93,8 @@ class JudgedPictures:
 
     def to_frame(self) -> pd.DataFrame:
         """One row per picture, features and all, fit for parquet."""
+        import pandas as pd  # half a second
+
         columns = {
             "prompt": [prompt.model_dump_json() for prompt in self.prompts],
             "seed": list(self.seeds),
@@ -102,7 +109,7 @@ class JudgedPictures:
         return pd.DataFrame(columns | features)
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame) -> "JudgedPictures":
+    def from_frame(cls, frame: pd.DataFrame) -> JudgedPictures:
         """What ``to_frame`` made, read again."""
         named = {name: name.removeprefix("recognised.") for name in frame if name.startswith("recognised.")}
         return cls(

@@ -12,8 +12,6 @@ Statistics in Medicine 17, 1998, p. 891.
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import beta, norm
 
 from expunge.errors import ExpungeError
 from expunge.metrics.numbers import Change, Interval
@@ -91,6 +89,8 @@ def proportion(
     Raises:
         ExpungeError: no successes given, or something else than booleans.
     """
+    from scipy.stats import beta  # it takes most of a second to import
+
     found = _booleans(successes, what)
     share, samples = float(found.mean()), effective_samples(found.astype(float), clusters, what)
     _quantile(level)
@@ -169,6 +169,8 @@ def visible_difference(interval: Interval) -> float:
     Raises:
         ExpungeError: bounds that are NaN or infinite.
     """
+    from scipy.stats import norm
+
     if not np.isfinite([interval.low, interval.high]).all():
         raise ExpungeError(f"visible difference: {interval.low} to {interval.high} given; bounds must be finite.")
     z = norm.ppf(0.975)
@@ -193,6 +195,8 @@ def _tango(gained: float, lost: float, n: float, z: float) -> tuple[float, float
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    from scipy.optimize import brentq
+
     return float(brentq(function, low, high, xtol=1e-10))
 
 
@@ -240,6 +244,8 @@ def _percentiles(value: float, resampled: np.ndarray, level: float, samples: int
 
 
 def _quantile(level: float) -> float:
+    from scipy.stats import norm
+
     if not 0 < level < 1:
         raise ExpungeError(f"level: {level} given; a confidence level lies between 0 and 1, e.g. 0.95.")
     return float(norm.ppf((1 + level) / 2))

@@ -35,7 +35,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_folder_against_another_and_again(other: Path, tiny_folder: Path) -> None:
     Path("world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False))
     asked = ["evaluate", str(other), "--against", str(tiny_folder), "--target", "object:cat"]
-    asked += ["--prompts", "world.yaml", "--judges", f"local-dir:{make_tiny_clip(Path('clip'))}"]
+    asked += ["--world", "world.yaml", "--judges", f"local-dir:{make_tiny_clip(Path('clip'))}"]
     first = expunge(*asked, "--json")
     assert first.exit_code == 0, first.stderr
     said = json.loads(first.stdout)
@@ -64,7 +64,7 @@ def test_a_target_is_tried_to_be_brought_back(
     asked = ["evaluate", str(other), "--against", str(tiny_folder), "--out", "out", "--comeback", "quick"]
     asked += ["--never-saw", str(make_tiny_pipeline(tmp_path / "never", seed=2))]
     asked += ["--target", "object:cat", "--target", "object:horse"]
-    asked += ["--prompts", "world.yaml", "--judges", f"local-dir:{make_tiny_clip(Path('clip'))}"]
+    asked += ["--world", "world.yaml", "--judges", f"local-dir:{make_tiny_clip(Path('clip'))}"]
     said = expunge(*asked)
     assert said.exit_code == 0, said.stderr
     reports = json.loads(Path("out/comeback.json").read_text())
@@ -86,7 +86,7 @@ def test_a_target_is_tried_to_be_brought_back(
         (["models:/zoo"], "write models:/NAME@ALIAS or models:/NAME/VERSION"),
         (["zoo", "--target", "cat"], "write KIND:NAME"),
         (["zoo", "--target", "object:unicorn"], "the model draws no object called 'unicorn'"),
-        (["zoo", "--prompts", "no.yaml"], "no.yaml"),
+        (["zoo", "--world", "no.yaml"], "no.yaml"),
         (["zoo", "--out", "file/there"], "name a folder"),
         (["zoo", "--comeback", "quick"], "comeback: 'quick' given, but no target"),
         (["zoo", "--never-saw", "zoo"], "never_saw: 'zoo' given, but comeback is 'none'"),
