@@ -109,7 +109,7 @@ def main() -> None:
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         rows = {"facts": facts, "runs": found, "drawing_share": drawing, "memory_growth_mb": growth}
-        options.json.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+        options.json.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
