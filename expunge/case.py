@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from expunge.errors import ExpungeError
 from expunge.judges.load_panel import load_panel
 from expunge.judges.panel import Panel
+from expunge.models.device import choose_device
 from expunge.pictures.drawing import DrawingSettings
 from expunge.prompts.load_world import load_world
 from expunge.prompts.named_targets import read_targets
@@ -127,7 +128,7 @@ def resolve_case(
         judges=judges,
         judges_digest=_panel(judges, known).digest(),
         drawing=drawing,
-        device=_device(device),
+        device=choose_device(device),
     )
 
 
@@ -135,14 +136,6 @@ def name_case(targets: Sequence[str], world: str, judges: str, drawing: DrawingS
     """As ``resolve_case``, about targets as people type them, ``KIND:NAME``."""
     case = resolve_case(world, judges, drawing, device=device)
     return case.about(read_targets(targets, case.world))
-
-
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _panel(judges: str, world: World) -> Panel:

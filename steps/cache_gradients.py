@@ -5,6 +5,7 @@ from typing import Annotated
 from zenml import step
 
 import materializers  # noqa: F401
+from expunge.case import Case
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.unlearning.gradient_cache import GradientCache
@@ -18,8 +19,9 @@ def cache_gradients(
     model: TextToImage,
     forget: PictureSet,
     retain: PictureSet,
+    case: Case,
     settings: GradientSettings,
     forget_threshold: float,
 ) -> Annotated[GradientCache, "gradient_cache"]:
     """Gradients, second moments and the conflict map; keyed by model, data, objective and seeds."""
-    return measure_gradients(model, forget, retain, settings, forget_threshold)
+    return measure_gradients(model.to(case.device), forget, retain, settings, forget_threshold)

@@ -26,5 +26,6 @@ def try_comeback(
     forget: PictureSet | None = None,
 ) -> Annotated[ComebackReport, "comeback"]:
     """All comes-back tests of one target, beside the original's and, if there is one, a never-saw model's."""
-    models = {UNLEARNED: unlearned} | ({NEVER_SAW: never_saw} if never_saw else {})
-    return tests.try_comeback(original, models, case, target, settings, forget)
+    given = {UNLEARNED: unlearned} | ({NEVER_SAW: never_saw} if never_saw else {})
+    models = {name: model.to(case.device) for name, model in given.items()}
+    return tests.try_comeback(original.to(case.device), models, case, target, settings, forget)
