@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from zenml.io import fileio
 from zenml.materializers.base_materializer import BaseMaterializer
 from zenml.utils import io_utils
+
+from expunge.errors import ExpungeError
 
 
 @contextmanager
@@ -18,7 +21,17 @@ def saved_folder(materializer: BaseMaterializer) -> Iterator[Path]:
 
 @contextmanager
 def loaded_folder(materializer: BaseMaterializer) -> Iterator[Path]:
-    """A temporary folder that holds the artifact."""
+    """A temporary folder that holds the artifact.
+
+    Raises:
+        ExpungeError: its files are gone from the artifact store, though ZenML still knows of it.
+    """
+    if not fileio.exists(materializer.uri):
+        name = "/".join(materializer.uri.rstrip("/").split("/")[-4:])
+        raise ExpungeError(
+            f"artifact: the files of {name} are gone from the artifact store, but the step that made them is cached; "
+            "run again with enable_cache: false."
+        )
     with materializer.get_temporary_directory(delete_at_exit=True) as folder:
         io_utils.copy_dir(materializer.uri, folder, overwrite=True)
         yield Path(folder)

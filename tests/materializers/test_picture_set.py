@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from expunge.errors import ExpungeError
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.world import Prompt
 from tests.materializers.conftest import truncate
@@ -97,4 +99,12 @@ def test_an_unknown_format_and_a_short_table_are_refused(materializer):
         materializer.load(PictureSet)
     facts.write_text(json.dumps(written | {"count": 6}))
     with pytest.raises(ValueError, match="holds 5 pictures, 6 were written"):
+        materializer.load(PictureSet)
+
+
+def test_files_that_are_gone_are_named_with_the_way_out(materializer):
+    """Found: a cached step whose artifact was deleted ended every later run in 400 lines of traceback."""
+    materializer.save(make_set(2))
+    shutil.rmtree(materializer.uri)
+    with pytest.raises(ExpungeError, match=r"artifact: the files of .* are gone .* enable_cache: false"):
         materializer.load(PictureSet)
