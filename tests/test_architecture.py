@@ -55,6 +55,79 @@ def test_imports_run_one_way(folder, forbidden):
     assert {name: names & forbidden for name, names in modules.items() if names & forbidden} == {}
 
 
+# Each room imports itself and those before it; what lies beside the rooms comes where it is named.
+ROOMS = (
+    "errors", "settings", "progress", "plugins", "code_digest", "markdown", "takedown", "prompts", "models", "pictures", "judges",
+    "case", "metrics", "unlearning", "evaluation", "comeback", "release", "reports", "zoo", "benchmark", "cli",
+)  # fmt: skip
+
+
+def rooms_imported() -> dict[str, set[str]]:
+    """The rooms that each module imports, lazily and for type checking too, from modules of the library's own."""
+    found = {}
+    for path in sorted((ROOT / "expunge").rglob("*.py")):
+        names = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module == "expunge":
+                names |= {f"expunge.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add(node.module or "")
+        found[path.relative_to(ROOT).as_posix()] = {
+            name.split(".")[1] for name in names if name.startswith("expunge.")
+        }
+    return found
+
+
+def room_of(module: str) -> str:
+    return module.split("/")[1].removesuffix(".py")
+
+
+def test_rooms_import_those_before_them_only():
+    places = {room: place for place, room in enumerate(ROOMS)}
+    modules = {name: rooms for name, rooms in rooms_imported().items() if room_of(name) != "__init__"}
+    assert {room_of(name) for name in modules} <= set(ROOMS)
+    upwards = {
+        name: sorted(room for room in rooms if places[room] > places[room_of(name)])
+        for name, rooms in modules.items()
+    }
+    assert {name: rooms for name, rooms in upwards.items() if rooms} == {}
+
+
+def test_modules_have_names_that_tell_them_apart():
+    names = [Path(name).name for name in rooms_imported()]
+    twice = {name for name in names if names.count(name) > 1} - {"__init__.py", "__main__.py"}
+    assert twice == set()
+
+
+# Functions that take more than six arguments, each for a reason.
+MANY = {
+    "unlearn_pipeline": "a pipeline's arguments are the settings of its config",
+    "evaluation_pipeline": "the same",
+}
+
+
+def test_few_functions_take_more_than_six_arguments():
+    found = {}
+    for folder in ("expunge", "steps", "pipelines", "materializers"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                    taken = [each.arg for each in given if each.arg not in ("self", "cls")]
+                    if len(taken) > 6:
+                        found[node.name] = f"{path.relative_to(ROOT)} {len(taken)}"
+    assert len(found) <= 10, found
+    assert set(found) <= set(MANY), found
+
+
+def test_no_file_is_long():
+    lengths = {name: len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in rooms_imported()}
+    assert {name: length for name, length in lengths.items() if length > 310} == {}
+    assert sum(lengths.values()) <= 15_000
+
+
 def test_mlflow_is_used_by_the_registry_alone():
     users = {name for name, names in imports("expunge").items() if "mlflow" in names}
     assert users == MLFLOW_USERS

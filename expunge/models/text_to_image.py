@@ -149,9 +149,11 @@ class TextToImage(NoiseProcess, ABC):
         """
         from torch import nn
 
+        # diffusers warns of half precision wherever it is told a dtype, even none.
+        where = {"device": device} if dtype is None else {"device": device, "dtype": dtype}
         for part in self.parts().values():
             if isinstance(part, nn.Module):
-                part.to(device=device, dtype=dtype)
+                part.to(**where)
         return self
 
     def digest(self) -> str:
