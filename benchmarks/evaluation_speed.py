@@ -28,7 +28,7 @@ def measure(pictures: int, drawing_steps: int) -> dict[str, Any]:
 
     from expunge.benchmark.peak_memory import PeakMemory
     from expunge.case import name_case
-    from expunge.evaluation import evaluate as run
+    from expunge.evaluation import evaluator as run
     from expunge.evaluation.evaluation_settings import EvaluationSettings
     from expunge.models.resolver import load_text_to_image
     from expunge.pictures.drawing import DrawingSettings

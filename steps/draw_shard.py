@@ -6,8 +6,8 @@ from zenml import step
 
 import materializers  # noqa: F401
 from expunge.case import Case
-from expunge.evaluation.evaluate import judge_shard
 from expunge.evaluation.evaluation_settings import EvaluationSettings
+from expunge.evaluation.evaluator import judge_shard
 from expunge.judges.judged import JudgedPictures
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_prompts

@@ -6,7 +6,7 @@ from zenml import step
 
 import materializers  # noqa: F401
 from expunge.case import Case
-from expunge.evaluation import evaluate as evaluator
+from expunge.evaluation import evaluator
 from expunge.evaluation.evaluation import Evaluation
 from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.models.text_to_image import TextToImage

@@ -7,8 +7,8 @@ from zenml import step
 import materializers  # noqa: F401
 from expunge.case import Case
 from expunge.evaluation import plan
-from expunge.evaluation.evaluate import check_sizes
 from expunge.evaluation.evaluation_settings import EvaluationSettings
+from expunge.evaluation.evaluator import check_sizes
 from expunge.evaluation.readable import check_readable
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.shards import Shard

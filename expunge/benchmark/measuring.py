@@ -1,8 +1,8 @@
 """How cells and rounds are measured: by the evaluator that everybody uses, against the model that they were made of."""
 
 from expunge.case import Case
-from expunge.evaluation.evaluate import evaluate
 from expunge.evaluation.evaluation_settings import EvaluationSettings
+from expunge.evaluation.evaluator import evaluate
 from expunge.evaluation.score import Scores
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import DrawingSettings

@@ -67,8 +67,8 @@ def evaluate(
     from expunge.comeback.comeback_report import NEVER_SAW, UNLEARNED
     from expunge.comeback.comeback_settings import chosen_comeback
     from expunge.comeback.try_comeback import try_comeback  # torch takes seconds to import
-    from expunge.evaluation.evaluate import evaluate as measure
     from expunge.evaluation.evaluation_settings import named_profile
+    from expunge.evaluation.evaluator import evaluate as measure
     from expunge.models.resolver import open_model
     from expunge.pictures.picture_store import PictureStore
     from expunge.reports.evaluation_files import Shown, check_folder, default_folder, write_evaluation

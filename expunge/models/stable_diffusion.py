@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from transformers.utils import logging as transformers_logging
 
 from expunge.errors import ExpungeError
+from expunge.models.batched_drawing import in_batches
 from expunge.models.diffusion import DiffusionProcess
 from expunge.models.loading import LOADING
-from expunge.models.text_to_image import TOKENS, Conditions, TextToImage, in_batches
+from expunge.models.text_to_image import TOKENS, Conditions, TextToImage
 
 COMPONENTS = ("unet", "vae", "text_encoder")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from expunge.case import Case
-from expunge.evaluation.evaluate import Evaluated, evaluate
 from expunge.evaluation.evaluation_settings import EvaluationSettings
+from expunge.evaluation.evaluator import Evaluated, evaluate
 from expunge.evaluation.plan import paired, plan_evaluation
 from expunge.evaluation.score import Judged, Scores, score
 from expunge.judges.judged import judge_pictures

@@ -39,7 +39,7 @@ def test_the_numbers_are_those_of_before(evaluated):
 def _write() -> None:
     import tempfile
 
-    from expunge.evaluation.evaluate import evaluate
+    from expunge.evaluation.evaluator import evaluate
     from expunge.pictures.picture_store import PictureStore
     from tests.evaluation.conftest import BLOB, CAT, DOG, SMALL, colour_case, load_tiny
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from expunge.evaluation.evaluate import evaluate
+from expunge.evaluation.evaluator import evaluate
 from expunge.pictures.picture_store import PictureStore
 from expunge.reports.certificate_page import render_certificate
 from expunge.reports.evaluation_files import Shown, write_evaluation

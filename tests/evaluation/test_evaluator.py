@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from expunge.errors import ExpungeError
-from expunge.evaluation.evaluate import check_sizes, evaluate
+from expunge.evaluation.evaluator import check_sizes, evaluate
 from expunge.evaluation.plan import REFERENCE, paired
 from expunge.metrics.units import COSINE
 from expunge.models.model_facts import ModelFacts
