@@ -19,9 +19,17 @@ def expunge(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments))
 
 
+CONTEXT = 96  # tokens; words are spelt, so that a sentence is long
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_pipeline(tmp_path_factory.mktemp("base"), context=CONTEXT)
+
+
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_pipeline(tmp_path_factory.mktemp("other"), seed=1)
+    return make_tiny_pipeline(tmp_path_factory.mktemp("other"), seed=1, context=CONTEXT)
 
 
 @pytest.fixture(autouse=True)
@@ -32,9 +40,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_a_folder_against_another_and_again(other: Path, tiny_folder: Path) -> None:
+def test_a_folder_against_another_and_again(other: Path, base: Path) -> None:
     Path("world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False))
-    asked = ["evaluate", str(other), "--against", str(tiny_folder), "--target", "object:cat"]
+    asked = ["evaluate", str(other), "--against", str(base), "--target", "object:cat"]
     asked += ["--world", "world.yaml", "--judges", f"local-dir:{make_tiny_clip(Path('clip'))}"]
     first = expunge(*asked, "--json")
     assert first.exit_code == 0, first.stderr
@@ -57,11 +65,11 @@ def test_a_folder_against_another_and_again(other: Path, tiny_folder: Path) -> N
 
 @pytest.mark.slow
 def test_a_target_is_tried_to_be_brought_back(
-    other: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    other: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PROFILES, "quick", SMALL)
     Path("world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False))
-    asked = ["evaluate", str(other), "--against", str(tiny_folder), "--out", "out", "--comeback", "quick"]
+    asked = ["evaluate", str(other), "--against", str(base), "--out", "out", "--comeback", "quick"]
     asked += ["--never-saw", str(make_tiny_pipeline(tmp_path / "never", seed=2))]
     asked += ["--target", "object:cat", "--target", "object:horse"]
     asked += ["--world", "world.yaml", "--judges", f"local-dir:{make_tiny_clip(Path('clip'))}"]

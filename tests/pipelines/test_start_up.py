@@ -47,8 +47,9 @@ def test_importing_the_pipeline_loads_nothing_heavy() -> None:
 @pytest.mark.slow
 def test_a_run_with_nothing_to_do_loads_nothing_heavy(tmp_path: Path) -> None:
     code = f"""
+from pathlib import Path
 from zenml.client import Client
-Client.initialize({str(tmp_path)!r})
+Client.initialize(Path({str(tmp_path)!r}))
 from pipelines.unlearn_pipeline import unlearn_pipeline
 run = unlearn_pipeline(inbox={str(tmp_path / "inbox")!r})
 assert str(run.status) == "completed" and list(run.steps) == ["collect_takedowns"]
