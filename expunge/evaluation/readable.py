@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from expunge.case import Case
-from expunge.errors import ExpungeError
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.shards import Shard
-from expunge.prompts.lost_words import lost_words
+from expunge.prompts.lost_words import refuse_lost_target
 
 
 def check_readable(models: Sequence[TextToImage], shards: Sequence[Shard], case: Case) -> list[str]:
@@ -21,14 +20,8 @@ def check_readable(models: Sequence[TextToImage], shards: Sequence[Shard], case:
     for model in models:
         unread = model.cut_off(texts)
         cut |= {text: words for text, words in zip(texts, unread, strict=True) if words}
-        lost = lost_words(prompts, unread)
         for target in case.gone:
-            asked = [prompt for prompt in prompts if target.matches(prompt)]
-            if without := [prompt for prompt in lost.get(target.factor, []) if target.matches(prompt)]:
-                raise ExpungeError(
-                    f"world: {len(without)} of {len(asked)} prompts for '{target.name}' are cut off before a model "
-                    f"reads it, e.g. '{without[0].text}'. Shorten the templates, or put the {target.factor} first."
-                )
+            refuse_lost_target(target, prompts, unread)
     found = []
     if cut:
         text, words = next(iter(cut.items()))

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from expunge.errors import ExpungeError
-from expunge.prompts.world import STRATUM_FACTORS, Prompt
+from expunge.prompts.target import Target
+from expunge.prompts.world import Prompt
 from expunge.takedown.names import same_name
 
 
@@ -26,21 +27,18 @@ def lost_words(prompts: Sequence[Prompt], cut: Sequence[str]) -> dict[str, list[
     return lost
 
 
-def refuse_lost_words(prompts: Sequence[Prompt], cut: Sequence[str]) -> None:
-    """See that every prompt asks for its subject and style; ``prompts`` and ``cut`` as for ``lost_words``.
+def refuse_lost_target(target: Target, prompts: Sequence[Prompt], cut: Sequence[str]) -> None:
+    """See that every prompt for a target is read as far as the target; ``prompts`` and ``cut`` as for ``lost_words``.
 
     Raises:
-        ExpungeError: some are cut off before; pictures of them would show nothing of what was forgotten or kept.
+        ExpungeError: some are cut off before; pictures of them would show nothing of what is to be forgotten.
     """
-    lost = lost_words(prompts, cut)
-    for factor in STRATUM_FACTORS:
-        if factor in lost:
-            first, longer = lost[factor][0], sum(map(bool, cut))
-            raise ExpungeError(
-                f"world: {longer} of {len(prompts)} prompts are longer than the model's text encoder reads; in "
-                f"{len(lost[factor])} of them the {factor} is cut off, as '{first.words[factor]}' in '{first.text}'; "
-                "shorten the templates"
-            )
+    asked = [prompt for prompt in prompts if target.matches(prompt)]
+    if lost := [prompt for prompt in lost_words(prompts, cut).get(target.factor, []) if target.matches(prompt)]:
+        raise ExpungeError(
+            f"world: {len(lost)} of {len(asked)} prompts for '{target.name}' are cut off before a model reads it, e.g. "
+            f"'{lost[0].text}'. Shorten the templates, or put the {target.factor} first."
+        )
 
 
 def _length(text: str) -> int:

@@ -14,6 +14,7 @@ from expunge.metrics.unlearning_accuracy import not_found
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_with_own_seeds
 from expunge.pictures.picture_set import PictureSet, concatenate
+from expunge.prompts.lost_words import refuse_lost_target
 from expunge.prompts.pairing import forget_prompts, nearest_levels, pair_without_target
 from expunge.prompts.target import Target
 from expunge.prompts.world import Prompt, World
@@ -52,7 +53,7 @@ def diversify(
         references: reference pictures by request id, uint8 ``(n, h, w, 3)`` of the model's size.
 
     Raises:
-        ExpungeError: a target is all that the model draws of its kind.
+        ExpungeError: a target is all that the model draws of its kind, or its prompts are longer than the model reads.
     """
     making = _Making(model, pool, case, settings, references or {})
     forget = [part for target in case.targets for part in making.forget(target)]
@@ -95,6 +96,7 @@ class _Making:
             spared = tuple(self._spared(prompt, prompt, anchors) for prompt in known.prompts)
             self.known[target] = replace(known, prompts=spared)
             wanted = forget_prompts(target, case.world, "train", settings.forget_size, settings.seed + 1)
+            refuse_lost_target(target, wanted, model.cut_off([prompt.text for prompt in wanted]))
             pairs = [pair_without_target(each, target, case.world, self.nearest[target], rng) for each in wanted]
             self.pairs[target] = pairs
             self.prompts[target] = [self._spared(*each, anchors) for each in zip(wanted, pairs, strict=True)]

@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expunge.errors import ExpungeError
-from expunge.prompts.lost_words import lost_words, refuse_lost_words
+from expunge.prompts.lost_words import lost_words, refuse_lost_target
+from expunge.prompts.target import Target
 from expunge.prompts.world import World
+from expunge.takedown.request import Kind
 from tests.prompts.worlds import worlds
 
 WORLD = World.model_validate(
@@ -44,14 +46,15 @@ def test_only_those_that_lose_something_are_named():
     assert lost_words([CAT, dog], ["", "noto"]) == {"style": [dog]}
 
 
-def test_a_lost_subject_or_style_is_refused_and_a_lost_place_is_not():
-    cat = WORLD.reworded(CAT, "place", "by the sea")
-    refuse_lost_words([cat, cat], ["", "the sea"])
+def test_a_lost_target_is_refused_and_a_lost_place_is_not():
+    target = Target(request_id="cat", kind=Kind.OBJECT, name="cat", factor="subject", levels=("cat",))
+    cat, dog = WORLD.reworded(CAT, "place", "by the sea"), WORLD.reworded(DOG, "place", "")
+    refuse_lost_target(target, [cat, cat, dog], ["", "the sea", "dog by noto"])
     with pytest.raises(ExpungeError) as error:
-        refuse_lost_words([cat] * 3, ["", "the sea", "cat by noto by the sea"])
+        refuse_lost_target(target, [cat, cat, dog], ["", "cat by noto by the sea", ""])
     assert str(error.value) == (
-        "world: 2 of 3 prompts are longer than the model's text encoder reads; in 1 of them the subject is cut off, "
-        "as 'red cat' in 'a drawing of a red cat by noto by the sea'; shorten the templates"
+        "world: 1 of 2 prompts for 'cat' are cut off before a model reads it, e.g. "
+        "'a drawing of a red cat by noto by the sea'. Shorten the templates, or put the subject first."
     )
 
 
