@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description="Takedowns one after another.")
     parser.add_argument("--model", default="zoo", help="zoo, a diffusers folder, a hub id or an s3:// URL")
-    parser.add_argument("--prompts", default="zoo", help="zoo or a YAML file: what the model draws")
+    parser.add_argument("--world", default="zoo", help="zoo or a YAML file: what the model draws")
     parser.add_argument("--judges", default="zoo", help="zoo or an open_clip model")
     parser.add_argument("--targets", nargs="+", metavar="KIND:NAME", help="in the order in which they are forgotten")
     parser.add_argument("--target-pictures", type=int, help="pictures that each target is judged by")
@@ -77,7 +77,7 @@ def main() -> None:
         facts = {**machine(), "command": command(), "settings": settings.model_dump_json()}
         write_sequence(rounds, options.output, facts)
 
-    case = resolve_case(options.prompts, options.judges, settings.drawing)
+    case = resolve_case(options.world, options.judges, settings.drawing)
     run_sequence(load_text_to_image(options.model), case, settings, options.folder, report)
     print(options.output.read_text(encoding="utf-8"))
 
