@@ -35,17 +35,17 @@ def tried(run: Any) -> dict[str, str]:
     return {name: str(step.status) for name, step in run.steps.items() if name.startswith("try_comeback")}
 
 
-def test_the_evaluation_tries_each_target_and_does_not_try_it_twice(judged, tiny_folder: Path, tmp_path: Path) -> None:
+def test_the_evaluation_tries_each_target_and_does_not_try_it_twice(judged, tmp_path: Path) -> None:
     from pipelines.evaluation_pipeline import evaluation_pipeline
 
     asked = judged | {
-        "model": str(make_tiny_pipeline(tmp_path / "other", seed=1)),
-        "against": str(tiny_folder),
+        "model": str(make_tiny_pipeline(tmp_path / "other", seed=1, context=96)),
+        "against": str(make_tiny_pipeline(tmp_path / "base", context=96)),
         "targets": ["object:cat", "object:dog", "object:horse"],
         "evaluation": EvaluationSettings.model_validate(SIZES),
         "drawing": DrawingSettings(steps=1, guidance=1),
         "comeback": "quick",
-        "never_saw": str(make_tiny_pipeline(tmp_path / "never", seed=2)),
+        "never_saw": str(make_tiny_pipeline(tmp_path / "never", seed=2, context=96)),
         "folder": "evaluations",
     }
     run = evaluation_pipeline(**asked)

@@ -24,7 +24,7 @@ SIZES = {
 
 
 def test_from_two_folders_to_a_page_and_again(
-    zenml_home: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    zenml_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from expunge.evaluation.evaluation_settings import EvaluationSettings
     from expunge.pictures.drawing import DrawingSettings
@@ -33,8 +33,8 @@ def test_from_two_folders_to_a_page_and_again(
     monkeypatch.chdir(tmp_path)
     Path("world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False))
     parameters = {
-        "model": str(make_tiny_pipeline(tmp_path / "other", seed=1)),
-        "against": str(tiny_folder),
+        "model": str(make_tiny_pipeline(tmp_path / "other", seed=1, context=96)),
+        "against": str(make_tiny_pipeline(tmp_path / "base", context=96)),  # compositions are long
         "targets": ["object:cat"],
         "world": "world.yaml",
         "judges": f"local-dir:{make_tiny_clip(tmp_path / 'clip')}",
