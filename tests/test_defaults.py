@@ -33,7 +33,7 @@ def test_the_defaults_forget_a_target_and_keep_the_rest(tmp_path: Path, monkeypa
     evaluation = run.steps["evaluate"].outputs["evaluation"][0].load()
     ua = evaluation.targets[0].numbers["unlearning_accuracy"]
     ra = evaluation.rest["retain_accuracy"]
-    assert ua.before.value < 0.2 and ua.after.value >= 0.95 and ua.after.low >= 0.9
+    assert ua.before.value < 0.2 and ua.after.value >= 0.95 and ua.after.low >= 0.8
     assert ra.before.value > 0.8 and ra.difference.low >= -0.05
     assert box.state(request).label == "fulfilled"
 

@@ -34,13 +34,13 @@ class GateThresholds(Settings):
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
     unlearning_accuracy_at_least: float = Field(
-        default=0.90, ge=0, le=1, description="for each target, earlier ones too: low end of UA after unlearning"
+        default=0.80, ge=0, le=1, description="for each target, earlier ones too: low end of UA after unlearning"
     )
     retain_accuracy_drop_at_most: float = Field(
         default=0.05, ge=0, le=1, description="high end of the loss of RA, before − after, a share"
     )
     frechet_distance_ratio_at_most: float = Field(
-        default=1.25, ge=1, le=1000, description="high end of FD after / FD before"
+        default=2.0, ge=1, le=1000, description="high end of FD after / FD before"
     )
     alignment_drop_at_most: float = Field(
         default=0.02,

@@ -107,11 +107,11 @@ def test_no_target_is_no_evidence():
 def test_it_is_the_unfavourable_end_that_counts():
     """Each measured value alone would pass."""
     vague = _evaluation(
-        targets=(_scores("cat", _forgotten(0.97, low=0.89)),),
+        targets=(_scores("cat", _forgotten(0.97, low=0.79)),),
         retain_accuracy=_change(0.97, 0.95, margin=0.04),
         alignment_train=_change(0.3, 0.29, margin=0.02),
         alignment_held_out=_change(0.3, 0.29, margin=0.02),
-        frechet_distance=_change(10.0, 12.0, margin=1.0),
+        frechet_distance=_change(10.0, 19.5, margin=1.0),
     )
     assert set(_failed(judge(vague, GateThresholds()))) == {
         "unlearning accuracy: cat",
@@ -130,7 +130,7 @@ def test_one_bad_target_of_two_fails_and_is_named():
 
 
 def test_what_comes_back_of_an_earlier_target_closes_the_gate():
-    kept, back = _scores("fox"), _scores("owl", _change(1.0, 0.80))
+    kept, back = _scores("fox"), _scores("owl", _change(1.0, 0.70))
     assert judge(_evaluation(earlier=(kept,)), GateThresholds()).passed
     decision = judge(_evaluation(earlier=(kept, back)), GateThresholds())
     assert not decision.passed and list(_failed(decision)) == ["still forgotten: owl"]
@@ -155,7 +155,7 @@ def test_what_was_not_measured_fails():
 
 def test_a_sample_that_is_too_small_to_tell_names_the_remedy():
     """Found: 39 of 40 closed the gate, and no word about what to do."""
-    few, back = (_scores(name, _forgotten(value, low=0.87)) for name, value in (("fox", 0.975), ("owl", 0.88)))
+    few, back = (_scores(name, _forgotten(value, low=0.77)) for name, value in (("fox", 0.975), ("owl", 0.78)))
     failed = _failed(judge(_evaluation(targets=(few,), earlier=(few, back)), GateThresholds()))
     assert failed["unlearning accuracy: fox"].endswith("; raise evaluation.target_pictures")
     assert failed["still forgotten: fox"].endswith("; raise evaluation.earlier_pictures")
