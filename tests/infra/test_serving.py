@@ -108,6 +108,18 @@ def listens(port: int) -> bool:
         return attempt.connect_ex(("127.0.0.1", port)) == 0
 
 
+def has_processes(folder: Path) -> bool:
+    """Whether a living process names the folder on its command line."""
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            named = str(folder).encode() in each.read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if named and is_alive(int(each.parent.name)):
+            return True
+    return False
+
+
 def addresses(port: int) -> set[str]:
     """Local addresses, as /proc writes them, that something listens on at a port."""
     found = set()
@@ -128,6 +140,7 @@ def test_the_object_store_ends_and_can_be_started_again(tmp_path: Path, number: 
             process.send_signal(number)
             assert process.wait(40) == (-number if number == signal.SIGKILL else 0)
             assert ends(lambda port=port: listens(port))
+            assert ends(lambda: has_processes(tmp_path))  # a server stops listening before it lets go of its files
 
 
 @pytest.mark.slow
