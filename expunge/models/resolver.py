@@ -108,7 +108,7 @@ def _family(folder: Path) -> type[TextToImage]:
 
 
 def _registered(name: str, version: str, text: str) -> tuple[TextToImage, str]:
-    folder, version = load_plugin("model_sources", "registry")(name, version)
+    folder, version = load_plugin("model_sources", "registered")(name, version)
     return read_folder(folder, text), version
 
 

@@ -1,11 +1,12 @@
 """The numbers as people read them: the same rows on the terminal, in Markdown and on the page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from expunge.evaluation.evaluation import TargetScores, was_drawn
 from expunge.evaluation.plan import label
 from expunge.evaluation.result import CompositionScores, EvaluationResult, WordingScores
+from expunge.markdown import markdown_table, safe
 from expunge.metrics.numbers import Change, Interval
 from expunge.metrics.paired_drift import from_nothing
 from expunge.metrics.units import COSINE, SHARE
@@ -84,15 +85,15 @@ def sentences(result: EvaluationResult) -> list[str]:
 def as_markdown(result: EvaluationResult) -> str:
     """Verdict, tables and provenance as Markdown."""
     parts = ["# Evaluation", f"**{headline(result)}**"]
-    parts += ["\n".join(f"- {_safe(each)}" for each in [*result.warnings, *sentences(result)])]
+    parts += ["\n".join(f"- {safe(each)}" for each in [*result.warnings, *sentences(result)])]
     for caption, rows in sections(result):
         body = [
             [row.label, _both(row.before, row.before_range), _both(row.after, row.after_range),
              _both(row.difference, row.difference_range), row.samples]
             for row in rows
         ]  # fmt: skip
-        parts += [f"## {_safe(caption)}", _table(["measure", "before", "after", "change", "n"], body)]
-    parts += ["## Provenance", "\n".join(f"- {name}: {_safe(value)}" for name, value in provenance(result).items())]
+        parts += [f"## {safe(caption)}", markdown_table(["measure", "before", "after", "change", "n"], body)]
+    parts += ["## Provenance", "\n".join(f"- {name}: {safe(value)}" for name, value in provenance(result).items())]
     return "\n\n".join(parts) + "\n"
 
 
@@ -157,13 +158,3 @@ def _shown(change: Change) -> Interval:
 
 def _both(value: str, interval: str) -> str:
     return f"{value} [{interval}]" if interval else value
-
-
-def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join(f"| {' | '.join(_safe(cell) for cell in line)} |" for line in lines)
-
-
-def _safe(text: str) -> str:
-    """On one line, without a column's end or markup."""
-    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
