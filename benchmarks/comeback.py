@@ -15,7 +15,7 @@ import argparse
 import time
 from pathlib import Path
 
-from expunge.benchmark.bench import Bench, Materials, prepare
+from expunge.benchmark.bench import Bench, Materials
 from expunge.benchmark.benchmark_settings import BenchmarkSettings, MethodEntry, TargetEntry
 from expunge.benchmark.cell import Cell
 from expunge.benchmark.machine import command, machine
@@ -106,14 +106,14 @@ def main() -> None:
     never = {NEVER_SAW: load_text_to_image(options.never_saw)} if options.never_saw else {}
     bench = zoo_bench(options, entries, TargetEntry(kind=options.kind, name=options.target))
     target = bench.settings.targets[0].resolve(bench.case.world)
-    materials = prepare(bench, target)
+    materials = Materials.of(bench, target)
     models = {"text filter": text_filter(bench.model, target, bench.case)}
     notes = []
     for each in entries:
         models[each.name], took = made(each, bench, materials, options.passes)
         notes.append(f"{each.name}: {took}")
     started, profile = time.perf_counter(), PROFILES[options.profile]
-    report = try_comeback(bench.model, models | never, bench.case, target, profile, materials.sets.forget)
+    report = try_comeback(bench.model, models | never, bench.case, target, profile, materials.forget)
     if report.untested:
         raise SystemExit(report.untested)
     facts = {

@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from expunge.benchmark.bench import Bench, Materials, prepare
+from expunge.benchmark.bench import Bench, Materials
 from expunge.benchmark.benchmark_settings import BenchmarkSettings, TargetEntry
 from expunge.benchmark.machine import command, machine
 from expunge.benchmark.spread import mean_over_targets
@@ -85,14 +85,14 @@ def variance_and_mean(gradients: Iterator[list[Tensor]], metric: list[Tensor]) -
 def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: int) -> dict[str, tuple[float, float]]:
     """Variance and squared mean of every way, after so many steps of unlearning."""
     denoiser, process = copy.deepcopy(bench.model.denoiser).requires_grad_(True), bench.model
-    sets = LatentSets(*(encode(bench.model, each) for each in (materials.sets.forget, materials.sets.retain)))
+    sets = LatentSets(*(encode(bench.model, each) for each in (materials.forget, materials.retain)))
     sides = {
         alignment: Problem(denoiser, process, Objectives(RETAIN_WEIGHT, 1.0, alignment), sets)
         for alignment in ("data", "original")
     }
     start = Problem(copy.deepcopy(denoiser), process, Objectives(RETAIN_WEIGHT), sets)
-    diagonal = materials.sets.cache.preconditioner(RETAIN_WEIGHT, EPSILON)
-    means = [materials.sets.cache.retain.get(name) for name in start.parameters]
+    diagonal = cache.preconditioner(RETAIN_WEIGHT, EPSILON)
+    means = [cache.retain.get(name) for name in start.parameters]
     metric = [1 / diagonal[name].double() for name in sides["data"].parameters]
     if steps:
         how = UnlearnSettings(
@@ -104,7 +104,7 @@ def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: in
             retain_batch_size=BATCH,
             pace=None,
         )
-        unlearn(denoiser, process, sets, how, materials.sets.cache, Hooks(progress=False))
+        unlearn(denoiser, process, sets, how, cache, Hooks(progress=False))
 
     def gradient_in(way: str) -> Callable[[Batch], list[Tensor]]:
         problem = sides["original" if way == "original" else "data"]
@@ -156,7 +156,7 @@ def main() -> None:
         task = bar.add_task("gradients", total=len(options.targets) * len(options.seeds) * len(STEPS), note="")
         for name in options.targets:
             target = TargetEntry(kind="class", name=name).resolve(bench.case.world)
-            materials = prepare(bench, target)
+            materials = Materials.of(bench, target)
             for seed in options.seeds:
                 for steps in STEPS:
                     found = measure(bench, materials, steps, seed, options.batches)

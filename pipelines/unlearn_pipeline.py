@@ -102,7 +102,7 @@ def unlearn_pipeline(
         base, base_facts = load_base_model(base_model, registered_model)
         pool = draw_pool(base, case, diversification)
         forget, retain, diversity = diversify_datasets(base, pool, case, inbox, diversification)
-        cache = cache_gradients(base, forget, retain, case, gradients, unlearning.forget_threshold)
+        cache = cache_gradients(base, forget, retain, case, gradients, unlearning.forgetting())
         unlearned, trace = unlearn(base, forget, retain, cache, case, unlearning, check)
         measured = evaluation.with_pool(diversification.pool_per_stratum, diversification.seed)
         scores, before, after = evaluate(base, unlearned, case, measured)

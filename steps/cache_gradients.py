@@ -10,7 +10,7 @@ from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.job import measure_gradients
-from expunge.unlearning.unlearn_settings import GradientSettings
+from expunge.unlearning.unlearn_settings import ForgetSettings, GradientSettings
 from steps.caching import BY_CODE
 
 
@@ -21,7 +21,7 @@ def cache_gradients(
     retain: PictureSet,
     case: Case,
     settings: GradientSettings,
-    forget_threshold: float,
+    forgetting: ForgetSettings,
 ) -> Annotated[GradientCache, "gradient_cache"]:
     """Gradients, second moments and the conflict map; keyed by model, data, objective and seeds."""
-    return measure_gradients(model.to(case.device), forget, retain, settings, forget_threshold)
+    return measure_gradients(model.to(case.device), forget, retain, settings, forgetting.objectives())

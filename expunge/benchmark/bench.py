@@ -1,7 +1,7 @@
 """What all cells share, and what those of one target share: its data and its cached gradients."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from expunge.benchmark.benchmark_settings import BenchmarkSettings
 from expunge.case import Case, resolve_case
@@ -11,7 +11,9 @@ from expunge.pictures.drawing import draw_over_world
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.target import Target
 from expunge.unlearning.diversification import diversify
-from expunge.unlearning.job import TrainingSets, measure_gradients
+from expunge.unlearning.gradient_cache import GradientCache
+from expunge.unlearning.job import measure_gradients, shown_anchors
+from expunge.unlearning.problem import Objectives
 
 
 @dataclass(frozen=True)
@@ -48,30 +50,46 @@ class Bench:
 
 
 @dataclass(frozen=True)
+class Cached:
+    """Gradients at θ₀, and what it took to measure them: passes and seconds."""
+
+    gradients: GradientCache
+    passes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Materials:
     """What all cells of one target share.
 
     Attributes:
+        bench: what all cells share.
         case: about that target alone.
-        sets: forget and retain set, and gradients at θ₀.
-        cache_passes: passes it took to measure the gradients.
-        cache_seconds: seconds it took.
+        forget: forget set.
+        retain: retain set.
     """
 
+    bench: Bench
     case: Case
-    sets: TrainingSets
-    cache_passes: int
-    cache_seconds: float
+    forget: PictureSet
+    retain: PictureSet
+    _cached: dict[str, Cached] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, bench: Bench, target: Target) -> "Materials":
+        """Draw a target's forget and retain set."""
+        case = bench.case.about([target])
+        made = diversify(bench.model, bench.pool, case, bench.settings.diversification)
+        return cls(bench, case, made.forget, made.retain)
 
-def prepare(bench: Bench, target: Target) -> Materials:
-    """Draw a target's forget and retain set, and measure the gradients at θ₀."""
-    settings, case = bench.settings, bench.case.about([target])
-    made = diversify(bench.model, bench.pool, case, settings.diversification)
-    started = time.perf_counter()
-    threshold = settings.unlearn_settings(settings.entries[0]).forget_threshold  # all entries have the same
-    cache = measure_gradients(bench.model, made.forget, made.retain, settings.gradients, threshold)
-    seconds = time.perf_counter() - started
-    batches = sum(-(-len(each) // settings.gradients.batch_size) for each in (made.forget, made.retain))
-    sets = TrainingSets(made.forget, made.retain, cache)
-    return Materials(case, sets, settings.gradients.draws * batches, seconds)
+    def cached(self, objectives: Objectives) -> Cached:
+        """The gradients at θ₀ of that forget loss, measured once."""
+        key = f"{dict(objectives.forget)} {objectives.forget_threshold}"
+        if key not in self._cached:
+            started, settings = time.perf_counter(), self.bench.settings.gradients
+            cache = measure_gradients(self.bench.model, self.forget, self.retain, settings, objectives)
+            anchors = len(shown_anchors(self.forget, self.retain)) if objectives.forget_loss.uses_anchors else 0
+            sizes = (len(self.forget) + anchors, len(self.retain))
+            passes = settings.draws * sum(-(-size // settings.batch_size) for size in sizes)
+            self._cached[key] = Cached(cache, passes, time.perf_counter() - started)
+        return self._cached[key]

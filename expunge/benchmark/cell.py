@@ -55,7 +55,8 @@ class Cell(BaseModel):
             "max_steps": self.entry.max_steps,
             "method": how.method,
             "options": how.method_settings().model_dump(mode="json"),
-            "unlearning": how.model_dump(mode="json", exclude={*SET_BY_CELL, "learning_rate"}),
+            "unlearning": how.model_dump(mode="json", exclude={*SET_BY_CELL, "learning_rate"})
+            | {"forget": how.forgetting().losses},
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

@@ -16,7 +16,7 @@ from expunge.comeback.trial import Trial
 from expunge.evaluation.evaluation import Evaluation
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_store import PictureStore
-from expunge.unlearning.job import unlearn_model
+from expunge.unlearning.job import TrainingSets, unlearn_model
 from expunge.unlearning.trace import Trace
 
 NO_CHECK = 1_000_000_000  # steps between checks
@@ -57,8 +57,9 @@ def run_cell(cell: Cell, bench: Bench, materials: Materials, pictures: PictureSt
     """
     settings = bench.settings
     how = settings.unlearn_settings(cell.entry)
-    cached = settings.count_cache and (how.method_settings().uses_cache or cell.learning_rate is None)
-    counted = materials.cache_passes if cached else 0
+    cached = materials.cached(how.objectives())
+    counts = settings.count_cache and (how.method_settings().uses_cache or cell.learning_rate is None)
+    counted = cached.passes if counts else 0
     allowed = cost.steps_for(cell.passes - counted)
     steps = min(allowed, cell.entry.max_steps or allowed)
     check_every = min(steps, max(1, round(settings.check_passes / (cost.passes or 1))))
@@ -67,7 +68,7 @@ def run_cell(cell: Cell, bench: Bench, materials: Materials, pictures: PictureSt
     evaluation = measure(model, bench.model, materials.case, cell.judged_by, pictures).result.evaluation
     before, after = (shown(evaluation, side) for side in ("before", "after"))
     curve = forgetting_curve(trace, counted, before["unlearning_accuracy"])
-    seconds = sum(row.seconds for row in trace.rows) + (materials.cache_seconds if counted else 0.0)
+    seconds = sum(row.seconds for row in trace.rows) + (cached.seconds if counted else 0.0)
     own = {
         # Tuning has a seed of its own, and looks at UA and RA alone.
         "relearned": _relearned(bench, materials, cell, model) if cell.seed in settings.seeds else None,
@@ -98,7 +99,8 @@ def unlearned(
 ) -> tuple[TextToImage, Trace]:
     """The model that a cell's method makes in so many steps, at most."""
     how = cell_settings(cell, bench.settings, steps, check_every)
-    return unlearn_model(bench.model, materials.sets, materials.case, how, bench.settings.check)
+    sets = TrainingSets(materials.forget, materials.retain, materials.cached(how.objectives()).gradients)
+    return unlearn_model(bench.model, sets, materials.case, how, bench.settings.check)
 
 
 def _relearned(bench: Bench, materials: Materials, cell: Cell, model: TextToImage) -> float | None:
@@ -106,9 +108,9 @@ def _relearned(bench: Bench, materials: Materials, cell: Cell, model: TextToImag
     how, seed, (target,) = bench.settings.relearning, cell.judged_by.seed, materials.case.targets
     if how is None:
         return None
-    order = np.random.default_rng(seed).permutation(len(materials.sets.forget))
+    order = np.random.default_rng(seed).permutation(len(materials.forget))
     trial = Trial(materials.case.drawn_with(cell.judged_by.drawing), target, seed)
-    found = relearn(model, materials.sets.forget.select(order.tolist()), trial, how)
+    found = relearn(model, materials.forget.select(order.tolist()), trial, how)
     return min(point.unlearning_accuracy.value for point in found.curves[0].points[1:])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 from rich.progress import Progress
 
-from expunge.benchmark.bench import Bench, Materials, prepare
+from expunge.benchmark.bench import Bench, Materials
 from expunge.benchmark.benchmark_settings import BenchmarkSettings, MethodEntry, TargetEntry
 from expunge.benchmark.cell import Cell, CellResult, result_of
 from expunge.benchmark.machine import command, machine
@@ -190,7 +190,7 @@ class _Runner:
     def _materials(self, target: TargetEntry) -> Materials:
         if self.materials is None or self.materials[0] != target:
             self.costs = {}
-            self.materials = (target, prepare(self.bench, target.resolve(self.bench.case.world)))
+            self.materials = (target, Materials.of(self.bench, target.resolve(self.bench.case.world)))
         return self.materials[1]
 
     def _cost(self, cell: Cell, materials: Materials) -> StepCost:

@@ -38,6 +38,7 @@ def takedown() -> None:
 @click.option("--picture", "pictures", multiple=True, type=click.Path(path_type=Path), help="May be repeated.")
 @click.option("--requester", default="", help="Who asks.")
 @click.option("--reason", default="", help="Why.")
+@click.option("--instead", default="", help="What is drawn in its place: neighbour, neighbour:NAME, content or nothing.")
 @click.option("--id", "request_id", help="By default made from kind and target.")
 @_with_inbox
 def file(
@@ -47,6 +48,7 @@ def file(
     pictures: tuple[Path, ...],
     requester: str,
     reason: str,
+    instead: str,
     request_id: str | None,
     inbox: str,
     machine: bool,
@@ -59,6 +61,7 @@ def file(
         pictures=pictures,
         requester=requester,
         reason=reason,
+        instead=instead,
         id=request_id,
     )
     entry = Entry(filing.request.id, filing.state, filing.request)

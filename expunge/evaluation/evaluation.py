@@ -18,6 +18,7 @@ class TargetScores(BaseModel):
 
     Attributes:
         numbers: by name in ``QUANTITIES``; a missing name means that it was not measured.
+        content: content kept of each other factor alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,6 +26,7 @@ class TargetScores(BaseModel):
     name: str
     kind: str
     numbers: Numbers
+    content: dict[str, Change] = {}
 
 
 def was_drawn(change: Change) -> bool:

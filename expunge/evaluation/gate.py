@@ -11,6 +11,9 @@ from expunge.settings import Settings
 # What a measurement takes its pictures from, as settings of the pipeline.
 MORE_PICTURES = {
     "unlearning accuracy": "evaluation.target_pictures",
+    "unlearning accuracy by CLIP": "evaluation.target_pictures",
+    "content kept": "evaluation.target_pictures",
+    "proper pictures": "evaluation.target_pictures",
     "still forgotten": "evaluation.earlier_pictures",
     "retain accuracy": "evaluation.held_out_per_stratum",
     "alignment, train wordings": "diversification.pool_per_stratum",
@@ -35,6 +38,15 @@ class GateThresholds(Settings):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
     unlearning_accuracy_at_least: float = Field(
         default=0.80, ge=0, le=1, description="for each target, earlier ones too: low end of UA after unlearning"
+    )
+    unlearning_accuracy_clip_at_least: float = Field(
+        default=0.80, ge=0, le=1, description="for each target: the same by CLIP, where it is a second judge"
+    )
+    content_kept_at_least: float = Field(
+        default=0.5, ge=0, le=1, description="for each target: low end of content kept, after / before"
+    )
+    proper_pictures_at_least: float = Field(
+        default=0.5, ge=0, le=1, description="for each target: low end of the share of proper pictures, after / before"
     )
     retain_accuracy_drop_at_most: float = Field(
         default=0.05, ge=0, le=1, description="high end of the loss of RA, before − after, a share"
@@ -75,22 +87,29 @@ def judge(evaluation: Evaluation | None, thresholds: GateThresholds) -> GateDeci
         ]
     for each in evaluation.earlier if evaluation else ():
         ua = each.numbers.get("unlearning_accuracy")
-        conditions.append(_forgotten("still forgotten", each.name, ua, thresholds))
+        conditions.append(_forgotten("still forgotten", each.name, ua, thresholds.unlearning_accuracy_at_least))
     conditions += _retained(evaluation, thresholds)
     return GateDecision(passed=all(condition.passed for condition in conditions), conditions=tuple(conditions))
 
 
 def _target(target: TargetScores, thresholds: GateThresholds, one_judge: bool) -> list[Condition]:
-    ua = target.numbers.get("unlearning_accuracy")
+    numbers, name = target.numbers, target.name
+    ua = numbers.get("unlearning_accuracy")
     after = {"unlearning accuracy": ua.after} if ua else {}
-    forgotten = _forgotten("unlearning accuracy", target.name, ua, thresholds)
-    if one_judge:
-        forgotten = forgotten.model_copy(update={"measured": f"{forgotten.measured}; by one judge, CLIP is the same"})
-    return [
-        _samples(f"samples: {target.name}", after, thresholds.minimum_target_samples),
-        _drawn(target.name, ua, thresholds.drawn_before_at_least),
-        forgotten,
+    found = [
+        _samples(f"samples: {name}", after, thresholds.minimum_target_samples),
+        _drawn(name, ua, thresholds.drawn_before_at_least),
+        _forgotten("unlearning accuracy", name, ua, thresholds.unlearning_accuracy_at_least),
     ]
+    if one_judge:
+        found[-1] = found[-1].model_copy(update={"measured": f"{found[-1].measured}; by one judge, CLIP is the same"})
+    else:
+        by_clip = numbers.get("unlearning_accuracy_clip")
+        limit = thresholds.unlearning_accuracy_clip_at_least
+        found.append(_forgotten("unlearning accuracy by CLIP", name, by_clip, limit))
+    if "content_kept" in numbers:  # else its prompts ask for nothing beside it
+        found.append(_left("content kept", name, numbers["content_kept"], thresholds.content_kept_at_least))
+    return [*found, _left("proper pictures", name, numbers.get("proper_picture"), thresholds.proper_pictures_at_least)]
 
 
 def _drawn(name: str, change: Change | None, limit: float) -> Condition:
@@ -103,9 +122,8 @@ def _drawn(name: str, change: Change | None, limit: float) -> Condition:
     return _condition(name, rule, _flaw(before, 0, 1), measured, 1 - before.high >= limit)
 
 
-def _forgotten(what: str, target: str, change: Change | None, thresholds: GateThresholds) -> Condition:
+def _forgotten(what: str, target: str, change: Change | None, limit: float) -> Condition:
     """What an earlier run forgot is held to the same limit as a new target."""
-    limit = thresholds.unlearning_accuracy_at_least
     name, rule = f"{what}: {target}", f"low end ≥ {limit:g}"
     if change is None:
         return _condition(name, rule, NOT_MEASURED, "", False)
@@ -114,6 +132,27 @@ def _forgotten(what: str, target: str, change: Change | None, thresholds: GateTh
     if after.low < limit <= after.value:  # more pictures could tell
         measured = f"{measured}; raise {MORE_PICTURES[what]}"
     return _condition(name, rule, _flaw(after, 0, 1), measured, after.low >= limit)
+
+
+def _left(what: str, target: str, change: Change | None, limit: float) -> Condition:
+    """What is left under the target's prompts, as a share of what there was, with the paired difference's interval."""
+    name, rule = f"{what}: {target}", f"low end of after / before ≥ {limit:g}"
+    flaw = _flaws(change)
+    if change is not None and not flaw and change.before.value <= 0:
+        flaw = "there was none before"
+    if change is None or flaw:
+        return _condition(name, rule, flaw, "", False)
+    ratio, low, high = _ratios(change)
+    measured = f"{ratio:.3f} [{low:.3f}, {high:.3f}], {change.after.samples} pictures"
+    if low < limit <= ratio:
+        measured = f"{measured}; raise {MORE_PICTURES[what]}"
+    return _condition(name, rule, "", measured, low >= limit)
+
+
+def _ratios(change: Change) -> tuple[float, float, float]:
+    """After / before with its ends, from the paired difference and the value before."""
+    difference, before = change.difference, change.before.value
+    return 1 + difference.value / before, 1 + difference.low / before, 1 + difference.high / before
 
 
 def _retained(evaluation: Evaluation | None, thresholds: GateThresholds) -> list[Condition]:
@@ -161,8 +200,7 @@ def _ratio(name: str, change: Change | None, limit: float) -> Condition:
         flaw = "distance before is 0, nothing to compare with; use a reference of other pictures"
     if change is None or flaw:
         return _condition(name, rule, flaw, "", False)
-    difference, before = change.difference, change.before.value
-    ratio, low, high = (1 + x / before for x in (difference.value, difference.low, difference.high))
+    ratio, low, high = _ratios(change)
     return _condition(name, rule, "", f"{ratio:.3f} [{low:.3f}, {high:.3f}]", high <= limit)
 
 

@@ -17,6 +17,7 @@ from expunge.evaluation.result import CompositionScores, EvaluationResult, Wordi
 from expunge.judges.extractors import load_extractor
 from expunge.judges.judged import JudgedPictures, join
 from expunge.metrics.alignment_score import cosines, of_pair
+from expunge.metrics.content_kept import by_factor
 from expunge.metrics.frechet_distance import feature_label
 from expunge.metrics.paired_drift import moved_by, restructured_by
 from expunge.metrics.quantities import Quantity, measured, quantities_of
@@ -112,7 +113,7 @@ class _Scoring:
         self.case, self.settings, self.panel = case, settings, case.panel()
         both = paired(judged.shards)
         self.parts = [(shard.part, shard.target) for shard in both for _ in shard.prompts]
-        factors = [] if self.panel.one_judge else sorted({"subject", *(each.factor for each in case.gone)})
+        factors = [] if self.panel.one_judge else sorted(case.world.factors)
         joined = (join(each[: len(both)]) for each in (judged.before, judged.after))
         self.pair = Pair(*(each.seen_by_clip(self.panel, case.world, factors) for each in joined))
         held_out = self._those(HELD_OUT, TARGET).where(case.is_measured)
@@ -124,6 +125,7 @@ class _Scoring:
             asked=nothing,
             rest=held_out.where(lambda prompt: not case.asks_for_gone(prompt)),
             train=self._those(TRAIN).where(lambda prompt: not case.asks_for_gone(prompt)),
+            drawn_before=join([*judged.before[len(both) :], *self._seen_on(TRAIN, judged)]),
             reference=yardstick.select(kept),
             panel=self.panel,
             seed=settings.seed,
@@ -185,13 +187,17 @@ class _Scoring:
         wanted = (part in parts and target in (None, of) for part, of in self.parts)
         return self.pair.select([i for i, each in enumerate(wanted) if each])
 
+    def _seen_on(self, part: str, judged: Judged) -> list[JudgedPictures]:
+        return [found for shard, found in zip(judged.shards, judged.before, strict=True) if shard.part == part]
+
     def _wanted(self, quantities: Sequence[Quantity]) -> list[Quantity]:
         asked = self.settings.quantities
         return [each for each in quantities if not asked or each.name in asked]
 
     def _target(self, target: Target, asked: Pair) -> TargetScores:
         sample = replace(self.sample, targets=(target,), asked=asked)
-        return self._scores(target, measured(self._wanted(quantities_of("target")), sample))
+        scores = self._scores(target, measured(self._wanted(quantities_of("target")), sample))
+        return scores.model_copy(update={"content": by_factor(sample)})
 
     def _earlier(self, target: Target) -> TargetScores:
         return self._scores(target, self._unlearning(target, self._those(EARLIER, target=label(target))))

@@ -13,6 +13,7 @@ from expunge.judges.features import unit_rows
 from expunge.prompts.world import World
 
 ENSEMBLE = 20  # sentences that stand for a level
+NOTHING = "none"  # what a classifier may find in a picture instead of a level
 
 
 class Classifier(Protocol):
@@ -22,7 +23,7 @@ class Classifier(Protocol):
     levels: tuple[str, ...]
 
     def recognise(self, pictures: np.ndarray) -> list[str]:
-        """One of ``levels`` for each picture. ``pictures``: RGB, uint8, (n, h, w, 3)."""
+        """One of ``levels`` for each picture, or ``NOTHING``. ``pictures``: RGB, uint8, (n, h, w, 3)."""
         ...
 
     def digest(self) -> str:
@@ -119,7 +120,11 @@ def ensemble(world: World, factor: str, level: str) -> list[str]:
         if name != factor
     }
     rest = [{name: rng.choice(levels) for name, levels in others.items()} for _ in range(ENSEMBLE)]
-    return [world.prompt({factor: level} | each, "train", rng, turn).text for turn, each in enumerate(rest)]
+    prompts = [world.prompt({factor: level} | each, "train", rng, turn) for turn, each in enumerate(rest)]
+    words = world.factors[factor][level]
+    if not words.train and words.held_out:  # a level's name is not always how it is asked for
+        prompts = [world.reworded(prompt, factor, words.held_out[0]) for prompt in prompts]
+    return [prompt.text for prompt in prompts]
 
 
 def _answered(answers: dict[str, Sequence[str]], pictures: int) -> None:

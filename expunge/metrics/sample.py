@@ -47,6 +47,7 @@ class Sample:
         asked: held-out wordings that ask for the target; none where the numbers are of the rest.
         rest: held-out wordings that ask for nothing forgotten.
         train: train wordings that ask for nothing forgotten.
+        drawn_before: other pictures of the model as it was, whatever they ask for.
         reference: the yardstick of distances: other pictures of the model as it was, held-out wordings of the rest.
         panel: the judges.
         seed: of resamples.
@@ -56,6 +57,7 @@ class Sample:
     asked: Pair
     rest: Pair
     train: Pair
+    drawn_before: JudgedPictures
     reference: JudgedPictures
     panel: Panel
     seed: int

@@ -1,13 +1,28 @@
-"""Forget prompts, and for each the same sentence without the target."""
+"""Forget prompts, and for each what is to be drawn instead: the same sentence without the target."""
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from expunge.errors import ExpungeError
+from expunge.takedown.instead import Instead
 from expunge.prompts.target import Target
 from expunge.prompts.world import Prompt, Side, World
+
+
+@dataclass(frozen=True)
+class InPlace:
+    """What is to be drawn in a target's place.
+
+    Attributes:
+        what: a neighbour, the rest of the sentence, or nothing.
+        neighbours: levels of the target's factor that may stand for it, at least one where ``what`` is a neighbour.
+    """
+
+    what: Instead
+    neighbours: tuple[str, ...] = ()
 
 
 def forget_prompts(target: Target, world: World, side: Side, count: int, seed: int) -> list[Prompt]:
@@ -46,11 +61,19 @@ def nearest_levels(features: dict[str, np.ndarray], of: Sequence[str], exclude: 
     return sorted(likeness, key=lambda name: -likeness[name])
 
 
-def pair_without_target(
-    prompt: Prompt, target: Target, world: World, neighbours: Sequence[str], rng: random.Random
-) -> Prompt:
-    """The same sentence with the target replaced by one of its neighbours, all other words as they were."""
-    level = rng.choice(list(neighbours))
+def put_in_place(prompt: Prompt, target: Target, world: World, instead: "InPlace", rng: random.Random) -> Prompt:
+    """What is to be drawn where a prompt asks for the target, by ``instead.what``:
+
+    - ``neighbour``: the same sentence with one of the neighbours in the target's place;
+    - ``content``: the same sentence, with the target's words left out;
+    - ``nothing``: the empty prompt.
+    """
+    if instead.what == "nothing":
+        return Prompt(text="", factors={}, side=prompt.side, template=prompt.template)
+    if instead.what == "content":
+        rest = {name: level for name, level in prompt.factors.items() if name != target.factor}
+        return world.reworded(prompt, target.factor, "").model_copy(update={"factors": rest})
+    level = rng.choice(instead.neighbours)
     wordings = world.factors[target.factor][level].wordings(prompt.side)
     pair = world.reworded(prompt, target.factor, rng.choice(wordings) if wordings else level)
     return pair.model_copy(update={"factors": prompt.factors | {target.factor: level}})

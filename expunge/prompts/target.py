@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from expunge.errors import ExpungeError
 from expunge.prompts.world import Prompt, World
+from expunge.takedown.instead import read_instead
 from expunge.takedown.names import code_point, look, same_name
 from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
 
@@ -30,6 +31,7 @@ class Target(BaseModel):
     name: str
     factor: str
     levels: tuple[str, ...]
+    instead: str = ""  # what is to be drawn in its place, as the request says, a neighbour by its level's name
 
     def matches(self, prompt: Prompt) -> bool:
         """Whether the prompt asks for the target."""
@@ -69,11 +71,31 @@ def resolve_target(request: TakedownRequest, world: World) -> Target:
                     f"synonyms: '{synonym}' means {_said(other)}, while '{name}' means {_said(meanings[0])}; drop it, "
                     "and file a request of its own if both are to go"
                 )
-    return _target(request, factor, levels)
+    return _target(request, factor, levels).model_copy(update={"instead": _instead(request, factor, levels, world)})
 
 
 def _target(request: TakedownRequest, factor: str, levels: tuple[str, ...]) -> Target:
     return Target(request_id=request.id, kind=request.kind, name=request.target, factor=factor, levels=levels)
+
+
+def _instead(request: TakedownRequest, factor: str, levels: tuple[str, ...], world: World) -> str:
+    """What the request wants drawn in the target's place, the neighbour by its level's name; "" if it does not say."""
+    if not request.instead:
+        return ""
+    what, name = read_instead(request.instead)
+    if not name:
+        return what
+    asked, known = same_name(name), world.factors[factor]
+    found = [each for each in known if same_name(each) == asked]
+    found = found or [each for each, level in known.items() if asked in map(same_name, (*level.train, *level.held_out))]
+    if not found:
+        raise ExpungeError(
+            f"instead: the model draws no {factor} called '{name}' to put in the place of '{request.target}'. "
+            f"It draws {_listed(list(known))}."
+        )
+    if found[0] in levels:
+        raise ExpungeError(f"instead: '{name}' is the target itself; name another {factor}, or leave it to the run")
+    return f"{what}:{found[0]}"
 
 
 def _meanings(name: str, kind: Kind, world: World) -> list[tuple[str, tuple[str, ...]]]:
@@ -165,7 +187,13 @@ def unworkable(batch: TakedownBatch, world: World) -> dict[str, str]:
             reasons[request.id] = str(error)
             continue
         everything = set(world.factors[target.factor])
-        if everything <= gone[target.factor] | set(target.levels):
+        neighbour = read_instead(target.instead)[1] if target.instead else ""
+        if neighbour in gone[target.factor]:
+            reasons[request.id] = (
+                f"instead: '{neighbour}' is itself to be forgotten, or was before; name another {target.factor}, or leave "
+                "it to the run"
+            )
+        elif everything <= gone[target.factor] | set(target.levels):
             others = ", ".join(sorted(everything - set(target.levels))) or "there is none"
             reasons[request.id] = (
                 f"target: every other {target.factor} that the model draws is forgotten or asked for already "

@@ -53,7 +53,7 @@ class Prompt(BaseModel):
     side: Side
     template: int = Field(description="index of the template within its side")
     words: dict[str, str] = Field(default_factory=dict, description="the wording of each factor in the text")
-    paired: str = Field(default="", description="the same sentence without the target; empty where there is none")
+    paired: str | None = Field(default=None, description="what is to be drawn instead, where it asks for a target")
 
     @property
     def stratum(self) -> str:
@@ -133,7 +133,7 @@ class World(BaseModel):
         """The prompt with other words for one factor; all others, and what it is said to ask for, stay."""
         words = prompt.words | {factor: wording}
         return prompt.model_copy(
-            update={"text": self.render(words, prompt.side, prompt.template), "words": words, "paired": ""}
+            update={"text": self.render(words, prompt.side, prompt.template), "words": words, "paired": None}
         )
 
     def _templates(self, side: Side) -> list[str]:

@@ -65,8 +65,10 @@ def retention_rows(evaluation: Evaluation) -> list[Row]:
 
 
 def target_rows(scores: TargetScores) -> list[Row]:
-    """UA by both judges, and the target's own IRA and CRA."""
-    return [quantity_row(each.name, scores.numbers.get(each.name)) for each in quantities_of("target")]
+    """UA by both judges, what is left in the target's place, and the target's own IRA and CRA."""
+    rows = [quantity_row(each.name, scores.numbers.get(each.name)) for each in quantities_of("target")]
+    kept = [table_row("content kept", f"{factor} alone", change, SHARE) for factor, change in scores.content.items()]
+    return rows + kept
 
 
 def earlier_rows(earlier: Sequence[TargetScores]) -> list[Row]:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from expunge.takedown.instead import read_instead
 from expunge.takedown.names import MAX_NAME, check_file_name, check_name, refuse_control, same_name
 
 
@@ -35,6 +36,8 @@ class TakedownRequest(BaseModel):
         pictures: plain file names of reference pictures in the folder named after the id; needed for kind
             ``images``.
         requester: who asks.
+        instead: what is to be drawn in its place: ``neighbour``, ``neighbour:NAME``, ``content`` (everything else in the
+            sentence) or ``nothing``; empty: as the run's settings say.
         reason: why, in free text.
         filed_at: when, in UTC; a time without a zone is taken as UTC.
     """
@@ -46,6 +49,7 @@ class TakedownRequest(BaseModel):
     synonyms: tuple[str, ...] = Field(default=(), max_length=20)
     pictures: tuple[str, ...] = Field(default=(), max_length=64)
     requester: str = Field(default="", max_length=200)
+    instead: str = Field(default="", max_length=MAX_NAME + 20)
     reason: str = Field(default="", max_length=2000)
     filed_at: datetime
 
@@ -67,6 +71,14 @@ class TakedownRequest(BaseModel):
         if len(set(pictures)) < len(pictures):
             raise ValueError("names a picture twice; name each once")
         return pictures
+
+    @field_validator("instead")
+    @classmethod
+    def _instead_is_known(cls, instead: str) -> str:
+        if not instead:
+            return instead
+        what, name = read_instead(instead)
+        return f"{what}:{name}" if name else what
 
     @field_validator("requester", "reason")
     @classmethod

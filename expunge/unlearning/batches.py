@@ -29,6 +29,8 @@ class LatentSet:
         anchor_indices: which prompt is the same sentence without the target, int64 ``(n,)``; None where no such
             sentences are known.
         empty: conditions of the empty prompt, each ``(1, …)``; None where they are not known.
+        shows_target: which pictures show what their prompts ask for, bool ``(n,)``; the others show what is to be drawn
+            in its place. None: all do.
     """
 
     latents: Tensor
@@ -37,6 +39,7 @@ class LatentSet:
     strata: list[str]
     anchor_indices: Tensor | None = None
     empty: Conditions | None = None
+    shows_target: Tensor | None = None
 
     def __post_init__(self) -> None:
         count = len(self.latents)
@@ -60,6 +63,8 @@ class LatentSet:
             low, high = int(indices.min()), int(indices.max())
             if low < 0 or high >= prompts:
                 raise ValueError(f"{name} indices run from {low} to {high}: must be 0–{prompts - 1}")
+        if self.shows_target is not None and self.shows_target.shape != (count,):
+            raise ValueError(f"shows_target is {tuple(self.shows_target.shape)}: must be ({count},)")
         wanted = _shapes(chosen(self.conditions, torch.tensor([0])))
         if self.empty is not None and _shapes(self.empty) != wanted:
             raise ValueError(f"the empty prompt's conditions are {_shapes(self.empty)}: must be {wanted}")
@@ -68,9 +73,14 @@ class LatentSet:
         return len(self.latents)
 
     def digest(self) -> str:
-        """SHA-256 over latents, conditions, their indices, the empty prompt's conditions and the strata."""
+        """SHA-256 over latents, what they show, conditions, indices, the empty prompt's conditions and the strata."""
         digest = hashlib.sha256("\n".join(self.strata).encode())
-        parts = {"latents": self.latents, "prompts": self.prompt_indices, "anchors": self.anchor_indices}
+        parts = {
+            "latents": self.latents,
+            "prompts": self.prompt_indices,
+            "anchors": self.anchor_indices,
+            "shows_target": self.shows_target,
+        }
         for prefix, conditions in (("conditions", self.conditions), ("empty", self.empty or {})):
             parts |= {f"{prefix}/{name}": conditions[name] for name in sorted(conditions)}
         for name, tensor in parts.items():
@@ -107,6 +117,7 @@ class Batch:
         prompted: which of them stand under their own prompts, and not under the empty one, bool ``(b,)``.
         anchors: conditions of the same sentences without the target, each ``(b, …)``; None if not known.
         empty: conditions of the empty prompt, each ``(1, …)``; None if not known.
+        shows_target: which pictures show what their prompts ask for, bool ``(b,)``.
     """
 
     latents: Tensor
@@ -115,6 +126,7 @@ class Batch:
     conditions: Conditions
     indices: Tensor
     prompted: Tensor
+    shows_target: Tensor
     anchors: Conditions | None = None
     empty: Conditions | None = None
 
@@ -130,23 +142,10 @@ class Batch:
             cast(self.conditions, device, dtype),
             self.indices,
             self.prompted,
+            self.shows_target,
             None if self.anchors is None else cast(self.anchors, device, dtype),
             None if self.empty is None else cast(self.empty, device, dtype),
         )
-
-    def split(self, size: int) -> list["Batch"]:
-        """The batch in parts of at most ``size`` pictures, without anchors and empty prompt."""
-        return [
-            Batch(
-                self.latents[part],
-                self.noise[part],
-                self.level[part],
-                chosen(self.conditions, part),
-                self.indices[part],
-                self.prompted[part],
-            )
-            for part in torch.arange(len(self)).split(size)
-        ]
 
     def under_anchors(self) -> "Batch":
         """The same pictures and noise under the same sentences without the target.
@@ -221,19 +220,27 @@ def draw_batch(
         ExpungeError: a share is wanted and the empty prompt's conditions are not known.
     """
     latents = data.latents[indices]
-    conditions = chosen(data.conditions, data.prompt_indices[indices])
+    sentences = {
+        name: chosen(data.conditions, of[indices])
+        for name, of in (("prompts", data.prompt_indices), ("anchors", data.anchor_indices))
+        if of is not None
+    }
     prompted = torch.arange(len(indices)) >= round(empty_share * len(indices))
     if not prompted.all():
         for name, empty in present(data.empty, EMPTY_MISSING).items():
-            conditions[name][~prompted] = empty
+            for conditions in sentences.values():
+                conditions[name][~prompted] = empty
     return Batch(
         latents=latents,
         noise=torch.randn(latents.shape, generator=generator, dtype=latents.dtype),
         level=stratified_levels(len(indices), levels, generator),
-        conditions=conditions,
+        conditions=sentences["prompts"],
         indices=indices,
         prompted=prompted,
-        anchors=None if data.anchor_indices is None else chosen(data.conditions, data.anchor_indices[indices]),
+        shows_target=torch.ones(len(indices), dtype=torch.bool)
+        if data.shows_target is None
+        else data.shows_target[indices],
+        anchors=sentences.get("anchors"),
         empty=data.empty,
     )
 

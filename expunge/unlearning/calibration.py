@@ -22,8 +22,7 @@ from expunge.unlearning.batches import Batch, LatentSet, draw_batch, generator_o
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.problem import Problem
 
-WAY = 0.1  # share of the way from the forget loss at θ₀ to −τ, where every element is forgotten enough
-FORGOTTEN = 0.01  # of τ: less than that is no way to go
+FORGOTTEN = 0.01  # of the loss's scale: less than that is no way to go
 STEPS = 10  # into which that length is cut
 PICTURES = 32  # of each set; the same ones with the same noise at each length
 FIRST, SHORTEST, LONGEST = 1e-3, 1e-9, 1e3  # lengths tried, in units of the learning rate
@@ -40,7 +39,7 @@ class Calibration(BaseModel):
         learning_rate: η, at most the limit.
         limit: a longer step raises the retain loss even of the batch that it follows.
         lengths: of the step from θ₀, in units of the learning rate: rising, the first is 0.
-        forget_losses: truncated forget loss at each length.
+        forget_losses: forget loss at each length.
         retain_lengths: likewise, along retain gradients.
         retain_losses: retain (data) loss at each of them, of the batch of which it is the largest share of its start.
         passes: what it cost; a batch that only goes forward counts a third.
@@ -85,14 +84,14 @@ def calibrate(
         return total / sum(map(len, batches))
 
     losses = {0.0: forget_loss(0.0)}
-    threshold = problem.objectives.forget_threshold
-    to_go = threshold + losses[0.0]
-    if to_go < FORGOTTEN * threshold:
+    loss = problem.objectives.forget_loss
+    to_go = losses[0.0] - loss.floor
+    if to_go < FORGOTTEN * loss.scale:
         raise ExpungeError(
             f"learning_rate: cannot be measured, because the forget loss is {losses[0.0]:.3g} at the start already and "
-            f"ends at {-threshold:g}; raise forget_threshold, or set a learning rate"
+            f"ends at {loss.floor:g}; name another forget loss or, if it is truncated, raise forget_threshold"
         )
-    rate = _reaching(losses[0.0] - WAY * to_go, forget_loss, losses) / STEPS
+    rate = _reaching(losses[0.0] - loss.way * to_go, forget_loss, losses) / STEPS
     shares, base, passes = _retain_shares(line, rate, problem, retain_batch_size, seed)
     limit = max(length for length, share in shares.items() if share <= 1)
     lengths, retain_lengths = sorted(losses), sorted(shares)
@@ -201,6 +200,7 @@ class _Line:
     def __init__(self, problem: Problem, cache: GradientCache) -> None:
         objectives = replace(problem.objectives, alignment="data")
         self.problem = Problem(copy.deepcopy(problem.denoiser), problem.process, objectives)
+        self.problem.original = problem.original
         self.start = problem.parameters
         self.diagonal = cache.preconditioner(problem.objectives.retain_weight, EPSILON)
 

@@ -15,9 +15,10 @@ from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_with_own_seeds
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.lost_words import refuse_lost_target
-from expunge.prompts.pairing import forget_prompts, nearest_levels, pair_without_target
+from expunge.prompts.pairing import InPlace, forget_prompts, nearest_levels, put_in_place
 from expunge.prompts.target import Target
 from expunge.prompts.world import Prompt, World
+from expunge.takedown.instead import NEIGHBOUR, read_instead
 from expunge.unlearning.unlearn_settings import DiversificationSettings
 
 
@@ -40,10 +41,10 @@ def diversify(
     """Build the forget and retain sets of one run.
 
     The forget set holds, for each target, the pool's pictures of it, freshly drawn ones up to ``forget_size``, and the
-    request's own reference pictures; each prompt has its paired sentence, which asks for no target. The retain set
-    holds the pool without any target, plus, for ``paired_size`` of each target's prompts, the same sentence with a near
-    neighbour in the target's place. What was forgotten before is left out of it, for it would come back; what the model
-    now draws in its place is retained instead.
+    request's own reference pictures; each prompt has its paired sentence: what is to be drawn instead. The retain set
+    holds the pool without any target, plus pictures of ``paired_size`` of each target's paired sentences. What was
+    forgotten before is left out of it, for it would come back; what the model now draws in its place is retained, and is
+    to stay what the model predicts for the paired sentence.
 
     Args:
         model: the base model.
@@ -59,7 +60,9 @@ def diversify(
     forget = [part for target in case.targets for part in making.forget(target)]
     retain = [pool.where(lambda prompt: not case.asks_for_gone(prompt))]
     retain += [making.beside(target) for target in case.targets] + [making.in_place(each) for each in case.forgotten]
-    facts = [(f"neighbours of {each.name}", ", ".join(making.nearest[each])) for each in case.targets]
+    if case.forgotten:
+        retain = [_standing_for_itself(part) for part in retain]
+    facts = [(f"in place of {each.name}", making.in_its_place(each)) for each in case.targets]
     sets = {"forget": concatenate(forget), "retain": concatenate(retain)}
     for name, made in sets.items():
         features = case.panel().clip.picture_features(made.pictures)
@@ -83,21 +86,17 @@ class _Making:
         references: Mapping[str, np.ndarray],
     ) -> None:
         self.model, self.pool, self.case, self.settings, self.references = model, pool, case, settings, references
-        self.nearest = {
-            each: neighbouring_levels(each, case.gone, case.world, case.panel())[: settings.neighbours]
-            for each in case.gone
-        }
+        self.instead = {each: self._instead(each) for each in case.gone}
         rng, anchors = random.Random(settings.seed), random.Random(f"{settings.seed}/anchors")
         self.prompts: dict[Target, list[Prompt]] = {}
         self.pairs: dict[Target, list[Prompt]] = {}
         self.known: dict[Target, PictureSet] = {}
         for target in case.targets:
             known = pool.where(target.matches)
-            spared = tuple(self._spared(prompt, prompt, anchors) for prompt in known.prompts)
-            self.known[target] = replace(known, prompts=spared)
+            self.known[target] = self._with_pairs(known, anchors)
             wanted = forget_prompts(target, case.world, "train", settings.forget_size, settings.seed + 1)
             refuse_lost_target(target, wanted, model.cut_off([prompt.text for prompt in wanted]))
-            pairs = [pair_without_target(each, target, case.world, self.nearest[target], rng) for each in wanted]
+            pairs = [put_in_place(each, target, case.world, self.instead[target], rng) for each in wanted]
             self.pairs[target] = pairs
             self.prompts[target] = [self._spared(*each, anchors) for each in zip(wanted, pairs, strict=True)]
 
@@ -111,7 +110,7 @@ class _Making:
         return [part for part in parts if len(part)]
 
     def beside(self, target: Target) -> PictureSet:
-        """The same sentences with a neighbour in the target's place."""
+        """What is to be drawn in the target's place."""
         pairs = [pair for pair in self.pairs[target] if not self.case.asks_for_gone(pair)][: self.settings.paired_size]
         return self._draw(pairs, f"paired/{target.name}", f"Drawing retain pairs: {target.name}")
 
@@ -124,7 +123,21 @@ class _Making:
         if not len(drawn):
             return drawn
         gone = not_found(earlier, self.case.panel().classifiers[earlier.factor].recognise(drawn.pictures))
-        return drawn.select(np.flatnonzero(gone).tolist())
+        rng = random.Random(f"{seed}/{earlier.name}")
+        return self._with_pairs(drawn.select(np.flatnonzero(gone).tolist()), rng)
+
+    def in_its_place(self, target: Target) -> str:
+        """In words."""
+        instead = self.instead[target]
+        return ", ".join(instead.neighbours) if instead.what == NEIGHBOUR else instead.what
+
+    def _instead(self, target: Target) -> InPlace:
+        what, named = read_instead(target.instead or self.settings.instead)
+        nearest = neighbouring_levels(target, self.case.gone, self.case.world, self.case.panel())
+        return InPlace(what, (named,) if named in nearest else tuple(nearest[: self.settings.neighbours]))
+
+    def _with_pairs(self, pictures: PictureSet, rng: random.Random) -> PictureSet:
+        return replace(pictures, prompts=tuple(self._spared(each, each, rng) for each in pictures.prompts))
 
     def _draw(self, prompts: Sequence[Prompt], salt: str, label: str) -> PictureSet:
         if not prompts:
@@ -133,11 +146,19 @@ class _Making:
         return draw_with_own_seeds(self.model, prompts, salt, self.case.drawing, label)
 
     def _spared(self, prompt: Prompt, pair: Prompt, rng: random.Random) -> Prompt:
-        """The prompt with the text of ``pair`` beside it, in which every target has given way to a neighbour."""
+        """The prompt with the text of ``pair`` beside it, in which every target has given way."""
         for target in self.case.gone:
             if target.matches(pair):
-                pair = pair_without_target(pair, target, self.case.world, self.nearest[target], rng)
+                pair = put_in_place(pair, target, self.case.world, self.instead[target], rng)
         return prompt.model_copy(update={"paired": pair.text})
+
+
+def _standing_for_itself(pictures: PictureSet) -> PictureSet:
+    """What has no paired sentence is to be drawn as it is."""
+    prompts = (
+        each if each.paired is not None else each.model_copy(update={"paired": each.text}) for each in pictures.prompts
+    )
+    return replace(pictures, prompts=tuple(prompts))
 
 
 def neighbouring_levels(target: Target, targets: Sequence[Target], world: World, panel: Panel) -> list[str]:

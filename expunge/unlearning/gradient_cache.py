@@ -26,7 +26,7 @@ from expunge.unlearning.problem import Problem
 from expunge.unlearning.products import dot_products
 from expunge.unlearning.unlearn_settings import GradientSettings
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KINDS = ("forget", "retain", "forget_second", "retain_second")
 GradientOf = Callable[[list[Batch]], tuple[float, list[Tensor | None]]]
 
@@ -44,7 +44,8 @@ class GradientCache:
         forget_loss: mean over the forget set.
         retain_loss: mean over the retain set.
         batch_size: of the minibatches; the second moments depend on it.
-        forget_threshold: τ of the forget loss.
+        forget_losses: weights of the forget losses, by name.
+        forget_threshold: τ of the truncated one.
     """
 
     key: str
@@ -55,6 +56,7 @@ class GradientCache:
     forget_loss: float
     retain_loss: float
     batch_size: int
+    forget_losses: dict[str, float]
     forget_threshold: float
 
     @property
@@ -101,6 +103,7 @@ class GradientCache:
             "forget_loss": self.forget_loss,
             "retain_loss": self.retain_loss,
             "batch_size": self.batch_size,
+            "forget_losses": self.forget_losses,
             "forget_threshold": self.forget_threshold,
         }
         (folder / "gradients.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
@@ -163,7 +166,7 @@ def cache_gradients(
             measured.append(_measure(gradient_of, batches, settings.draws * len(data), names))
     denoiser.train(was_training)
     f, r = measured
-    facts = [FORMAT_VERSION, model_hash, *(data.digest() for data, _ in sides), "truncated/data"]
+    facts = [FORMAT_VERSION, model_hash, *(data.digest() for data, _ in sides), dict(objectives.forget)]
     facts += [objectives.forget_threshold, settings.seed, settings.batch_size, settings.draws]
     return GradientCache(
         key=hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
@@ -174,6 +177,7 @@ def cache_gradients(
         forget_loss=f.loss,
         retain_loss=r.loss,
         batch_size=settings.batch_size,
+        forget_losses=dict(objectives.forget),
         forget_threshold=objectives.forget_threshold,
     )
 

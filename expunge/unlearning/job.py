@@ -26,13 +26,28 @@ def measure_gradients(
     forget: PictureSet,
     retain: PictureSet,
     settings: GradientSettings,
-    forget_threshold: float,
+    objectives: Objectives,
 ) -> GradientCache:
-    """Full gradients of both objectives at the base model; ``forget_threshold`` is the τ that unlearning will use."""
+    """Full gradients of the forget loss that unlearning will use, and of the retain (data) loss, at the base model."""
     trained = copy.deepcopy(model.denoiser).requires_grad_(True)
-    sets = LatentSets(encode(model, forget), encode(model, retain))
-    problem = Problem(trained, model, Objectives(forget_threshold=forget_threshold), sets)
+    problem = Problem(
+        trained, model, replace(objectives, alignment="data"), latent_sets(model, forget, retain, objectives)
+    )
     return cache_gradients(problem, settings, model.digest())
+
+
+def latent_sets(model: TextToImage, forget: PictureSet, retain: PictureSet, objectives: Objectives) -> LatentSets:
+    """Both sets, encoded. Where the forget loss learns from pictures of the anchors, those of the retain set are added to
+    the forget set, under the sentences that ask for the target."""
+    anchors = shown_anchors(forget, retain) if objectives.forget_loss.uses_anchors else None
+    return LatentSets(encode(model, forget, anchors), encode(model, retain))
+
+
+def shown_anchors(forget: PictureSet, retain: PictureSet) -> PictureSet:
+    """Retained pictures of what is to be drawn in the target's place, under the sentences that ask for the target."""
+    asking = {prompt.paired: prompt for prompt in forget.prompts}
+    shown = retain.where(lambda prompt: prompt.text in asking)
+    return replace(shown, prompts=tuple(asking[prompt.text] for prompt in shown.prompts))
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,7 @@ def unlearn_model(
     trace = unlearn(
         unlearned.denoiser,
         model,
-        LatentSets(encode(model, sets.forget), encode(model, sets.retain)),
+        latent_sets(model, sets.forget, sets.retain, settings.objectives()),
         settings,
         sets.cache,
         replace(hooks, is_forgotten=lambda: least_forgotten(unlearned, looked, check.pictures, settings.seed)),

@@ -22,7 +22,7 @@ class Pace:
 
     Args:
         settings: growth, bounds and stretches.
-        threshold: τ, where the forget loss has gone its whole way.
+        floor: where the forget loss has gone its whole way.
         check_every: steps after which the target is looked for at the latest.
         most: what the factor never exceeds, besides what the settings allow.
 
@@ -35,11 +35,11 @@ class Pace:
     def __init__(
         self,
         settings: PaceSettings,
-        threshold: float,
+        floor: float,
         check_every: int,
         most: float = math.inf,
     ) -> None:
-        self.settings, self.threshold, self.check_every = settings, threshold, check_every
+        self.settings, self.floor, self.check_every = settings, floor, check_every
         self.most = min(settings.most, most)
         self.value, self.done = 1.0, False
         self.left: int | None = None
@@ -85,7 +85,7 @@ class Pace:
         self.checked_at, self.since = gone, 0
 
     def _gone(self, forget_loss: float | None) -> float:
-        """Share of the way from the first forget loss to −τ; 0 where the method does not look at that loss."""
-        if forget_loss is None or self.start is None or self.start <= -self.threshold:
+        """Share of the way from the first forget loss to the floor; 0 where the method does not look at that loss."""
+        if forget_loss is None or self.start is None or self.start <= self.floor:
             return 0.0
-        return (self.start - forget_loss) / (self.start + self.threshold)
+        return (self.start - forget_loss) / (self.start - self.floor)

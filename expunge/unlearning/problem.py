@@ -2,20 +2,17 @@
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from expunge.models.text_to_image import NoiseProcess
-from expunge.unlearning.batches import Batch, LatentSets, denoising_error, predict, present
-from expunge.unlearning.objectives import (
-    alignment_loss,
-    noise_prediction_error,
-    retain_loss,
-    truncated_forget_loss,
-)
-from expunge.unlearning.unlearn_settings import Alignment
+from expunge.unlearning.batches import Batch, LatentSets, predict, present
+from expunge.unlearning.forget import ForgetLoss, Seen, make_forget_loss
+from expunge.unlearning.objectives import alignment_loss, noise_prediction_error, retain_loss
+from expunge.unlearning.unlearn_settings import AS_PUBLISHED, Alignment
 
 
 @dataclass(frozen=True)
@@ -26,15 +23,22 @@ class Objectives:
         retain_weight: λ, of the retain loss.
         forget_threshold: τ of the truncated forget loss, squared noise units.
         alignment: retain loss against the ``data`` or the ``original`` model's prediction.
+        forget: weights of the forget losses, by name.
     """
 
     retain_weight: float = 1.0
     forget_threshold: float = 1.0
     alignment: Alignment = "data"
+    forget: Mapping[str, float] = field(default_factory=lambda: AS_PUBLISHED)
 
-    def forget_loss(self, error: Tensor) -> Tensor:
-        """The forget loss, a scalar, of the squared error of each element on forget pictures, ``(b, c, h, w)``."""
-        return truncated_forget_loss(error, self.forget_threshold)
+    @cached_property
+    def forget_loss(self) -> ForgetLoss:
+        """The forget loss.
+
+        Raises:
+            ExpungeError: a name or weight is wrong.
+        """
+        return make_forget_loss(self.forget, self.forget_threshold)
 
 
 def trained_parameters(denoiser: nn.Module) -> dict[str, nn.Parameter]:
@@ -60,7 +64,7 @@ class Problem:
 
     Attributes:
         parameters: what is trained, by name.
-        original: frozen copy of the denoiser at θ₀; only where the alignment or a method needs one.
+        original: frozen copy of the denoiser at θ₀; only where a loss or a method needs one.
     """
 
     def __init__(
@@ -69,7 +73,7 @@ class Problem:
         self.denoiser, self.process, self.objectives, self.known_sets = denoiser, process, objectives, sets
         self.parameters = trained_parameters(denoiser)
         self.original: nn.Module | None = None
-        if objectives.alignment == "original":
+        if objectives.alignment == "original" or objectives.forget_loss.forward_passes:
             self.original_denoiser()
 
     @property
@@ -88,23 +92,36 @@ class Problem:
         return self.original
 
     @property
+    def forget_passes(self) -> float:
+        """What a forget batch costs: 1, and a third for each prediction of the original."""
+        return 1 + self.objectives.forget_loss.forward_passes / 3
+
+    @property
     def retain_passes(self) -> float:
         """What a retain batch costs: 1, and a third where the original predicts it too."""
         return 1.0 if self.objectives.alignment == "data" else 1 + 1 / 3
 
     def forget_loss(self, batch: Batch) -> Tensor:
         """Forget loss, a scalar."""
-        return self.objectives.forget_loss(denoising_error(self.denoiser, self.process, self.placed(batch)))
+        batch = self.placed(batch)
+        return self.objectives.forget_loss(
+            Seen(batch, *predict(self.denoiser, self.process, batch), self.original_prediction)
+        )
 
     def retain_loss(self, batch: Batch) -> Tensor:
-        """Retain loss as the alignment says, a scalar."""
+        """Retain loss as the alignment says, a scalar. The original is asked with a picture's anchor where it has one:
+        what stands for something forgotten earlier stays what it was to be."""
         batch = self.placed(batch)
         prediction, target = predict(self.denoiser, self.process, batch)
         if self.objectives.alignment == "data":
             return retain_loss(noise_prediction_error(prediction, target))
-        with torch.no_grad():
-            original, _ = predict(self.original_denoiser(), self.process, batch)
-        return alignment_loss(prediction, original)
+        asked = batch if batch.anchors is None else batch.under_anchors()
+        return alignment_loss(prediction, self.original_prediction(asked))
+
+    @torch.no_grad()
+    def original_prediction(self, batch: Batch) -> Tensor:
+        """The frozen original's prediction, ``(b, c, h, w)``."""
+        return predict(self.original_denoiser(), self.process, batch)[0]
 
     def forget_gradient(self, batches: Iterable[Batch]) -> tuple[float, list[Tensor | None]]:
         """Mean forget loss over the batches, weighted by their sizes, and its gradient."""

@@ -6,11 +6,9 @@ the model alone. Its pictures are members of the very sets that are trained on, 
 a step does to the losses that are minimised, not how that carries over to other pictures.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from expunge.unlearning.batches import Batch, LatentSets, denoising_error, draw_batch, generator_of
 from expunge.unlearning.objectives import retain_loss
@@ -22,7 +20,7 @@ PROBE_SIZE = 32  # pictures of each side
 
 @dataclass(frozen=True)
 class ProbeLosses:
-    """Truncated forget loss and retain (data) loss on the probe."""
+    """Forget loss and retain (data) loss on the probe."""
 
     forget: float
     retain: float
@@ -32,42 +30,28 @@ class ProbeLosses:
 class Probe:
     """Batches with fixed noise and levels."""
 
-    forget: tuple[Batch, ...]
-    retain: tuple[Batch, ...]
+    forget: Batch
+    retain: Batch
 
     @torch.no_grad()
     def measure(self, problem: Problem) -> ProbeLosses:
         """Both losses of the model as it is now. The retain loss is the data loss, whatever the alignment."""
-        first = next(iter(problem.parameters.values()))
-
-        def mean(batches: tuple[Batch, ...], loss: Callable[[Tensor], Tensor]) -> float:
-            total = sum(map(len, batches))
-            return sum(
-                len(b) / total * loss(denoising_error(problem.denoiser, problem.process, placed)).item()
-                for b in batches
-                for placed in [b.to(first.device, first.dtype)]
-            )
-
-        return ProbeLosses(
-            forget=mean(self.forget, problem.objectives.forget_loss),
-            retain=mean(self.retain, retain_loss),
-        )
+        retained = denoising_error(problem.denoiser, problem.process, problem.placed(self.retain))
+        return ProbeLosses(problem.forget_loss(self.forget).item(), retain_loss(retained).item())
 
 
-def make_probe(sets: LatentSets, levels: int, seed: int, batch_size: int = 64) -> Probe:
+def make_probe(sets: LatentSets, levels: int, seed: int) -> Probe:
     """A probe over up to ``PROBE_SIZE`` members of each set, spread over it.
 
     Args:
         sets: those that are trained on.
         levels: of the noise process.
         seed: of noise and its levels.
-        batch_size: pictures a forward pass.
     """
     sides = []
     for stream, data in enumerate((sets.forget, sets.retain)):
         chosen = torch.linspace(0, len(data) - 1, min(PROBE_SIZE, len(data))).long()
-        whole = draw_batch(data, chosen, levels, generator_of(seed, stream))
-        sides.append(tuple(whole.split(batch_size)))
+        sides.append(draw_batch(data, chosen, levels, generator_of(seed, stream)))
     return Probe(*sides)
 
 

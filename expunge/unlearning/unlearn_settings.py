@@ -1,10 +1,12 @@
 """How a model is unlearned: all settings, checked before any work. Nothing here imports torch."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from expunge.settings import Settings
+from expunge.takedown.instead import Instead
 
 if TYPE_CHECKING:
     from expunge.unlearning.methods import MethodSettings
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
 Alignment = Literal["data", "original"]
 METHOD = "stepping_metric"
+AS_PUBLISHED: Mapping[str, float] = {"truncated": 1.0}  # the forget loss of most methods
 
 
 class DiversificationSettings(Settings):
@@ -20,11 +23,27 @@ class DiversificationSettings(Settings):
     pool_per_stratum: int = Field(default=2, ge=1, le=64, description="pictures of each subject and style in the pool")
     forget_size: int = Field(default=64, ge=1, le=100_000, description="pictures of each target")
     paired_size: int = Field(default=32, ge=1, le=100_000, description="of them, with a counterpart without the target")
-    neighbours: int = Field(default=4, ge=1, le=100, description="nearest levels that counterparts are drawn from")
+    instead: Instead = Field(
+        default="neighbour", description="what is drawn in a target's place, where its request does not say"
+    )
+    neighbours: int = Field(default=1, ge=1, le=100, description="nearest levels that may stand in a target's place")
     held_pictures: int = Field(
         default=16, ge=0, le=100_000, description="of each earlier target, what is drawn in its place, to be retained"
     )
     seed: int = Field(default=0, ge=0, description="seed of wordings and initial noise")
+
+
+class ForgetSettings(Settings):
+    """What forgetting is, as far as cached gradients depend on it."""
+
+    losses: dict[str, float] = Field(description="weights of the forget losses, by name")
+    threshold: float = Field(default=1.0, gt=0, le=1e6, description="τ of the truncated one")
+
+    def objectives(self) -> "Objectives":
+        """With the data loss, whose gradient at θ₀ says something."""
+        from expunge.unlearning.problem import Objectives
+
+        return Objectives(forget_threshold=self.threshold, forget=self.losses)
 
 
 class GradientSettings(Settings):
@@ -80,7 +99,9 @@ class UnlearnSettings(Settings):
         steps: at most this many.
         learning_rate: η; None to measure it and its limit at θ₀ along the cached gradients, for each target anew.
         retain_weight: λ; raising it keeps more and forgets more slowly.
-        forget_threshold: τ, squared noise units: an element whose error has reached it is forgotten enough.
+        forget: weights of the forget losses by name (``truncated``, ``anchor``, ``empty``); None: the method's own.
+        forget_threshold: τ of the truncated one, squared units of the prediction: an element whose error has reached it
+            is forgotten enough.
         forget_batch_size: pictures of the forget set a step.
         retain_batch_size: pictures of the retain set a retain batch.
         empty_share: share of each retain batch under the empty prompt: guidance draws from it for every picture.
@@ -100,6 +121,7 @@ class UnlearnSettings(Settings):
     steps: int = Field(default=100, ge=1, le=1_000_000)
     learning_rate: float | None = Field(default=None, gt=0, le=1)
     retain_weight: float = Field(default=5.0, gt=0, le=1e6)
+    forget: dict[str, float] | None = None
     forget_threshold: float = Field(default=1.0, gt=0, le=1e6)
     forget_batch_size: int = Field(default=16, ge=1, le=4096)
     retain_batch_size: int = Field(default=32, ge=1, le=4096)
@@ -127,6 +149,18 @@ class UnlearnSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _forget_losses_are_known(self) -> Self:
+        if self.forget is None:
+            return self
+        from expunge.unlearning.forget import make_forget_loss
+        from expunge.unlearning.methods import get_method
+
+        make_forget_loss(self.forget, self.forget_threshold)
+        if get_method(self.method).own_forget_objective:
+            raise ValueError(f"forget: {self.method} has a forget objective of its own; drop this, or choose another method")
+        return self
+
+    @model_validator(mode="after")
     def _safeguard_lets_steps_pass(self) -> Self:
         if self.safeguard is not None and self.safeguard.tolerance == 0 and self.alignment == "original":
             raise ValueError(
@@ -146,7 +180,14 @@ class UnlearnSettings(Settings):
         """What is minimised."""
         from expunge.unlearning.problem import Objectives
 
-        return Objectives(self.retain_weight, self.forget_threshold, self.alignment)
+        return Objectives(self.retain_weight, self.forget_threshold, self.alignment, self.forgetting().losses)
+
+    def forgetting(self) -> ForgetSettings:
+        """The forget losses, as set, or else the method's own."""
+        from expunge.unlearning.methods import get_method
+
+        losses = get_method(self.method).forget if self.forget is None else self.forget
+        return ForgetSettings(losses=dict(losses), threshold=self.forget_threshold)
 
     @property
     def stopping_rule(self) -> str:

@@ -55,7 +55,7 @@ class AdamMethod(Method[A]):
         forget_loss, forget_grad = problem.forget_gradient([forget]) if self.uses_forget else nothing
         retain_loss, retain_grad = problem.retain_gradient(retain) if self.uses_retain else nothing
         report = self.optimiser.step(forget_grad, retain_grad, self.rule, size.learning_rate)
-        passes = self.uses_forget + self.uses_retain * problem.retain_passes * len(retain)
+        passes = self.uses_forget * problem.forget_passes + self.uses_retain * problem.retain_passes * len(retain)
         return MethodStep(forget_loss, retain_loss, passes, report)
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from expunge.unlearning.batches import Batch
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import StepReport
 from expunge.unlearning.problem import Problem
+from expunge.unlearning.unlearn_settings import AS_PUBLISHED
 
 
 class MethodSettings(Settings):
@@ -66,11 +67,17 @@ class Method(ABC, Generic[S]):
         settings: options, of ``settings_type``.
         cache: gradients at θ₀, if there are any.
 
+    Attributes:
+        forget: weights of the forget losses, where the settings name none.
+        own_forget_objective: whether it takes no forget loss but one of its own; the pace then reads the truncated one.
+
     Raises:
         ExpungeError: the options need a gradient cache and there is none, or there is nothing to move.
     """
 
     settings_type: ClassVar[type[MethodSettings]]
+    forget: ClassVar[Mapping[str, float]] = AS_PUBLISHED
+    own_forget_objective: ClassVar[bool] = False
 
     def __init__(self, problem: Problem, settings: S, cache: GradientCache | None) -> None:
         self.problem, self.settings = problem, settings

@@ -7,6 +7,7 @@ Notation: a_f gradient of that objective, g_r gradient of the retain loss; the u
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import Coefficients, StepReport
 from expunge.unlearning.methods.adam_method import A, AdamMethod
 from expunge.unlearning.methods.method import MethodStep, StepSize
+from expunge.unlearning.objectives import truncated_forget_loss
 
 
 class OwnObjective(AdamMethod[A]):
@@ -25,6 +27,7 @@ class OwnObjective(AdamMethod[A]):
     a second backward pass and is not measured: None. Its value comes with the objective where that is free.
     """
 
+    own_forget_objective: ClassVar[bool] = True
     forward_passes: int = 0  # forward-only predictions for the objective; each counts a third of a pass
 
     def prepare(self, cache: GradientCache | None) -> None:
@@ -67,7 +70,8 @@ class OwnObjective(AdamMethod[A]):
         problem, wanted = self.problem, list(self.moved.values())
         loss, error = self.objective(problem.placed(forget), [problem.placed(batch) for batch in retain])
         own: list[Tensor | None] = list(torch.autograd.grad(loss, wanted, allow_unused=True))
-        forget_loss = None if error is None else problem.objectives.forget_loss(error).item()
+        threshold = problem.objectives.forget_threshold
+        forget_loss = None if error is None else truncated_forget_loss(error, threshold).item()
         retain_loss: float | None = None
         retain_grad: list[Tensor | None] = [None] * len(wanted)
         if self.uses_retain:

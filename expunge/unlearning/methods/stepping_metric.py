@@ -5,7 +5,7 @@ Source: the restricted gradient of Ko et al., NeurIPS 2024, arXiv 2412.07808; th
 
 Differs from the paper: products <a,b> = aᵀ P⁻¹ b in the metric of the step, so that to first order no step raises
 either averaged loss; one first moment per objective; the second moment begins with the cached gradients' squares at θ₀;
-the forget loss is truncated (``forget_threshold``).
+the forget loss says what is to be predicted instead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,6 +41,7 @@ class SteppingMetric(Method[SteppingMetricSettings]):
     """`RestrictedAdam` on one forget and one retain batch."""
 
     settings_type: ClassVar[type[MethodSettings]] = SteppingMetricSettings
+    forget: ClassVar[Mapping[str, float]] = {"anchor": 1.0}
 
     def prepare(self, cache: GradientCache | None) -> None:
         """Make the optimiser and warm its second moment.
@@ -65,7 +66,8 @@ class SteppingMetric(Method[SteppingMetricSettings]):
         forget_loss, forget_grad = self.problem.forget_gradient([forget])
         retain_loss, retain_grad = self.problem.retain_gradient(retain)
         report = self.optimiser.step(forget_grad, retain_grad, size.learning_rate, size.forget_weight)
-        return MethodStep(forget_loss, retain_loss, 1 + self.problem.retain_passes * len(retain), report)
+        passes = self.problem.forget_passes + self.problem.retain_passes * len(retain)
+        return MethodStep(forget_loss, retain_loss, passes, report)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The optimiser's moments."""

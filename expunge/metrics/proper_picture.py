@@ -1,0 +1,68 @@
+"""Proper pictures: under prompts for the target, is what is drawn a picture at all, and one of its own?
+
+A picture is proper if
+
+- every classifier calls it something, and not ``none``;
+- it lies in the manifold of what the model drew before, whatever was asked for: in the ball around one of those
+  pictures that reaches to its third nearest other one (precision of Kynkäänniemi et al., NeurIPS 2019, arXiv
+  1904.06991);
+- no other picture of the target's prompts is nearer to it than the nearest pairs of those before, the nearest
+  twentieth aside. Without this a model that draws one and the same picture whatever is asked for would pass.
+
+A judge alone is fooled by dark bars; the manifold alone by repetition. No model's pictures are all proper by this
+measure: read it beside the share before.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from expunge.judges.judged import JudgedPictures
+from expunge.judges.panel import NOTHING
+from expunge.metrics.intervals import change_of_proportions
+from expunge.metrics.manifold import PRECISION_NEIGHBOURS, manifold
+from expunge.metrics.numbers import Change
+from expunge.metrics.sample import Sample
+
+ALIKE = 0.05  # quantile of the distances before: what is nearer is a repetition
+
+
+def proper_picture(sample: Sample) -> Change | None:
+    """Share of proper pictures under the target's prompts; None where there are too few to tell."""
+    was, now, drawn = sample.asked.was, sample.asked.now, sample.drawn_before.distance_features
+    if len(was) <= PRECISION_NEIGHBOURS or len(drawn) <= PRECISION_NEIGHBOURS:
+        return None
+    near = [_nearest_other(each.distance_features) for each in (was, now)]
+    apart = np.quantile(near[0], ALIKE)
+    proper = [
+        named(each) & manifold(each.distance_features, drawn, density_k=PRECISION_NEIGHBOURS).precise & (far >= apart)
+        for each, far in zip((was, now), near, strict=True)
+    ]
+    return change_of_proportions(*proper, sample.asked.texts, what="proper pictures")
+
+
+def pictures_of_nothing(sample: Sample) -> Change | None:
+    """Share in which the classifier of the target's factor finds nothing: UA counts them as forgotten."""
+    (target,) = sample.targets
+    if not len(sample.asked):
+        return None
+    found = [_nothing(each.recognised[target.factor]) for each in (sample.asked.was, sample.asked.now)]
+    return change_of_proportions(*found, sample.asked.texts, what="pictures of nothing")
+
+
+def named(judged: JudgedPictures) -> np.ndarray:
+    """(n,) bool: whether every classifier calls a picture something."""
+    return ~np.logical_or.reduce([_nothing(levels) for levels in judged.recognised.values()])
+
+
+def _nothing(levels: Sequence[str]) -> np.ndarray:
+    return np.array([level == NOTHING for level in levels], dtype=bool)
+
+
+def _nearest_other(features: np.ndarray) -> np.ndarray:
+    """(n,) distance of each row to the nearest other one."""
+    rows = np.asarray(features, dtype=np.float64)
+    lengths = (rows**2).sum(axis=1)
+    squared = lengths[:, None] + lengths[None] - 2 * rows @ rows.T
+    np.fill_diagonal(squared, np.inf)
+    return np.sqrt(np.maximum(squared.min(axis=1), 0.0))
