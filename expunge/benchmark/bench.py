@@ -84,7 +84,7 @@ class Materials:
 
     def cached(self, objectives: Objectives) -> Cached:
         """The gradients at θ₀ of that forget loss, measured once."""
-        key = f"{dict(objectives.forget)} {objectives.forget_threshold}"
+        key = f"{dict(objectives.forget)} {objectives.forget_threshold} {objectives.forget_guidance}"
         if key not in self._cached:
             started, settings = time.perf_counter(), self.bench.settings.gradients
             cache = measure_gradients(self.bench.model, self.forget, self.retain, settings, objectives)

@@ -2,7 +2,9 @@
 
 How long a step must be depends on the model by orders of magnitude, and on the target by a factor of two. So the forget
 loss is measured further and further from θ₀ along the direction in which unlearning sets out, by forward passes alone,
-until it has gone a tenth of its way. That length, cut into ten steps, is the learning rate.
+until it has gone a tenth of its way. That length, cut into ten steps, is the learning rate of a loss without a goal.
+
+A forget loss with a goal cannot go too far: there the learning rate is half of the limit.
 
 How long a step may be depends on the retain loss: along a batch's own gradient it falls, and then rises again. Where it
 is back at its start a step retains nothing, and many of them diverge. That length is the limit of a step.
@@ -24,6 +26,7 @@ from expunge.unlearning.problem import Problem
 
 FORGOTTEN = 0.01  # of the loss's scale: less than that is no way to go
 STEPS = 10  # into which that length is cut
+SHARE = 0.5  # of the limit, for a forget loss with a goal
 PICTURES = 32  # of each set; the same ones with the same noise at each length
 FIRST, SHORTEST, LONGEST = 1e-3, 1e-9, 1e3  # lengths tried, in units of the learning rate
 FINE = math.sqrt(2)  # factor between the lengths tried for the limit
@@ -91,9 +94,11 @@ def calibrate(
             f"learning_rate: cannot be measured, because the forget loss is {losses[0.0]:.3g} at the start already and "
             f"ends at {loss.floor:g}; name another forget loss or, if it is truncated, raise forget_threshold"
         )
-    rate = _reaching(losses[0.0] - loss.way * to_go, forget_loss, losses) / STEPS
+    rate = FIRST if loss.way is None else _reaching(losses[0.0] - loss.way * to_go, forget_loss, losses) / STEPS
     shares, base, passes = _retain_shares(line, rate, problem, retain_batch_size, seed)
     limit = max(length for length, share in shares.items() if share <= 1)
+    if loss.has_goal:
+        rate = limit * SHARE
     lengths, retain_lengths = sorted(losses), sorted(shares)
     return Calibration(
         learning_rate=min(rate, limit),

@@ -46,6 +46,7 @@ class GradientCache:
         batch_size: of the minibatches; the second moments depend on it.
         forget_losses: weights of the forget losses, by name.
         forget_threshold: τ of the truncated one.
+        forget_guidance: η of the anchor.
     """
 
     key: str
@@ -58,6 +59,7 @@ class GradientCache:
     batch_size: int
     forget_losses: dict[str, float]
     forget_threshold: float
+    forget_guidance: float
 
     @property
     def cosine(self) -> float:
@@ -105,6 +107,7 @@ class GradientCache:
             "batch_size": self.batch_size,
             "forget_losses": self.forget_losses,
             "forget_threshold": self.forget_threshold,
+            "forget_guidance": self.forget_guidance,
         }
         (folder / "gradients.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
@@ -167,7 +170,7 @@ def cache_gradients(
     denoiser.train(was_training)
     f, r = measured
     facts = [FORMAT_VERSION, model_hash, *(data.digest() for data, _ in sides), dict(objectives.forget)]
-    facts += [objectives.forget_threshold, settings.seed, settings.batch_size, settings.draws]
+    facts += [objectives.forget_threshold, objectives.forget_guidance, settings.seed, settings.batch_size, settings.draws]
     return GradientCache(
         key=hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
         forget=f.gradient,
@@ -179,6 +182,7 @@ def cache_gradients(
         batch_size=settings.batch_size,
         forget_losses=dict(objectives.forget),
         forget_threshold=objectives.forget_threshold,
+        forget_guidance=objectives.forget_guidance,
     )
 
 

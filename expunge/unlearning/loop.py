@@ -208,7 +208,7 @@ class _Run:
         if self.settings.pace is None:
             return None
         most = self.calibration.limit / self.calibration.learning_rate if self.calibration else math.inf
-        return Pace(self.settings.pace, self.problem.objectives.forget_loss.floor, self.settings.check_every, most)
+        return Pace(self.settings.pace, self.problem.objectives.forget_loss, self.settings.check_every, most)
 
     def _wants_check(self, number: int, forget_loss: float | None) -> bool:
         if self.pace is not None:

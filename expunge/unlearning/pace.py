@@ -12,6 +12,7 @@ it back (column "UA, relearned" of `benchmarks/results/zoo`).
 
 import math
 
+from expunge.unlearning.forget import ForgetLoss
 from expunge.unlearning.unlearn_settings import PaceSettings
 
 HALF_WAY = 0.5  # of the forget loss: longer steps would not forget more from there on, only damage more
@@ -22,9 +23,9 @@ class Pace:
 
     Args:
         settings: growth, bounds and stretches.
-        floor: where the forget loss has gone its whole way.
         check_every: steps after which the target is looked for at the latest.
         most: what the factor never exceeds, besides what the settings allow.
+        loss: the forget loss. One with a goal says by itself when it is done, and pictures are looked at in the end.
 
     Attributes:
         value: factor of the learning rate while the target is still found.
@@ -35,11 +36,12 @@ class Pace:
     def __init__(
         self,
         settings: PaceSettings,
-        floor: float,
+        loss: ForgetLoss,
         check_every: int,
         most: float = math.inf,
     ) -> None:
-        self.settings, self.floor, self.check_every = settings, floor, check_every
+        self.settings, self.loss, self.check_every = settings, loss, check_every
+        self.depth = loss.depth if settings.depth is None else settings.depth
         self.most = min(settings.most, most)
         self.value, self.done = 1.0, False
         self.left: int | None = None
@@ -54,13 +56,15 @@ class Pace:
     @property
     def forget_weight(self) -> float:
         """Of the forget loss in the next step, for methods that take one."""
-        return 1.0 if self.left is None else self.settings.settle_weight
+        return 1.0 if self.left is None or self.loss.has_goal else self.settings.settle_weight
 
     def wants_check(self, forget_loss: float | None) -> bool:
         """Whether the target is to be looked for after the step being made, before which the loss was this."""
         if self.left is not None:
             return self.left == 1
-        gone, depth = self._gone(forget_loss), self.settings.depth
+        if self.loss.has_goal:
+            return False
+        gone, depth = self._gone(forget_loss), self.depth
         due = gone >= depth and (gone - self.checked_at >= self.settings.stride or self.checked_at < depth)
         return due or self.since + 1 >= self.check_every
 
@@ -71,14 +75,19 @@ class Pace:
         if self.left is not None:
             self.left -= 1
             if self.left == 0:
-                self.done, self.left = forgotten is not None and forgotten >= enough, None
+                settled = self.loss.has_goal or (forgotten is not None and forgotten >= enough)
+                self.done, self.left = settled, None
+            return
+        if self.loss.has_goal:
+            if self._gone(forget_loss) >= self.depth:
+                self.left = self.settings.settle_steps
             return
         self.since += 1
         if forgotten is None:
             return
         gone = self._gone(forget_loss)
         slow = gone - self.checked_at < self.settings.stride
-        if forgotten >= enough and (gone >= self.settings.depth or slow):
+        if forgotten >= enough and (gone >= self.depth or slow):
             self.left = self.settings.settle_steps
         elif forgotten < enough and slow and gone < HALF_WAY:
             self.value = min(self.most, self.value * self.settings.growth)
@@ -86,6 +95,6 @@ class Pace:
 
     def _gone(self, forget_loss: float | None) -> float:
         """Share of the way from the first forget loss to the floor; 0 where the method does not look at that loss."""
-        if forget_loss is None or self.start is None or self.start <= self.floor:
+        if forget_loss is None or self.start is None or self.start <= self.loss.floor:
             return 0.0
-        return (self.start - forget_loss) / (self.start - self.floor)
+        return (self.start - forget_loss) / (self.start - self.loss.floor)

@@ -24,12 +24,14 @@ class Objectives:
         forget_threshold: τ of the truncated forget loss, squared noise units.
         alignment: retain loss against the ``data`` or the ``original`` model's prediction.
         forget: weights of the forget losses, by name.
+        forget_guidance: η of the anchor.
     """
 
     retain_weight: float = 1.0
     forget_threshold: float = 1.0
     alignment: Alignment = "data"
     forget: Mapping[str, float] = field(default_factory=lambda: AS_PUBLISHED)
+    forget_guidance: float = 0.0
 
     @cached_property
     def forget_loss(self) -> ForgetLoss:
@@ -38,7 +40,7 @@ class Objectives:
         Raises:
             ExpungeError: a name or weight is wrong.
         """
-        return make_forget_loss(self.forget, self.forget_threshold)
+        return make_forget_loss(self.forget, self.forget_threshold, self.forget_guidance)
 
 
 def trained_parameters(denoiser: nn.Module) -> dict[str, nn.Parameter]:

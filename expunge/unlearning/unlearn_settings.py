@@ -1,6 +1,7 @@
 """How a model is unlearned: all settings, checked before any work. Nothing here imports torch."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -38,12 +39,13 @@ class ForgetSettings(Settings):
 
     losses: dict[str, float] = Field(description="weights of the forget losses, by name")
     threshold: float = Field(default=1.0, gt=0, le=1e6, description="τ of the truncated one")
+    guidance: float = Field(default=0.0, ge=0, le=10, description="η of the anchor")
 
     def objectives(self) -> "Objectives":
         """With the data loss, whose gradient at θ₀ says something."""
         from expunge.unlearning.problem import Objectives
 
-        return Objectives(forget_threshold=self.threshold, forget=self.losses)
+        return Objectives(forget_threshold=self.threshold, forget=self.losses, forget_guidance=self.guidance)
 
 
 class GradientSettings(Settings):
@@ -71,11 +73,13 @@ class PaceSettings(Settings):
     stride: float = Field(
         default=0.1, gt=0, le=1, description="of the forget loss's way to −τ, after which the target is looked for"
     )
-    depth: float = Field(
-        default=0.6, ge=0, le=1, description="of that way, to be gone before the steps shrink, or as far as it goes"
+    depth: float | None = Field(
+        default=None, ge=0, le=1, description="of that way, to be gone before the steps shrink; null: the forget loss's own"
     )
-    settle_steps: int = Field(default=20, ge=1, le=100_000, description="steps from forgotten to standstill")
-    settle_weight: float = Field(default=0.1, gt=0, le=1, description="of the forget loss in them, our engine's")
+    settle_steps: int = Field(default=15, ge=1, le=100_000, description="steps from forgotten to standstill")
+    settle_weight: float = Field(
+        default=0.1, gt=0, le=1, description="of a forget loss without a goal in them, our engine's"
+    )
 
 
 class SafeguardSettings(Settings):
@@ -102,6 +106,7 @@ class UnlearnSettings(Settings):
         forget: weights of the forget losses by name (``truncated``, ``anchor``, ``empty``); None: the method's own.
         forget_threshold: τ of the truncated one, squared units of the prediction: an element whose error has reached it
             is forgotten enough.
+        forget_guidance: η of the anchor: how far beyond what is to be drawn instead, away from the target.
         forget_batch_size: pictures of the forget set a step.
         retain_batch_size: pictures of the retain set a retain batch.
         empty_share: share of each retain batch under the empty prompt: guidance draws from it for every picture.
@@ -123,6 +128,7 @@ class UnlearnSettings(Settings):
     retain_weight: float = Field(default=5.0, gt=0, le=1e6)
     forget: dict[str, float] | None = None
     forget_threshold: float = Field(default=1.0, gt=0, le=1e6)
+    forget_guidance: float = Field(default=1.0, ge=0, le=10)
     forget_batch_size: int = Field(default=16, ge=1, le=4096)
     retain_batch_size: int = Field(default=32, ge=1, le=4096)
     empty_share: float = Field(default=0.125, ge=0, le=1)
@@ -155,7 +161,7 @@ class UnlearnSettings(Settings):
         from expunge.unlearning.forget import make_forget_loss
         from expunge.unlearning.methods import get_method
 
-        make_forget_loss(self.forget, self.forget_threshold)
+        make_forget_loss(self.forget, self.forget_threshold, self.forget_guidance)
         if get_method(self.method).own_forget_objective:
             raise ValueError(f"forget: {self.method} has a forget objective of its own; drop this, or choose another method")
         return self
@@ -178,16 +184,14 @@ class UnlearnSettings(Settings):
 
     def objectives(self) -> "Objectives":
         """What is minimised."""
-        from expunge.unlearning.problem import Objectives
-
-        return Objectives(self.retain_weight, self.forget_threshold, self.alignment, self.forgetting().losses)
+        return replace(self.forgetting().objectives(), retain_weight=self.retain_weight, alignment=self.alignment)
 
     def forgetting(self) -> ForgetSettings:
         """The forget losses, as set, or else the method's own."""
         from expunge.unlearning.methods import get_method
 
         losses = get_method(self.method).forget if self.forget is None else self.forget
-        return ForgetSettings(losses=dict(losses), threshold=self.forget_threshold)
+        return ForgetSettings(losses=dict(losses), threshold=self.forget_threshold, guidance=self.forget_guidance)
 
     @property
     def stopping_rule(self) -> str:
@@ -195,9 +199,13 @@ class UnlearnSettings(Settings):
         if self.stop_at is None:
             return "nothing"
         enough = f"at least {self.stop_at:.1%} of the target forgotten"
+        loss = self.objectives().forget_loss
         if self.pace is None:
             return f"two checks in a row, {self.check_every} steps apart, that find {enough}"
+        depth = loss.depth if self.pace.depth is None else self.pace.depth
+        if loss.has_goal:
+            return f"a forget loss that has gone {depth:g} of its way, then {self.pace.settle_steps} shrinking steps"
         return (
-            f"one check that finds {enough} when the forget loss has gone {self.pace.depth:g} of its way or goes no "
+            f"one check that finds {enough} when the forget loss has gone {depth:g} of its way or goes no "
             f"further, then {self.pace.settle_steps} shrinking steps, and a check after them that still finds it"
         )

@@ -34,14 +34,22 @@ class ForgetLoss(ABC):
         uses_anchors: whether it learns from pictures of what is to be drawn instead, too.
         floor: where it ends; the forget loss has gone its whole way there.
         scale: of its values: less than a hundredth of it above the floor is no way to go.
-        way: share of its way that ten steps straight ahead are to go, by which the learning rate is measured.
+        way: share of its way that ten steps straight ahead are to go, by which the learning rate is measured; None of a
+            loss that falls towards a goal: it cannot go too far, so steps are as long as the retain loss lets them be.
+        depth: share of its way to be gone before the steps shrink, where the pace does not say.
     """
 
     forward_passes: int = 0
     uses_anchors: bool = False
     floor: float = 0.0
     scale: float = 1.0
-    way: float = 0.5
+    way: float | None = None
+    depth: float = 0.8
+
+    @property
+    def has_goal(self) -> bool:
+        """Whether it falls towards a goal, and not away from what was."""
+        return self.way is None
 
     @abstractmethod
     def __call__(self, seen: Seen) -> Tensor:
@@ -61,7 +69,7 @@ class WeightedSum(ForgetLoss):
         self.uses_anchors = any(loss.uses_anchors for loss in parts)
         self.floor = sum(weight * loss.floor for loss, weight in parts.items())
         heaviest = max(parts, key=lambda loss: parts[loss] * loss.scale)
-        self.scale, self.way = parts[heaviest] * heaviest.scale, heaviest.way
+        self.scale, self.way, self.depth = parts[heaviest] * heaviest.scale, heaviest.way, heaviest.depth
 
     def __call__(self, seen: Seen) -> Tensor:
         """Their weighted sum."""
