@@ -91,6 +91,7 @@ def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: in
         for alignment in ("data", "original")
     }
     start = Problem(copy.deepcopy(denoiser), process, Objectives(RETAIN_WEIGHT), sets)
+    cache = materials.cached(Objectives(RETAIN_WEIGHT)).gradients
     diagonal = cache.preconditioner(RETAIN_WEIGHT, EPSILON)
     means = [cache.retain.get(name) for name in start.parameters]
     metric = [1 / diagonal[name].double() for name in sides["data"].parameters]
@@ -103,6 +104,7 @@ def measure(bench: Bench, materials: Materials, steps: int, seed: int, count: in
             forget_batch_size=BATCH,
             retain_batch_size=BATCH,
             pace=None,
+            forget={"truncated": 1.0},
         )
         unlearn(denoiser, process, sets, how, cache, Hooks(progress=False))
 

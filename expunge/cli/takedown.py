@@ -38,7 +38,7 @@ def takedown() -> None:
 @click.option("--picture", "pictures", multiple=True, type=click.Path(path_type=Path), help="May be repeated.")
 @click.option("--requester", default="", help="Who asks.")
 @click.option("--reason", default="", help="Why.")
-@click.option("--instead", default="", help="What is drawn in its place: neighbour, neighbour:NAME, content or nothing.")
+@click.option("--instead", default="", help="Drawn in its place: neighbour, neighbour:NAME, content or nothing.")
 @click.option("--id", "request_id", help="By default made from kind and target.")
 @_with_inbox
 def file(

@@ -34,11 +34,11 @@ def proper_picture(sample: Sample) -> Change | None:
         return None
     near = [_nearest_other(each.distance_features) for each in (was, now)]
     apart = np.quantile(near[0], ALIKE)
-    proper = [
+    before, after = (
         named(each) & manifold(each.distance_features, drawn, density_k=PRECISION_NEIGHBOURS).precise & (far >= apart)
         for each, far in zip((was, now), near, strict=True)
-    ]
-    return change_of_proportions(*proper, sample.asked.texts, what="proper pictures")
+    )
+    return change_of_proportions(before, after, sample.asked.texts, what="proper pictures")
 
 
 def pictures_of_nothing(sample: Sample) -> Change | None:
@@ -46,8 +46,8 @@ def pictures_of_nothing(sample: Sample) -> Change | None:
     (target,) = sample.targets
     if not len(sample.asked):
         return None
-    found = [_nothing(each.recognised[target.factor]) for each in (sample.asked.was, sample.asked.now)]
-    return change_of_proportions(*found, sample.asked.texts, what="pictures of nothing")
+    before, after = (_nothing(each.recognised[target.factor]) for each in (sample.asked.was, sample.asked.now))
+    return change_of_proportions(before, after, sample.asked.texts, what="pictures of nothing")
 
 
 def named(judged: JudgedPictures) -> np.ndarray:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from expunge.errors import ExpungeError
-from expunge.takedown.instead import Instead
 from expunge.prompts.target import Target
 from expunge.prompts.world import Prompt, Side, World
+from expunge.takedown.instead import Instead
 
 
 @dataclass(frozen=True)

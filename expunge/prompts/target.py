@@ -190,8 +190,8 @@ def unworkable(batch: TakedownBatch, world: World) -> dict[str, str]:
         neighbour = read_instead(target.instead)[1] if target.instead else ""
         if neighbour in gone[target.factor]:
             reasons[request.id] = (
-                f"instead: '{neighbour}' is itself to be forgotten, or was before; name another {target.factor}, or leave "
-                "it to the run"
+                f"instead: '{neighbour}' is itself to be forgotten, or was before; name another {target.factor}, or "
+                "leave it to the run"
             )
         elif everything <= gone[target.factor] | set(target.levels):
             others = ", ".join(sorted(everything - set(target.levels))) or "there is none"

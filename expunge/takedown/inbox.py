@@ -80,11 +80,13 @@ class Inbox:
         pictures: Sequence[Path | str] = (),
         requester: str = "",
         reason: str = "",
+        instead: str = "",
         id: str | None = None,
     ) -> Filing:
         """File a request, once: see ``file_request``. The arguments are a request's own fields, by name."""
         fields: dict[str, Any] = {"kind": kind, "target": target, "synonyms": list(synonyms)}
-        fields |= {"requester": requester, "reason": reason, "filed_at": self._clock().replace(microsecond=0)}
+        fields |= {"requester": requester, "reason": reason, "instead": instead}
+        fields |= {"filed_at": self._clock().replace(microsecond=0)}
         return file_request(self, fields, [Path(path) for path in pictures], id)
 
     def requests(self) -> list[Entry]:

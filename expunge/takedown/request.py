@@ -36,8 +36,8 @@ class TakedownRequest(BaseModel):
         pictures: plain file names of reference pictures in the folder named after the id; needed for kind
             ``images``.
         requester: who asks.
-        instead: what is to be drawn in its place: ``neighbour``, ``neighbour:NAME``, ``content`` (everything else in the
-            sentence) or ``nothing``; empty: as the run's settings say.
+        instead: what is to be drawn in its place: ``neighbour``, ``neighbour:NAME``, ``content`` (everything else in
+            the sentence) or ``nothing``; empty: as the run's settings say.
         reason: why, in free text.
         filed_at: when, in UTC; a time without a zone is taken as UTC.
     """

@@ -117,7 +117,7 @@ class Batch:
         prompted: which of them stand under their own prompts, and not under the empty one, bool ``(b,)``.
         anchors: conditions of the same sentences without the target, each ``(b, …)``; None if not known.
         empty: conditions of the empty prompt, each ``(1, …)``; None if not known.
-        shows_target: which pictures show what their prompts ask for, bool ``(b,)``.
+        shows_target: which pictures show what their prompts ask for, bool ``(b,)``; None: all do.
     """
 
     latents: Tensor
@@ -126,9 +126,9 @@ class Batch:
     conditions: Conditions
     indices: Tensor
     prompted: Tensor
-    shows_target: Tensor
     anchors: Conditions | None = None
     empty: Conditions | None = None
+    shows_target: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -142,9 +142,9 @@ class Batch:
             cast(self.conditions, device, dtype),
             self.indices,
             self.prompted,
-            self.shows_target,
             None if self.anchors is None else cast(self.anchors, device, dtype),
             None if self.empty is None else cast(self.empty, device, dtype),
+            self.shows_target,
         )
 
     def under_anchors(self) -> "Batch":
@@ -237,11 +237,9 @@ def draw_batch(
         conditions=sentences["prompts"],
         indices=indices,
         prompted=prompted,
-        shows_target=torch.ones(len(indices), dtype=torch.bool)
-        if data.shows_target is None
-        else data.shows_target[indices],
         anchors=sentences.get("anchors"),
         empty=data.empty,
+        shows_target=None if data.shows_target is None else data.shows_target[indices],
     )
 
 

@@ -43,8 +43,8 @@ def diversify(
     The forget set holds, for each target, the pool's pictures of it, freshly drawn ones up to ``forget_size``, and the
     request's own reference pictures; each prompt has its paired sentence: what is to be drawn instead. The retain set
     holds the pool without any target, plus pictures of ``paired_size`` of each target's paired sentences. What was
-    forgotten before is left out of it, for it would come back; what the model now draws in its place is retained, and is
-    to stay what the model predicts for the paired sentence.
+    forgotten before is left out of it, for it would come back; what the model now draws in its place is retained, and
+    is to stay what the model predicts for the paired sentence.
 
     Args:
         model: the base model.

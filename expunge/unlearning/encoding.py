@@ -33,5 +33,5 @@ def encode(model: TextToImage, pictures: PictureSet, anchors: PictureSet | None 
         strata=strata,
         anchor_indices=torch.tensor([place[text] for text in paired]) if anchored else None,
         empty=model.encode_texts([""]),
-        shows_target=torch.arange(len(pictures)) < shown,
+        shows_target=torch.arange(len(pictures)) < shown if shown < len(pictures) else None,
     )

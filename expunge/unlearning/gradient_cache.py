@@ -170,7 +170,13 @@ def cache_gradients(
     denoiser.train(was_training)
     f, r = measured
     facts = [FORMAT_VERSION, model_hash, *(data.digest() for data, _ in sides), dict(objectives.forget)]
-    facts += [objectives.forget_threshold, objectives.forget_guidance, settings.seed, settings.batch_size, settings.draws]
+    facts += [
+        objectives.forget_threshold,
+        objectives.forget_guidance,
+        settings.seed,
+        settings.batch_size,
+        settings.draws,
+    ]
     return GradientCache(
         key=hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
         forget=f.gradient,

@@ -37,8 +37,8 @@ def measure_gradients(
 
 
 def latent_sets(model: TextToImage, forget: PictureSet, retain: PictureSet, objectives: Objectives) -> LatentSets:
-    """Both sets, encoded. Where the forget loss learns from pictures of the anchors, those of the retain set are added to
-    the forget set, under the sentences that ask for the target."""
+    """Both sets, encoded. Where the forget loss learns from pictures of the anchors, those of the retain set are added
+    to the forget set, under the sentences that ask for the target."""
     anchors = shown_anchors(forget, retain) if objectives.forget_loss.uses_anchors else None
     return LatentSets(encode(model, forget, anchors), encode(model, retain))
 

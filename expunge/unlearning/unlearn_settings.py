@@ -74,7 +74,7 @@ class PaceSettings(Settings):
         default=0.1, gt=0, le=1, description="of the forget loss's way to −τ, after which the target is looked for"
     )
     depth: float | None = Field(
-        default=None, ge=0, le=1, description="of that way, to be gone before the steps shrink; null: the forget loss's own"
+        default=None, ge=0, le=1, description="of that way, gone before the steps shrink; null: the forget loss's own"
     )
     settle_steps: int = Field(default=15, ge=1, le=100_000, description="steps from forgotten to standstill")
     settle_weight: float = Field(
@@ -163,7 +163,9 @@ class UnlearnSettings(Settings):
 
         make_forget_loss(self.forget, self.forget_threshold, self.forget_guidance)
         if get_method(self.method).own_forget_objective:
-            raise ValueError(f"forget: {self.method} has a forget objective of its own; drop this, or choose another method")
+            raise ValueError(
+                f"forget: {self.method} has a forget objective of its own; drop it, or choose another method"
+            )
         return self
 
     @model_validator(mode="after")

@@ -78,7 +78,7 @@ def test_every_target_has_as_many_pictures_as_asked(evaluated):
 
 def test_what_earlier_runs_forgot_is_asked_for_again_and_no_part_of_the_rest(evaluated):
     (earlier,) = evaluated.evaluation.earlier
-    assert earlier.name == "dog" and set(earlier.numbers) == {"unlearning_accuracy", "unlearning_accuracy_clip"}
+    assert earlier.name == "dog" and set(earlier.numbers) >= {"unlearning_accuracy", "unlearning_accuracy_clip"}
     assert earlier.numbers["unlearning_accuracy"].after.samples == SMALL.earlier_pictures
     rest = evaluated.before("held_out").where(lambda prompt: not evaluated.case.asks_for_target(prompt))
     assert evaluated.evaluation.rest["retain_accuracy"].after.samples == len(rest)

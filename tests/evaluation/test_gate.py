@@ -54,13 +54,19 @@ def _evaluation(targets=None, **changed):
     )
 
 
-def _scores(name, accuracy=None):
-    accuracy = accuracy or _forgotten()
+def _scores(name, accuracy=None, **others):
+    """Good ones but for the accuracy by the classifier, and what is given."""
     return TargetScores(
         request_id=name,
         name=name,
         kind="object",
-        numbers={"unlearning_accuracy": accuracy, "unlearning_accuracy_clip": accuracy},
+        numbers={
+            "unlearning_accuracy": accuracy or _forgotten(),
+            "unlearning_accuracy_clip": _forgotten(),
+            "content_kept": _change(0.9, 0.88),
+            "proper_picture": _change(0.8, 0.78),
+        }
+        | others,
     )
 
 
@@ -76,9 +82,15 @@ def test_good_evidence_passes_and_every_condition_is_written_down():
         "samples: cat",
         "drawn before: cat",
         "unlearning accuracy: cat",
+        "unlearning accuracy by CLIP: cat",
+        "content kept: cat",
+        "proper pictures: cat",
         "samples: blob",
         "drawn before: blob",
         "unlearning accuracy: blob",
+        "unlearning accuracy by CLIP: blob",
+        "content kept: blob",
+        "proper pictures: blob",
         "samples: retained",
         "retain accuracy drop",
         "alignment, train wordings drop",
@@ -87,8 +99,9 @@ def test_good_evidence_passes_and_every_condition_is_written_down():
     ]
     assert decision.conditions[1].measured == "0.980 [0.980, 0.980]"
     assert decision.conditions[2].measured == "0.980 [0.940, 1.000], 100 pictures"
-    assert decision.conditions[7].measured == "0.010 [0.000, 0.020]"
-    assert decision.conditions[10].measured == "1.100 [1.050, 1.150]"
+    assert decision.conditions[5].measured == "0.975 [0.963, 0.987], 200 pictures"
+    assert decision.conditions[13].measured == "0.010 [0.000, 0.020]"
+    assert decision.conditions[16].measured == "1.100 [1.050, 1.150]"
 
 
 def test_no_evaluation_fails_every_condition():
@@ -129,6 +142,30 @@ def test_one_bad_target_of_two_fails_and_is_named():
     }
 
 
+@pytest.mark.parametrize(
+    ("quantity", "condition"),
+    [
+        ("unlearning_accuracy_clip", "unlearning accuracy by CLIP: cat"),
+        ("content_kept", "content kept: cat"),
+        ("proper_picture", "proper pictures: cat"),
+    ],
+)
+def test_noise_in_the_targets_place_closes_the_gate(quantity, condition):
+    """Found: a default that left grain, which CLIP took for the style, passed."""
+    grain = _scores("cat", **{quantity: _change(0.9, 0.2, margin=0.1, samples=100)})
+    assert list(_failed(judge(_evaluation(targets=(grain,)), GateThresholds()))) == [condition]
+    vague = _scores("cat", **{quantity: _change(0.8, 0.7, margin=0.5, samples=100)})
+    failed = _failed(judge(_evaluation(targets=(vague,)), GateThresholds()))
+    assert list(failed) == [condition]
+    if quantity != "unlearning_accuracy_clip":
+        assert failed[condition].endswith("; raise evaluation.target_pictures")
+
+
+def test_nothing_of_the_kind_before_is_no_evidence():
+    failed = _failed(judge(_evaluation(targets=(_scores("cat", proper_picture=_change(0.0, 0.0)),)), GateThresholds()))
+    assert failed == {"proper pictures: cat": "missing: there was none before"}
+
+
 def test_what_comes_back_of_an_earlier_target_closes_the_gate():
     kept, back = _scores("fox"), _scores("owl", _change(1.0, 0.70))
     assert judge(_evaluation(earlier=(kept,)), GateThresholds()).passed
@@ -147,7 +184,8 @@ def test_what_was_not_drawn_before_cannot_be_forgotten():
 def test_what_was_not_measured_fails():
     nothing = TargetScores(request_id="cat", name="cat", kind="object", numbers={})
     decision = judge(_evaluation(targets=(nothing,), earlier=(nothing,)), GateThresholds())
-    names = ("samples: cat", "drawn before: cat", "unlearning accuracy: cat", "still forgotten: cat")
+    names = ("samples", "drawn before", "unlearning accuracy", "unlearning accuracy by CLIP", "proper pictures")
+    names = tuple(f"{each}: cat" for each in (*names, "still forgotten"))
     assert _failed(decision) == dict.fromkeys(names, "missing: not measured")
     bare = _evaluation().model_copy(update={"rest": {}})
     assert len(_failed(judge(bare, GateThresholds()))) == 5

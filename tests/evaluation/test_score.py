@@ -88,7 +88,8 @@ def test_two_targets_are_scored_each_on_its_own_prompts():
 def test_what_was_forgotten_before_is_asked_for_again_and_not_retained():
     found = scored(colour_case(CAT, forgotten=[DOG]), LARGE, instead={"cat": "pear", "dog": "pear"}).result.evaluation
     (dog,) = found.earlier
-    assert values(dog.numbers) == {"unlearning_accuracy": 1, "unlearning_accuracy_clip": 1}
+    told = values(dog.numbers)
+    assert (told["unlearning_accuracy"], told["unlearning_accuracy_clip"], told["pictures_of_nothing"]) == (1, 1, 0)
     assert found.rest["retain_accuracy"].after.samples == 2 * 3 * 15
     assert found.rest["retain_accuracy"].difference.value == 0
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expunge.errors import ExpungeError
-from expunge.prompts.pairing import forget_prompts, nearest_levels, pair_without_target
+from expunge.prompts.pairing import InPlace, forget_prompts, nearest_levels, put_in_place
 from expunge.prompts.target import Target
 from expunge.takedown.request import Kind
 from expunge.zoo.emoji_world import zoo_world
@@ -54,7 +54,7 @@ def test_a_pair_differs_in_the_targets_words_alone(factor, levels, side):
     neighbours = [level for level in world.factors[factor] if level not in levels][:3]
     seen = set()
     for prompt in forget_prompts(target, world, side, 60, 0):
-        pair = pair_without_target(prompt, target, world, neighbours, rng)
+        pair = put_in_place(prompt, target, world, InPlace("neighbour", tuple(neighbours)), rng)
         assert not target.matches(pair)
         assert pair.words[factor] in world.factors[factor][pair.factors[factor]].wordings(side)
         assert without(pair.text, pair.words[factor]) == without(prompt.text, prompt.words[factor])
@@ -63,6 +63,18 @@ def test_a_pair_differs_in_the_targets_words_alone(factor, levels, side):
         assert (pair.side, pair.template) == (prompt.side, prompt.template)
         seen.add(pair.factors[factor])
     assert seen == set(neighbours)
+
+
+@pytest.mark.parametrize(("factor", "level"), [("subject", "cat"), ("style", "twemoji")])
+def test_the_rest_of_the_sentence_is_its_other_words(factor, level):
+    world = zoo_world()
+    target = Target(request_id="r", kind=Kind.CONCEPT, name="it", factor=factor, levels=(level,))
+    for prompt in forget_prompts(target, world, "train", 20, 0):
+        rest = put_in_place(prompt, target, world, InPlace("content"), random.Random(0))
+        assert rest.text.split() == without(prompt.text, prompt.words[factor]).replace("…", " ").split()
+        assert rest.factors == {name: each for name, each in prompt.factors.items() if name != factor}
+        nothing = put_in_place(prompt, target, world, InPlace("nothing"), random.Random(0))
+        assert nothing.text == "" and nothing.factors == {}
 
 
 def test_neighbours_come_by_their_highest_cosine_with_any_target():

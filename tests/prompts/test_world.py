@@ -302,7 +302,7 @@ def test_a_reworded_prompt_differs_in_that_wording_alone(world, side, seed):
         assert world.render(prompt.words, side, prompt.template) == prompt.text
         for factor, wording in prompt.words.items():
             other = world.reworded(prompt.model_copy(update={"paired": "x"}), factor, "new words")
-            assert other.text == prompt.text.replace(wording, "new words") and other.paired == ""
+            assert other.text == prompt.text.replace(wording, "new words") and other.paired is None
             assert other.words == prompt.words | {factor: "new words"} and other.factors == prompt.factors
             assert world.reworded(other, factor, wording) == prompt
 

@@ -4,13 +4,15 @@ import pytest
 import torch
 
 from expunge.errors import ExpungeError
-from expunge.unlearning.calibration import STEPS, WAY, Calibration, calibrate
+from expunge.unlearning.calibration import SHARE, STEPS, Calibration, calibrate
+from expunge.unlearning.forget.truncated import Truncated
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.loop import unlearn
 from expunge.unlearning.problem import Objectives, Problem
 from expunge.unlearning.unlearn_settings import UnlearnSettings
 from tests.unlearning.conftest import QUIET, cached, make_unet
 
+TRUNCATED = {"truncated": 1.0}
 THRESHOLD = 4.0  # of random weights, whose errors are about 1 from the start
 
 
@@ -25,7 +27,7 @@ def measured(denoiser, process, sets) -> Calibration:
 
 def test_at_the_found_length_the_loss_has_gone_its_tenth(denoiser, process, sets) -> None:
     found = measured(denoiser, process, sets)
-    goal = found.forget_losses[0] - WAY * (THRESHOLD + found.forget_losses[0])
+    goal = found.forget_losses[0] - Truncated.way * (THRESHOLD + found.forget_losses[0])
     assert found.learning_rate < found.limit  # else it would be the limit
     length = found.learning_rate * STEPS
     beside = [i for i, each in enumerate(found.lengths) if each >= length][0]
@@ -49,6 +51,14 @@ def test_a_rate_beyond_the_limit_is_cut_to_it(denoiser, process, sets) -> None:
     faint = _with(cache, forget={name: t / 1e3 for name, t in cache.forget.items()})
     found = calibrate(problem_of(denoiser, process, sets), faint, 16, 16, 0)
     assert found.learning_rate == found.limit < found.lengths[-1] / STEPS
+    assert found.retain_losses[found.retain_lengths.index(found.limit)] <= found.retain_losses[0]
+
+
+def test_a_loss_with_a_goal_steps_half_as_far_as_the_retain_loss_lets(denoiser, process, sets) -> None:
+    objectives = Objectives(5.0, 1.0, "original", {"anchor": 1.0})
+    cache = cached(denoiser, process, sets, THRESHOLD)
+    found = calibrate(Problem(denoiser, process, objectives, sets), cache, 16, 16, 0)
+    assert found.learning_rate == SHARE * found.limit and found.lengths == (0.0,)
     assert found.retain_losses[found.retain_lengths.index(found.limit)] <= found.retain_losses[0]
 
 
@@ -93,7 +103,9 @@ def test_a_loss_that_does_not_move_is_said(denoiser, process, sets) -> None:
 
 
 def test_a_run_without_a_rate_measures_it_and_says_so(denoiser, process, sets) -> None:
-    how = UnlearnSettings(forget_threshold=THRESHOLD, steps=2, forget_batch_size=4, retain_batch_size=4)
+    how = UnlearnSettings(
+        forget=TRUNCATED, forget_threshold=THRESHOLD, steps=2, forget_batch_size=4, retain_batch_size=4
+    )
     cache = cached(denoiser, process, sets, THRESHOLD)
     trace = unlearn(denoiser, process, sets, how, cache, hooks=QUIET)
     assert trace.calibration is not None and trace.rows[0].learning_rate == trace.calibration.learning_rate > 0
@@ -102,7 +114,7 @@ def test_a_run_without_a_rate_measures_it_and_says_so(denoiser, process, sets) -
 
 
 def test_a_run_with_a_rate_measures_none(denoiser, process, sets) -> None:
-    how = UnlearnSettings(learning_rate=1e-4, steps=1, forget_batch_size=4, retain_batch_size=4)
+    how = UnlearnSettings(forget=TRUNCATED, learning_rate=1e-4, steps=1, forget_batch_size=4, retain_batch_size=4)
     trace = unlearn(denoiser, process, sets, how, cached(denoiser, process, sets, THRESHOLD), hooks=QUIET)
     assert trace.rows[0].learning_rate == 1e-4 and trace.calibration is None
 

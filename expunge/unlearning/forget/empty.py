@@ -1,6 +1,6 @@
 """Towards what the original predicts without a prompt: E‖ε_θ(x_t, c_target) − ε₀(x_t, ∅)‖².
 
-Guidance then has nothing to add under a sentence that asks for the target: what is drawn is what the model draws unasked.
+Guidance then has nothing to add under a sentence that asks for the target: it draws what the model draws unasked.
 """
 
 from torch import Tensor

@@ -26,6 +26,7 @@ class Truncated(ForgetLoss):
 
     def __call__(self, seen: Seen) -> Tensor:
         """The loss of those pictures of a batch that show the target; 0 if none does."""
-        shown = seen.batch.shows_target
-        error = noise_prediction_error(seen.prediction, seen.target)[shown]
+        error = noise_prediction_error(seen.prediction, seen.target)
+        if seen.batch.shows_target is not None:
+            error = error[seen.batch.shows_target]
         return truncated_forget_loss(error, self.threshold) if len(error) else error.sum()
