@@ -144,6 +144,5 @@ def test_a_batch_knows_which_of_its_members_stand_under_the_empty_prompt(retain:
     for row, prompted in enumerate(batch.prompted.tolist()):
         own = retain.conditions[TOKENS][retain.prompt_indices[indices[row]]]
         assert torch.equal(batch.conditions[TOKENS][row], own if prompted else retain.empty[TOKENS][0])
-    halves = batch.to(torch.device("cpu"), torch.float32).split(2)
-    assert [half.prompted.tolist() for half in halves] == [[False, False], [True, True]]
+    assert batch.to(torch.device("cpu"), torch.float32).prompted.tolist() == [False, False, True, True]
     assert draw_batch(retain, indices, 100, generator_of(1)).prompted.all()

@@ -12,6 +12,7 @@ from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.target import Target
 from expunge.takedown.request import Kind
 from expunge.unlearning.diversification import Datasets, diversify, neighbouring_levels
+from expunge.unlearning.job import shown_anchors
 from expunge.unlearning.unlearn_settings import DiversificationSettings
 from tests.metrics.colour_judges import WORLD, colour_panel
 
@@ -66,7 +67,7 @@ def test_every_forget_prompt_has_its_sentence_without_any_target(datasets):
         assert not any(re.search(rf"\b{re.escape(wording)}\b", said) for wording in told)
         kept = [word for name, word in prompt.words.items() if prompt.factors[name] not in ("cat", "blob")]
         assert all(word in said for word in kept)
-    assert all(prompt.paired == "" for prompt in datasets.retain.prompts)
+    assert all(prompt.paired is None for prompt in datasets.retain.prompts)
     pairs = {prompt.text for prompt in datasets.retain.prompts}
     assert len([prompt for prompt in datasets.forget.prompts if prompt.paired in pairs]) >= SMALL.paired_size
 
@@ -89,7 +90,7 @@ def test_the_retain_set_holds_all_that_stays_of_the_pool_and_the_nearest_neighbo
     for target in (CAT, BLOB):
         nearest = neighbouring_levels(target, [CAT, BLOB], WORLD, panel)
         assert nearest[0] in {prompt.factors[target.factor] for prompt in pairs.prompts}
-        told = datasets.facts.set_index("set").loc[f"neighbours of {target.name}", "value"]
+        told = datasets.facts.set_index("set").loc[f"in place of {target.name}", "value"]
         assert told == ", ".join(nearest[: SMALL.neighbours])
 
 
@@ -98,9 +99,32 @@ def test_neighbours_are_the_likest_and_no_targets():
     cosines = panel.clip.text_features(list(WORLD.factors["subject"])) @ panel.clip.text_features(["cat"])[0]
     likest = sorted(WORLD.factors["subject"], key=dict(zip(WORLD.factors["subject"], -cosines, strict=True)).get)
     assert likest[0] == "cat"
-    assert neighbouring_levels(CAT, [CAT, BLOB], WORLD, panel) == likest[1:]
-    other = CAT.model_copy(update={"levels": (likest[1],)})
-    assert neighbouring_levels(CAT, [CAT, other], WORLD, panel) == likest[2:]
+    others = sorted(likest[1:], key=lambda name: WORLD.factors["subject"][name].group != "animal")
+    assert others[0] == "dog" and neighbouring_levels(CAT, [CAT, BLOB], WORLD, panel) == others
+    other = CAT.model_copy(update={"levels": ("dog",)})
+    assert neighbouring_levels(CAT, [CAT, other], WORLD, panel) == likest_without(likest, "cat", "dog")
+
+
+def likest_without(likest: list[str], *names: str) -> list[str]:
+    return [each for each in likest if each not in names]
+
+
+@pytest.mark.parametrize(
+    ("instead", "told"), [("neighbour:apple", "apple"), ("content", "content"), ("nothing", "nothing")]
+)
+def test_a_request_says_what_is_drawn_in_its_place(tiny_model, pool, instead, told):
+    wanted = CAT.model_copy(update={"instead": instead})
+    sets = build(tiny_model, pool, (wanted,))
+    assert sets.facts.set_index("set").loc["in place of cat", "value"] == told
+    for prompt in sets.forget.prompts:
+        if told == "apple":
+            assert "apple" in prompt.paired
+        elif told == "content":
+            assert prompt.paired.split() == prompt.text.replace(prompt.words["subject"], "").split()
+        else:
+            assert prompt.paired == ""
+    shown = shown_anchors(sets.forget, sets.retain)
+    assert len(shown) >= SMALL.paired_size and all(CAT.matches(prompt) for prompt in shown.prompts)
 
 
 def test_what_was_forgotten_before_is_not_retained(tiny_model, pool):
@@ -112,7 +136,7 @@ def test_what_was_forgotten_before_is_not_retained(tiny_model, pool):
     dog = CAT.model_copy(update={"request_id": "object-dog", "name": "dog", "levels": ("dog",)})
     sets = diversify(tiny_model, pool, case_of(CAT, forgotten=(dog,)), plain)
     assert {prompt.factors["subject"] for prompt in sets.retain.prompts} == {"apple", "pear"}
-    told = sets.facts.set_index("set").loc["neighbours of cat", "value"]
+    told = sets.facts.set_index("set").loc["in place of cat", "value"]
     assert told == ", ".join(neighbouring_levels(CAT, [CAT, dog], WORLD, panel)[: SMALL.neighbours])
 
 
@@ -123,6 +147,9 @@ def test_what_is_drawn_in_place_of_earlier_targets_is_retained(tiny_model, pool)
     assert 0 < len(held) <= SMALL.held_pictures
     assert not any(CAT.matches(prompt) for prompt in held.prompts)
     assert "blob" not in panel.classifiers["style"].recognise(held.pictures)
+    assert all("blob" not in prompt.paired.split() for prompt in held.prompts)
+    others = sets.retain.where(lambda prompt: not BLOB.matches(prompt))
+    assert all(prompt.paired == prompt.text for prompt in others.prompts)
     again = draw_prompts(tiny_model, held.prompts, held.seeds, DRAWING)
     assert abs(again.pictures.astype(int) - held.pictures).max() <= 1
 

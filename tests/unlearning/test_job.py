@@ -15,7 +15,14 @@ from expunge.prompts.target import Target
 from expunge.takedown.request import Kind
 from expunge.unlearning.diversification import diversify
 from expunge.unlearning.encoding import encode
-from expunge.unlearning.job import TrainingSets, least_forgotten, measure_gradients, unlearn_model
+from expunge.unlearning.job import (
+    TrainingSets,
+    latent_sets,
+    least_forgotten,
+    measure_gradients,
+    shown_anchors,
+    unlearn_model,
+)
 from expunge.unlearning.loop import Hooks
 from expunge.unlearning.unlearn_settings import (
     CheckSettings,
@@ -28,7 +35,13 @@ from tests.metrics.colour_judges import WORLD, ColourClassifier, colour_panel
 DRAWING = DrawingSettings(steps=1, guidance=1)
 CHECK = CheckSettings(pictures=6, steps=1)
 SETTINGS = UnlearnSettings(
-    steps=6, learning_rate=1e-3, forget_batch_size=4, retain_batch_size=4, check_every=2, checkpoint_every=2
+    steps=6,
+    learning_rate=1e-3,
+    forget={"truncated": 1.0},
+    forget_batch_size=4,
+    retain_batch_size=4,
+    check_every=2,
+    checkpoint_every=2,
 )
 
 
@@ -66,7 +79,9 @@ def datasets(tiny_model, pool, drawn):
 
 @pytest.fixture(scope="module")
 def cache(tiny_model, datasets):
-    return measure_gradients(tiny_model, datasets.forget, datasets.retain, GradientSettings(batch_size=8), 1.0)
+    return measure_gradients(
+        tiny_model, datasets.forget, datasets.retain, GradientSettings(batch_size=8), SETTINGS.objectives()
+    )
 
 
 def case_of(*targets: Target, panel: Panel | None = None) -> Case:
@@ -110,9 +125,12 @@ def test_forget_prompts_are_encoded_with_their_pairs_and_the_empty_prompt(tiny_m
 def test_gradients_are_measured_on_a_copy_and_keyed_by_model_and_data(tiny_model, datasets, cache):
     before = tiny_model.digest()
     settings = GradientSettings(batch_size=8)
-    again = measure_gradients(tiny_model, datasets.forget, datasets.retain, settings, 1.0)
+    again = measure_gradients(tiny_model, datasets.forget, datasets.retain, settings, SETTINGS.objectives())
     assert again.key == cache.key and again.forget_loss == cache.forget_loss
-    assert measure_gradients(tiny_model, datasets.retain, datasets.forget, settings, 1.0).key != cache.key
+    assert (
+        measure_gradients(tiny_model, datasets.retain, datasets.forget, settings, SETTINGS.objectives()).key
+        != cache.key
+    )
     assert set(cache.retain) == {name for name, _ in tiny_model.denoiser.named_parameters()}
     assert tiny_model.digest() == before and not any(p.requires_grad for p in tiny_model.denoiser.parameters())
 
@@ -128,7 +146,9 @@ def test_unlearning_leaves_the_given_model_bit_for_bit_and_changes_the_denoiser_
     assert differing and all(name.startswith("unet.") for name in differing)
     assert not any(p.requires_grad for model in (tiny_model, unlearned) for p in model.denoiser.parameters())
     assert len(trace.rows) == 6 and trace.stopped == "steps"
-    now = measure_gradients(unlearned, datasets.forget, datasets.retain, GradientSettings(batch_size=8), 1.0)
+    now = measure_gradients(
+        unlearned, datasets.forget, datasets.retain, GradientSettings(batch_size=8), SETTINGS.objectives()
+    )
     assert now.forget_loss < cache.forget_loss  # on the same noise: the target is drawn worse
     assert (tiny_model.draw(["a cat"], [0], steps=1) != unlearned.draw(["a cat"], [0], steps=1)).any()
 
@@ -147,6 +167,33 @@ def test_it_ends_early_once_the_target_is_gone(job, seen):
     job[3] = SETTINGS.model_copy(update={"stop_at": 0.5, "learning_rate": 1e-6, "pace": None})
     _, trace = unlearn_model(*job)
     assert trace.stopped == "forgotten" and len(trace.rows) == 4
+
+
+def test_the_default_moves_towards_what_is_to_be_drawn_instead(tiny_model, datasets, drawn):
+    how = SETTINGS.model_copy(update={"forget": None, "steps": 12, "pace": None, "stop_at": None})
+    cache = measure_gradients(
+        tiny_model, datasets.forget, datasets.retain, GradientSettings(batch_size=8), how.objectives()
+    )
+    sets = TrainingSets(datasets.forget, datasets.retain, cache)
+    _, trace = unlearn_model(tiny_model, sets, case_of(drawn), how, CHECK)
+    first, last = (np.mean([row.forget_loss for row in rows]) for rows in (trace.rows[:3], trace.rows[-3:]))
+    assert 0 < last < first
+    assert trace.rows[0].passes == pytest.approx(
+        1 + 2 / 3 + 1 + 1 / 3
+    )  # the original predicts target, anchor, retained
+
+
+def test_pictures_of_the_anchors_stand_under_the_targets_sentences(tiny_model, datasets, drawn):
+    shown = shown_anchors(datasets.forget, datasets.retain)
+    asked = {prompt.text for prompt in datasets.forget.prompts}
+    assert len(shown) >= 3 and {prompt.text for prompt in shown.prompts} <= asked
+    plain, anchored = (
+        latent_sets(tiny_model, datasets.forget, datasets.retain, UnlearnSettings(forget=forget).objectives()).forget
+        for forget in ({"truncated": 1.0}, {"anchor": 1.0})
+    )
+    assert plain.shows_target is None and len(plain) == len(datasets.forget)
+    assert anchored.shows_target.sum() == len(plain) and len(anchored) == len(plain) + len(shown)
+    assert not set(anchored.strata[: len(plain)]) & set(anchored.strata[len(plain) :])
 
 
 def test_least_forgotten_is_the_worst_of_all_targets(tiny_model, seen, drawn):

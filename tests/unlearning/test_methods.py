@@ -51,6 +51,7 @@ def three_steps(method: str) -> tuple[Trace, float]:
         retain_batch_size=5,
         empty_share=0.4,
         alignment="data",
+        forget=None if get_method(method).own_forget_objective else {"truncated": 1.0},
     )
     cache = cached(denoiser, process, sets, batch_size=6)
     trace = unlearn(denoiser, process, sets, settings, cache, QUIET)

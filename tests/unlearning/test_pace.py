@@ -5,6 +5,8 @@ import math
 import pytest
 
 from expunge.errors import ExpungeError
+from expunge.unlearning.forget.anchor import Anchor
+from expunge.unlearning.forget.truncated import Truncated
 from expunge.unlearning.loop import Hooks, unlearn
 from expunge.unlearning.pace import Pace
 from expunge.unlearning.unlearn_settings import PaceSettings, UnlearnSettings
@@ -16,7 +18,7 @@ CHECK_EVERY = 4
 
 
 def made(most: float = math.inf, **settings) -> Pace:
-    return Pace(PaceSettings(**settings), THRESHOLD, CHECK_EVERY, most)
+    return Pace(PaceSettings(**settings), Truncated(THRESHOLD), CHECK_EVERY, most)
 
 
 def test_each_check_that_finds_the_target_lengthens_the_steps_up_to_the_most() -> None:
@@ -104,6 +106,17 @@ def test_what_comes_back_while_settling_is_forgotten_again_at_full_pace() -> Non
     assert pace.factor == 2 and pace.forget_weight == 1 and not pace.done and not pace.wants_check(-0.2)
 
 
+def test_a_loss_with_a_goal_says_by_itself_when_it_is_done() -> None:
+    """A judge that takes the neighbour for the target now and then would have it go on for ever."""
+    pace = Pace(PaceSettings(depth=0.75, settle_steps=2), Anchor(0.0), CHECK_EVERY)
+    seen = []
+    for loss in (0.4, 0.2, 0.11, 0.1, 0.09, 0.08):
+        seen.append((pace.wants_check(loss), pace.factor, pace.forget_weight))
+        pace.learn(loss, 0.5 if seen[-1][0] else None, ENOUGH)
+    assert pace.done
+    assert seen == [(False, 1, 1)] * 4 + [(False, pytest.approx(2 / 3), 1), (True, pytest.approx(1 / 3), 1)]
+
+
 @pytest.mark.parametrize("method", ["stepping_metric", "gradient_difference", "restricted_gradient"])
 def test_a_paced_run_ends_where_forgetting_held(method: str, process, sets) -> None:
     shares = iter([0.0, 1.0, 1.0, 1.0])
@@ -116,6 +129,7 @@ def test_a_paced_run_ends_where_forgetting_held(method: str, process, sets) -> N
         forget_batch_size=3,
         retain_batch_size=4,
         check_every=2,
+        forget={"truncated": 1.0},
         pace={"settle_steps": 3, "settle_weight": 0.1},
     )
     trace = unlearn(make_unet(0), process, sets, how, hooks=Hooks(is_forgotten=lambda: next(shares), progress=False))
