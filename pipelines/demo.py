@@ -19,7 +19,7 @@ INBOX = ".expunge/inbox"
 REQUESTS = (("style", "twemoji", "The artist asks to be taken out."), ("object", "cat", "A rights holder's character."))
 
 
-SHOWN_OF_TARGETS = ("unlearning_accuracy", "unlearning_accuracy_clip")
+SHOWN_OF_TARGETS = ("unlearning_accuracy", "unlearning_accuracy_clip", "content_kept", "proper_picture")
 SHOWN_OF_THE_REST = (
     "retain_accuracy", "retain_accuracy_clip", "frechet_distance", "alignment_train", "alignment_held_out",
 )  # fmt: skip

@@ -179,26 +179,27 @@ def unworkable(batch: TakedownBatch, world: World) -> dict[str, str]:
     gone: dict[str, set[str]] = {name: set() for name in world.factors}
     for target in resolve_forgotten(batch, world):
         gone[target.factor] |= set(target.levels)
-    reasons = {}
+    reasons, targets = {}, []
     for request in batch.requests:
         try:
-            target = resolve_target(request, world)
+            targets.append(resolve_target(request, world))
         except ExpungeError as error:
             reasons[request.id] = str(error)
-            continue
-        everything = set(world.factors[target.factor])
+    asked = {(target.factor, level) for target in targets for level in target.levels}
+    for target in targets:
+        factor, everything = target.factor, set(world.factors[target.factor])
         neighbour = read_instead(target.instead)[1] if target.instead else ""
-        if neighbour in gone[target.factor]:
-            reasons[request.id] = (
-                f"instead: '{neighbour}' is itself to be forgotten, or was before; name another {target.factor}, or "
-                "leave it to the run"
+        if neighbour in gone[factor] or (factor, neighbour) in asked:
+            reasons[target.request_id] = (
+                f"instead: '{neighbour}' is itself to be forgotten, or was before; name another {factor}, or leave it to "
+                "the run"
             )
-        elif everything <= gone[target.factor] | set(target.levels):
+        elif everything <= gone[factor] | set(target.levels):
             others = ", ".join(sorted(everything - set(target.levels))) or "there is none"
-            reasons[request.id] = (
-                f"target: every other {target.factor} that the model draws is forgotten or asked for already "
+            reasons[target.request_id] = (
+                f"target: every other {factor} that the model draws is forgotten or asked for already "
                 f"({others}): nothing of its kind would be left to retain; retry it if one of these fails"
             )
         else:
-            gone[target.factor] |= set(target.levels)
+            gone[factor] |= set(target.levels)
     return reasons

@@ -306,3 +306,30 @@ def test_targets_that_cannot_be_read_are_said_in_one_line(text, said):
     with pytest.raises(ExpungeError, match=said) as error:
         read_targets([text], WORLD)
     assert "\n" not in str(error.value)
+
+
+def wanted(instead: str, kind: Kind = Kind.OBJECT, name: str = "cat") -> TakedownRequest:
+    return request(kind, name).model_copy(update={"instead": instead})
+
+
+def test_a_neighbour_is_found_by_level_or_wording():
+    assert resolve_target(wanted("neighbour:doggy"), zoo_world()).instead == "neighbour:dog"
+    assert resolve_target(wanted("content"), WORLD).instead == "content"
+    assert resolve_target(wanted(""), WORLD).instead == ""
+
+
+@pytest.mark.parametrize(
+    ("instead", "said"), [("neighbour:cat", "the target itself"), ("neighbour:unicorn", "draws no subject called")]
+)
+def test_a_neighbour_that_cannot_stand_in_is_said(instead, said):
+    with pytest.raises(ExpungeError, match=said):
+        resolve_target(wanted(instead), WORLD)
+
+
+def test_a_neighbour_that_is_to_be_forgotten_itself_is_said_before_any_work():
+    dog = request(Kind.OBJECT, "dog")
+    for requests in ((dog, wanted("neighbour:dog")), (wanted("neighbour:dog"), dog)):
+        reasons = unworkable(TakedownBatch(requests=requests), WORLD)
+        assert set(reasons) == {wanted("").id} and "is itself to be forgotten" in reasons[wanted("").id]
+    earlier = TakedownBatch(requests=(wanted("neighbour:dog"),), forgotten=(dog,))
+    assert set(unworkable(earlier, WORLD)) == {wanted("").id}
