@@ -191,8 +191,8 @@ def unworkable(batch: TakedownBatch, world: World) -> dict[str, str]:
         neighbour = read_instead(target.instead)[1] if target.instead else ""
         if neighbour in gone[factor] or (factor, neighbour) in asked:
             reasons[target.request_id] = (
-                f"instead: '{neighbour}' is itself to be forgotten, or was before; name another {factor}, or leave it to "
-                "the run"
+                f"instead: '{neighbour}' is itself to be forgotten, or was before; name another {factor}, or leave it "
+                "to the run"
             )
         elif everything <= gone[factor] | set(target.levels):
             others = ", ".join(sorted(everything - set(target.levels))) or "there is none"

@@ -87,32 +87,35 @@ class _Making:
     ) -> None:
         self.model, self.pool, self.case, self.settings, self.references = model, pool, case, settings, references
         self.instead = {each: self._instead(each) for each in case.gone}
-        rng, anchors = random.Random(settings.seed), random.Random(f"{settings.seed}/anchors")
-        self.prompts: dict[Target, list[Prompt]] = {}
-        self.pairs: dict[Target, list[Prompt]] = {}
+        rng = random.Random(settings.seed)
         self.known: dict[Target, PictureSet] = {}
+        self.pairs: dict[Target, list[Prompt]] = {}
+        self.wanted: dict[Target, list[Prompt]] = {}
         for target in case.targets:
             known = pool.where(target.matches)
-            self.known[target] = self._with_pairs(known, anchors)
             wanted = forget_prompts(target, case.world, "train", settings.forget_size, settings.seed + 1)
             refuse_lost_target(target, wanted, model.cut_off([prompt.text for prompt in wanted]))
-            pairs = [put_in_place(each, target, case.world, self.instead[target], rng) for each in wanted]
-            self.pairs[target] = pairs
-            self.prompts[target] = [self._spared(*each, anchors) for each in zip(wanted, pairs, strict=True)]
+            asked = [*known.prompts, *wanted[len(known) :]]
+            self.pairs[target] = pairs = [self._in_place_of(prompt, rng) for prompt in asked]
+            paired = [_paired(*each) for each in zip(asked, pairs, strict=True)]
+            self.known[target] = replace(known, prompts=tuple(paired[: len(known)]))
+            self.wanted[target] = paired[len(known) :]
 
     def forget(self, target: Target) -> list[PictureSet]:
         """What the pool has of the target, more of it, and the request's own pictures."""
-        known, wanted = self.known[target], self.prompts[target]
-        parts = [known, self._draw(wanted[len(known) :], target.name, f"Drawing forget set: {target.name}")]
+        known, wanted = self.known[target], self.wanted[target]
+        parts = [known, self._draw(wanted, target.name, f"Drawing forget set: {target.name}")]
         if (pictures := self.references.get(target.request_id)) is not None:
-            captions = tuple(wanted[i % len(wanted)] for i in range(len(pictures)))
+            asked = [*known.prompts, *wanted]
+            captions = tuple(asked[i % len(asked)] for i in range(len(pictures)))
             parts.append(PictureSet(captions, tuple(range(len(pictures))), pictures))
         return [part for part in parts if len(part)]
 
     def beside(self, target: Target) -> PictureSet:
-        """What is to be drawn in the target's place."""
-        pairs = [pair for pair in self.pairs[target] if not self.case.asks_for_gone(pair)][: self.settings.paired_size]
-        return self._draw(pairs, f"paired/{target.name}", f"Drawing retain pairs: {target.name}")
+        """What is to be drawn in the target's place, for prompts spread over the forget set's."""
+        pairs = self.pairs[target]
+        spread = np.linspace(0, len(pairs) - 1, min(self.settings.paired_size, len(pairs))).astype(int)
+        return self._draw([pairs[i] for i in spread], f"paired/{target.name}", f"Drawing in place of {target.name}")
 
     def in_place(self, earlier: Target) -> PictureSet:
         """What the model draws when asked for an earlier target; pictures in which that is still found are left out."""
@@ -124,7 +127,8 @@ class _Making:
             return drawn
         gone = not_found(earlier, self.case.panel().classifiers[earlier.factor].recognise(drawn.pictures))
         rng = random.Random(f"{seed}/{earlier.name}")
-        return self._with_pairs(drawn.select(np.flatnonzero(gone).tolist()), rng)
+        held = drawn.select(np.flatnonzero(gone).tolist())
+        return replace(held, prompts=tuple(_paired(each, self._in_place_of(each, rng)) for each in held.prompts))
 
     def in_its_place(self, target: Target) -> str:
         """In words."""
@@ -136,21 +140,22 @@ class _Making:
         nearest = neighbouring_levels(target, self.case.gone, self.case.world, self.case.panel())
         return InPlace(what, (named,) if named in nearest else tuple(nearest[: self.settings.neighbours]))
 
-    def _with_pairs(self, pictures: PictureSet, rng: random.Random) -> PictureSet:
-        return replace(pictures, prompts=tuple(self._spared(each, each, rng) for each in pictures.prompts))
-
     def _draw(self, prompts: Sequence[Prompt], salt: str, label: str) -> PictureSet:
         if not prompts:
             return PictureSet((), (), np.zeros((0, self.model.size, self.model.size, 3), np.uint8))
         salt = f"{self.settings.seed}/{salt}"
         return draw_with_own_seeds(self.model, prompts, salt, self.case.drawing, label)
 
-    def _spared(self, prompt: Prompt, pair: Prompt, rng: random.Random) -> Prompt:
-        """The prompt with the text of ``pair`` beside it, in which every target has given way."""
+    def _in_place_of(self, prompt: Prompt, rng: random.Random) -> Prompt:
+        """What is to be drawn where the prompt asks for a target, or for something forgotten before."""
         for target in self.case.gone:
-            if target.matches(pair):
-                pair = put_in_place(pair, target, self.case.world, self.instead[target], rng)
-        return prompt.model_copy(update={"paired": pair.text})
+            if target.matches(prompt):
+                prompt = put_in_place(prompt, target, self.case.world, self.instead[target], rng)
+        return prompt
+
+
+def _paired(prompt: Prompt, pair: Prompt) -> Prompt:
+    return prompt.model_copy(update={"paired": pair.text})
 
 
 def _standing_for_itself(pictures: PictureSet) -> PictureSet:
