@@ -94,7 +94,7 @@ def test_digest_tells_sets_apart(retain: LatentSet) -> None:
     changes = [
         {"strata": ["x"] * len(retain)},
         {"anchor_indices": retain.prompt_indices},
-        {"anchor_indices": None},
+        {"shows_target": torch.arange(len(retain)) < 3},
         {"empty": {TOKENS: retain.empty[TOKENS] + 1}},
         {"empty": None},
     ]
@@ -103,6 +103,7 @@ def test_digest_tells_sets_apart(retain: LatentSet) -> None:
 
 def test_batch_shows_the_same_pictures_under_their_anchors_and_under_the_empty_prompt(retain: LatentSet) -> None:
     indices = torch.tensor([4, 0, 11])
+    retain = replace(retain, anchor_indices=3 + torch.arange(len(retain)) % 3)
     batch = draw_batch(retain, indices, 100, generator_of(1)).to(torch.device("cpu"), torch.float32)
     for shown in (batch.under_anchors(), batch.under_empty_prompt()):
         assert torch.equal(shown.latents, batch.latents) and torch.equal(shown.noise, batch.noise)
@@ -131,6 +132,8 @@ def test_sets_that_do_not_fit_together_are_refused(retain: LatentSet) -> None:
         replace(retain, latents=retain.latents[:, 0])
     with pytest.raises(ValueError, match="12 latents and 2 anchor indices"):
         replace(retain, anchor_indices=torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="shows_target"):
+        replace(retain, shows_target=torch.ones(2, dtype=torch.bool))
     with pytest.raises(ValueError, match="anchor indices run from 9 to 9: must be 0–5"):
         replace(retain, anchor_indices=torch.full((12,), 9))
     with pytest.raises(ValueError, match=r"empty prompt's conditions are .*\(3, 8\)}: must be .*\(1, 3, 8\)"):

@@ -124,7 +124,10 @@ def test_a_request_says_what_is_drawn_in_its_place(tiny_model, pool, instead, to
         else:
             assert prompt.paired == ""
     shown = shown_anchors(sets.forget, sets.retain)
-    assert len(shown) >= SMALL.paired_size and all(CAT.matches(prompt) for prompt in shown.prompts)
+    assert len(shown) >= SMALL.paired_size and {prompt.text for prompt in shown.prompts} <= {
+        prompt.text for prompt in sets.forget.prompts
+    }
+    assert all(CAT.matches(prompt) for prompt in shown.prompts)
 
 
 def test_what_was_forgotten_before_is_not_retained(tiny_model, pool):
