@@ -11,6 +11,7 @@ from expunge.evaluation.evaluation import Evaluation, GateDecision
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.target import Target
 from expunge.release.findings import Findings
+from expunge.unlearning.unlearn_settings import IN_PLACE_OF
 
 TRACE_COLUMNS = (
     "step",
@@ -61,9 +62,9 @@ class Course:
 
     @property
     def scores(self) -> dict[str, float]:
-        """The diversity of the sets by name, without that of the neighbours."""
+        """The diversity of the sets by name, without what is drawn instead of the targets."""
         rows = [] if self.diversity is None else self.diversity.itertuples()
-        return {row.set: float(row.value) for row in rows if not row.set.startswith("neighbours")}
+        return {row.set: float(row.value) for row in rows if not row.set.startswith(IN_PLACE_OF)}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from expunge.prompts.pairing import InPlace, forget_prompts, nearest_levels, put
 from expunge.prompts.target import Target
 from expunge.prompts.world import Prompt, World
 from expunge.takedown.instead import NEIGHBOUR, read_instead
-from expunge.unlearning.unlearn_settings import DiversificationSettings
+from expunge.unlearning.unlearn_settings import IN_PLACE_OF, DiversificationSettings
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def diversify(
     retain += [making.beside(target) for target in case.targets] + [making.in_place(each) for each in case.forgotten]
     if case.forgotten:
         retain = [_standing_for_itself(part) for part in retain]
-    facts = [(f"in place of {each.name}", making.in_its_place(each)) for each in case.targets]
+    facts = [(f"{IN_PLACE_OF}{each.name}", making.in_its_place(each)) for each in case.targets]
     sets = {"forget": concatenate(forget), "retain": concatenate(retain)}
     for name, made in sets.items():
         features = case.panel().clip.picture_features(made.pictures)

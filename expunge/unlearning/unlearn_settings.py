@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Alignment = Literal["data", "original"]
 METHOD = "stepping_metric"
+IN_PLACE_OF = "in place of "  # begins the row of the sets' facts that says what is drawn instead of a target
 AS_PUBLISHED: Mapping[str, float] = {"truncated": 1.0}  # the forget loss of most methods
 
 

@@ -12,7 +12,10 @@ from tests.metrics.colour_judges import WORLD, colour_panel
 CAT, DOG = {"kind": "object", "name": "cat"}, {"kind": "object", "name": "dog"}
 BLOB = {"kind": "style", "name": "blob"}
 SMALL = {
-    "methods": [{"method": "stepping_metric"}, {"method": "gradient_ascent"}],
+    "methods": [
+        {"method": "stepping_metric", "unlearning": {"forget": {"truncated": 1.0}}},
+        {"method": "gradient_ascent"},
+    ],
     "targets": [DOG],  # what the tiny model draws, so that it does not count as forgotten
     "seeds": [0],
     "comparisons": {"equal_forgetting": 6, "equal_budget": 6},

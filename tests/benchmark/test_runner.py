@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from expunge.benchmark.bench import Bench, prepare
+from expunge.benchmark.bench import Bench, Materials
 from expunge.benchmark.cell import CellResult
 from expunge.benchmark.columns import COLUMNS
 from expunge.benchmark.result_store import measuring_code
@@ -20,6 +20,7 @@ from expunge.judges.panel import Panel
 from expunge.pictures.picture_set import PictureSet
 from expunge.unlearning.job import TrainingSets, unlearn_model
 from expunge.unlearning.methods import method_names
+from expunge.unlearning.problem import Objectives
 from tests.benchmark.bench import CAT, SMALL, WORLD, made_cell, small
 from tests.metrics.colour_judges import ColourClassifier, ColourClip, colour_panel
 
@@ -250,9 +251,14 @@ def test_results_of_other_code_are_measured_again_unless_they_are_to_be_kept(
 
 
 def test_materials_know_what_they_and_a_step_cost(bench: Bench) -> None:
-    materials = prepare(bench, bench.settings.targets[0].resolve(WORLD))
-    assert materials.cache_passes == 2 and materials.cache_seconds > 0
-    assert step_cost(made_cell(), bench, materials) == StepCost(0, 2)
+    materials = Materials.of(bench, bench.settings.targets[0].resolve(WORLD))
+    cached = materials.cached(Objectives())
+    assert cached.passes == 2 and cached.seconds > 0 and materials.cached(Objectives()) is cached
+    anchored, truncated = (
+        step_cost(made_cell(entry={"method": "stepping_metric", "unlearning": each}), bench, materials)
+        for each in ({}, {"forget": {"truncated": 1.0}})
+    )
+    assert truncated == StepCost(0, 2) and anchored.passes == pytest.approx(2 + 2 / 3)
     assert step_cost(made_cell(entry={"method": "gradient_ascent"}), bench, materials) == StepCost(0, 1)
 
 

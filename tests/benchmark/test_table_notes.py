@@ -7,7 +7,7 @@ from tests.benchmark.bench import SMALL, result_maker, small
 OURS = {
     "method": "stepping_metric",
     "learning_rate": "measured",
-    "unlearning": {"alignment": "original", "pace": {"depth": 0.6, "settle_steps": 20}},
+    "unlearning": {"alignment": "original", "forget": {"truncated": 1.0}, "pace": {"depth": 0.6, "settle_steps": 20}},
 }
 THEIRS = {"method": "restricted_gradient_diversified", "label": "RGD", "options": {"retain_batches": 8}}
 SHARED = SMALL["unlearning"] | {"stop_at": 0.99}

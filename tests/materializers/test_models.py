@@ -80,7 +80,7 @@ def make_cache(key: str = "k" * 64) -> GradientCache:
     shapes = {"conv.weight": (3, 2, 3, 3), "conv.bias": (3,)}
     kinds = [{name: torch.randn(s, generator=generator) for name, s in shapes.items()} for _ in range(4)]
     kinds[0].pop("conv.bias")  # the forget loss ignores it
-    return GradientCache(key, *kinds, -0.9, 0.3, 16, 1.0)
+    return GradientCache(key, *kinds, -0.9, 0.3, 16, {"anchor": 1.0}, 1.0, 0.5)
 
 
 def test_a_gradient_cache_comes_back_as_it_was(materialize):
@@ -92,7 +92,16 @@ def test_a_gradient_cache_comes_back_as_it_was(materialize):
         assert given.keys() == found.keys()
         for name, tensor in given.items():
             assert found[name].dtype == tensor.dtype and torch.equal(found[name], tensor)
-    for fact in ("key", "forget_loss", "retain_loss", "batch_size", "forget_threshold", "cosine"):
+    for fact in (
+        "key",
+        "forget_loss",
+        "retain_loss",
+        "batch_size",
+        "forget_losses",
+        "forget_threshold",
+        "forget_guidance",
+        "cosine",
+    ):
         assert getattr(back, fact) == getattr(cache, fact)
     assert materializer.compute_content_hash(back) == materializer.compute_content_hash(cache)
     assert materializer.compute_content_hash(make_cache("l" * 64)) != materializer.compute_content_hash(cache)

@@ -311,7 +311,7 @@ def make_course(**changed: Any) -> Course:
         "conflict_map": make_conflict_map(),
         "diversity": pd.DataFrame(
             {
-                "set": ["forget, Vendi score", "retain, Vendi score", "neighbours of cat"],
+                "set": ["forget, Vendi score", "retain, Vendi score", "in place of cat"],
                 "value": ["18.42", "41.97", "fox"],
             }
         ),

@@ -126,7 +126,7 @@ def test_the_pool_is_drawn_over_the_whole_world_on_the_train_side(run):
 def test_sets_are_told_apart_by_the_target(run):
     assert {prompt.factors["subject"] for prompt in run.forget.prompts} == {"cat"} and len(run.forget) == 6
     assert {prompt.factors["subject"] for prompt in run.retain.prompts} == {"dog", "horse", "car"}
-    assert "neighbours of cat" in set(run.diversity["set"])
+    assert "in place of cat" in set(run.diversity["set"])
 
 
 def test_gradients_and_unlearning_belong_together(run):
