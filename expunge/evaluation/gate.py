@@ -43,7 +43,7 @@ class GateThresholds(Settings):
         default=0.80, ge=0, le=1, description="for each target: the same by CLIP, where it is a second judge"
     )
     content_kept_at_least: float = Field(
-        default=0.5, ge=0, le=1, description="for each target: low end of content kept, after / before"
+        default=0.3, ge=0, le=1, description="for each target: low end of content kept, after / before"
     )
     proper_pictures_at_least: float = Field(
         default=0.5, ge=0, le=1, description="for each target: low end of the share of proper pictures, after / before"

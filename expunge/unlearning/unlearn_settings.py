@@ -77,7 +77,7 @@ class PaceSettings(Settings):
     depth: float | None = Field(
         default=None, ge=0, le=1, description="of that way, gone before the steps shrink; null: the forget loss's own"
     )
-    settle_steps: int = Field(default=15, ge=1, le=100_000, description="steps from forgotten to standstill")
+    settle_steps: int = Field(default=20, ge=1, le=100_000, description="steps from forgotten to standstill")
     settle_weight: float = Field(
         default=0.1, gt=0, le=1, description="of a forget loss without a goal in them, our engine's"
     )
@@ -129,7 +129,7 @@ class UnlearnSettings(Settings):
     retain_weight: float = Field(default=5.0, gt=0, le=1e6)
     forget: dict[str, float] | None = None
     forget_threshold: float = Field(default=1.0, gt=0, le=1e6)
-    forget_guidance: float = Field(default=1.0, ge=0, le=10)
+    forget_guidance: float = Field(default=0.5, ge=0, le=10)
     forget_batch_size: int = Field(default=16, ge=1, le=4096)
     retain_batch_size: int = Field(default=32, ge=1, le=4096)
     empty_share: float = Field(default=0.125, ge=0, le=1)

@@ -198,7 +198,7 @@ def test_the_probe_is_of_training_pictures_spread_over_the_set(process, retain) 
     ("changes", "words"),
     [
         ({}, "two checks in a row, 10 steps apart, that find at least 99.0% of the target forgotten"),
-        ({"pace": {"settle_steps": 7}}, "a forget loss that has gone 0.8 of its way, then 7 shrinking steps"),
+        ({"pace": {"settle_steps": 7}}, "a forget loss that has gone 0.9 of its way, then 7 shrinking steps"),
         (
             {"pace": {"settle_steps": 7}, "forget": {"truncated": 1.0}},
             "or goes no further, then 7 shrinking steps, and a check after them",

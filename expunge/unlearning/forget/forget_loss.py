@@ -44,7 +44,7 @@ class ForgetLoss(ABC):
     floor: float = 0.0
     scale: float = 1.0
     way: float | None = None
-    depth: float = 0.8
+    depth: float = 0.9
 
     @property
     def has_goal(self) -> bool:
