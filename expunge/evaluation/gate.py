@@ -139,10 +139,12 @@ def _left(what: str, target: str, change: Change | None, limit: float) -> Condit
     name, rule = f"{what}: {target}", f"low end of after / before ≥ {limit:g}"
     flaw = _flaws(change)
     if change is not None and not flaw and change.before.value <= 0:
+        if limit == 0:  # nothing is asked
+            return _condition(name, rule, "", "none before", True)
         flaw = "there was none before"
     if change is None or flaw:
         return _condition(name, rule, flaw, "", False)
-    ratio, low, high = _ratios(change)
+    ratio, low, high = (max(0.0, each) for each in _ratios(change))
     measured = f"{ratio:.3f} [{low:.3f}, {high:.3f}], {change.after.samples} pictures"
     if low < limit <= ratio:
         measured = f"{measured}; raise {MORE_PICTURES[what]}"

@@ -164,6 +164,9 @@ def test_noise_in_the_targets_place_closes_the_gate(quantity, condition):
 def test_nothing_of_the_kind_before_is_no_evidence():
     failed = _failed(judge(_evaluation(targets=(_scores("cat", proper_picture=_change(0.0, 0.0)),)), GateThresholds()))
     assert failed == {"proper pictures: cat": "missing: there was none before"}
+    nothing = GateThresholds(proper_pictures_at_least=0.0)
+    assert judge(_evaluation(targets=(_scores("cat", proper_picture=_change(0.0, 0.0)),)), nothing).passed
+    assert judge(_evaluation(targets=(_scores("cat", proper_picture=_change(0.2, 0.1, margin=0.5)),)), nothing).passed
 
 
 def test_what_comes_back_of_an_earlier_target_closes_the_gate():

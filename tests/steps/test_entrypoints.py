@@ -41,6 +41,9 @@ WORLD = {
 DRAWING = DrawingSettings(steps=1, guidance=1)
 EASY = GateThresholds(
     unlearning_accuracy_at_least=0.0,
+    unlearning_accuracy_clip_at_least=0.0,
+    content_kept_at_least=0.0,
+    proper_pictures_at_least=0.0,
     drawn_before_at_least=0.0,
     retain_accuracy_drop_at_most=1.0,
     frechet_distance_ratio_at_most=1000.0,
