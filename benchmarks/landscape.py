@@ -46,7 +46,7 @@ def entry(label: str, learning_rate: float | str, unlearning: dict[str, Any]) ->
         "method": "stepping_metric",
         "label": label,
         "learning_rate": learning_rate,
-        "unlearning": {"alignment": "original"} | unlearning,
+        "unlearning": {"alignment": "original", "forget": {"truncated": 1.0}} | unlearning,  # τ is its own
     }
 
 
