@@ -25,7 +25,7 @@ class Anchor(ForgetLoss):
     """
 
     uses_anchors = True
-    scale = 0.1  # of the squared difference between two sentences' predictions
+    scale = 1e-3  # a hundredth of it apart, two sentences mean the same to a model
 
     def __init__(self, guidance: float) -> None:
         self.guidance, self.forward_passes = guidance, 2 if guidance else 1

@@ -13,7 +13,7 @@ class Empty(ForgetLoss):
     """Distance to the original's prediction under the empty prompt."""
 
     forward_passes = 1
-    scale = 0.1
+    scale = 1e-3
 
     def __call__(self, seen: Seen) -> Tensor:
         """The loss of a batch, ≥ 0."""
