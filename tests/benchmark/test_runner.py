@@ -107,7 +107,8 @@ def test_a_second_run_computes_nothing(results: BenchmarkResults, bench: Bench, 
 
 
 def test_a_new_method_or_label_leaves_the_others_alone(bench: Bench, folder: Path, results: BenchmarkResults) -> None:
-    entries = [{"method": "stepping_metric", "label": "ours"}, {"method": "retain_finetuning", "max_steps": 2}]
+    ours = small().methods[0].model_dump() | {"label": "ours"}
+    entries = [ours, {"method": "retain_finetuning", "max_steps": 2}]
     lines: list[str] = []
     more = replace(bench, settings=small(methods=entries, compare_with="ours"))
     cells = run_benchmark(more, folder, lines.append).cells
