@@ -119,8 +119,8 @@ def test_a_truncated_gradient_cache_or_an_unknown_format_is_refused(materialize)
     materializer = materialize("GradientCacheMaterializer")
     materializer.save(make_cache())
     facts = the_file(materializer, "gradients.json")
-    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"format_version": 2}))
-    with pytest.raises(ExpungeError, match="format version 2, this release reads 1"):
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"format_version": 1}))
+    with pytest.raises(ExpungeError, match="format version 1, this release reads 2"):
         materializer.load(GradientCache)
     materializer = materialize("GradientCacheMaterializer")
     materializer.save(make_cache())
