@@ -86,8 +86,9 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
         case = resolve_case.entrypoint("world.yaml", judges, DRAWING, batch, "cpu")
         pool = draw_pool.entrypoint(base, case, sizes)
         forget, retain, diversity = diversify_datasets.entrypoint(base, pool, case, "inbox", sizes)
-        cache = cache_gradients.entrypoint(base, forget, retain, case, GradientSettings(batch_size=8), 1.0)
         how = UnlearnSettings(steps=2, forget_batch_size=2, retain_batch_size=2, check_every=2)
+        forgetting = how.forgetting()
+        cache = cache_gradients.entrypoint(base, forget, retain, case, GradientSettings(batch_size=8), forgetting)
         check = CheckSettings(pictures=3, steps=1)
         unlearned, trace = unlearn.entrypoint(base, forget, retain, cache, case, how, check)
         few = EvaluationSettings(
