@@ -74,8 +74,8 @@ def manifold(
     rows, others = rows - centre, others - centre
     # Distances by dot products carry rounding of this size; equal pictures must count as touching.
     rounding = 1e-12 * max((rows**2).sum(axis=1).max(), (others**2).sum(axis=1).max())
-    (reach,) = (each + rounding for each in _radii(rows, [precision_k]))
-    precise_reach, dense_reach = (each + rounding for each in _radii(others, [precision_k, density_k]))
+    (reach,) = (each + rounding for each in nearest_others(rows, [precision_k]))
+    precise_reach, dense_reach = (each + rounding for each in nearest_others(others, [precision_k, density_k]))
     precise, dense = np.zeros(len(rows), dtype=bool), np.zeros(len(rows))
     recalled, covered = np.zeros(len(others), dtype=bool), np.zeros(len(others), dtype=bool)
     for part, squared in _distances(others, rows):
@@ -123,8 +123,13 @@ def _both(sample: Sample) -> tuple[Manifold, Manifold] | None:
     return was, now
 
 
-def _radii(rows: np.ndarray, neighbours: list[int]) -> list[np.ndarray]:
-    """Squared distance of each row to its k-th nearest other one, for each k."""
+def nearest_others(rows: np.ndarray, neighbours: list[int]) -> list[np.ndarray]:
+    """Squared distance of each row to its k-th nearest other one, ``(n,)``, for each k.
+
+    Args:
+        rows: (n, d), more of them than the largest k.
+        neighbours: each k, at least 1.
+    """
     radii = np.empty((len(neighbours), len(rows)))
     for part, squared in _distances(rows, rows):
         squared[np.arange(len(squared)), np.arange(part.start, part.stop)] = -1.0  # itself, first in any order

@@ -20,7 +20,7 @@ import numpy as np
 from expunge.judges.judged import JudgedPictures
 from expunge.judges.panel import NOTHING
 from expunge.metrics.intervals import change_of_proportions
-from expunge.metrics.manifold import PRECISION_NEIGHBOURS, manifold
+from expunge.metrics.manifold import PRECISION_NEIGHBOURS, manifold, nearest_others
 from expunge.metrics.numbers import Change
 from expunge.metrics.sample import Sample
 
@@ -32,7 +32,7 @@ def proper_picture(sample: Sample) -> Change | None:
     was, now, drawn = sample.asked.was, sample.asked.now, sample.drawn_before.distance_features
     if len(was) <= PRECISION_NEIGHBOURS or len(drawn) <= PRECISION_NEIGHBOURS:
         return None
-    near = [_nearest_other(each.distance_features) for each in (was, now)]
+    near = [np.sqrt(nearest_others(each.distance_features.astype(np.float64), [1])[0]) for each in (was, now)]
     apart = np.quantile(near[0], ALIKE)
     before, after = (
         named(each) & manifold(each.distance_features, drawn, density_k=PRECISION_NEIGHBOURS).precise & (far >= apart)
@@ -57,12 +57,3 @@ def named(judged: JudgedPictures) -> np.ndarray:
 
 def _nothing(levels: Sequence[str]) -> np.ndarray:
     return np.array([level == NOTHING for level in levels], dtype=bool)
-
-
-def _nearest_other(features: np.ndarray) -> np.ndarray:
-    """(n,) distance of each row to the nearest other one."""
-    rows = np.asarray(features, dtype=np.float64)
-    lengths = (rows**2).sum(axis=1)
-    squared = lengths[:, None] + lengths[None] - 2 * rows @ rows.T
-    np.fill_diagonal(squared, np.inf)
-    return np.sqrt(np.maximum(squared.min(axis=1), 0.0))

@@ -61,7 +61,7 @@ def nearest_levels(features: dict[str, np.ndarray], of: Sequence[str], exclude: 
     return sorted(likeness, key=lambda name: -likeness[name])
 
 
-def put_in_place(prompt: Prompt, target: Target, world: World, instead: "InPlace", rng: random.Random) -> Prompt:
+def put_in_place(prompt: Prompt, target: Target, world: World, instead: InPlace, rng: random.Random) -> Prompt:
     """What is to be drawn where a prompt asks for the target, by ``instead.what``:
 
     - ``neighbour``: the same sentence with one of the neighbours in the target's place;

@@ -1,11 +1,12 @@
 """What a takedown request means in a world: the factor and the levels to be forgotten."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 
 from pydantic import BaseModel, ConfigDict
 
 from expunge.errors import ExpungeError
-from expunge.prompts.world import Prompt, World
+from expunge.prompts.world import Level, Prompt, World
 from expunge.takedown.instead import read_instead
 from expunge.takedown.names import code_point, look, same_name
 from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
@@ -85,9 +86,8 @@ def _instead(request: TakedownRequest, factor: str, levels: tuple[str, ...], wor
     what, name = read_instead(request.instead)
     if not name:
         return what
-    asked, known = same_name(name), world.factors[factor]
-    found = [each for each in known if same_name(each) == asked]
-    found = found or [each for each, level in known.items() if asked in map(same_name, (*level.train, *level.held_out))]
+    known = world.factors[factor]
+    found = [level for _, level in _called(name, {factor: known})]
     if not found:
         raise ExpungeError(
             f"instead: the model draws no {factor} called '{name}' to put in the place of '{request.target}'. "
@@ -101,19 +101,26 @@ def _instead(request: TakedownRequest, factor: str, levels: tuple[str, ...], wor
 def _meanings(name: str, kind: Kind, world: World) -> list[tuple[str, tuple[str, ...]]]:
     """Factor and levels that a name can mean, in world order: by the nearest kind of likeness that there is."""
     factors = {factor: world.factors[factor] for factor in FACTORS_OF_KIND[kind] if factor in world.factors}
-    asked = same_name(name)
-    levels = [(factor, name, level) for factor, levels in factors.items() for name, level in levels.items()]
-    by_name: list[tuple[str, tuple[str, ...]]] = [
-        (factor, (name,)) for factor, name, _ in levels if same_name(name) == asked
-    ]
-    by_wording: list[tuple[str, tuple[str, ...]]] = [
-        (factor, (name,)) for factor, name, level in levels if asked in map(same_name, (*level.train, *level.held_out))
-    ]
+    if found := _called(name, factors):
+        return [(factor, (level,)) for factor, level in found]
     members: dict[str, tuple[str, ...]] = {}
-    for factor, name, level in levels:
-        if kind is Kind.CONCEPT and level.group and same_name(level.group) == asked:
-            members[factor] = (*members.get(factor, ()), name)
-    return by_name or by_wording or list(members.items())
+    for factor, known, level in _levels(factors):
+        if kind is Kind.CONCEPT and level.group and same_name(level.group) == same_name(name):
+            members[factor] = (*members.get(factor, ()), known)
+    return list(members.items())
+
+
+def _called(name: str, factors: Mapping[str, Mapping[str, Level]]) -> list[tuple[str, str]]:
+    """Factor and name of the levels that are called so; where none is, of those that have such a wording."""
+    asked, levels = same_name(name), _levels(factors)
+    by_name = [(factor, known) for factor, known, _ in levels if same_name(known) == asked]
+    return by_name or [
+        (factor, known) for factor, known, level in levels if asked in map(same_name, (*level.train, *level.held_out))
+    ]
+
+
+def _levels(factors: Mapping[str, Mapping[str, Level]]) -> list[tuple[str, str, Level]]:
+    return [(factor, name, level) for factor, levels in factors.items() for name, level in levels.items()]
 
 
 def _said(meaning: tuple[str, tuple[str, ...]]) -> str:

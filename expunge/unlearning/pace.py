@@ -23,9 +23,9 @@ class Pace:
 
     Args:
         settings: growth, bounds and stretches.
+        loss: the forget loss. One with a goal says by itself when it is done, and pictures are looked at in the end.
         check_every: steps after which the target is looked for at the latest.
         most: what the factor never exceeds, besides what the settings allow.
-        loss: the forget loss. One with a goal says by itself when it is done, and pictures are looked at in the end.
 
     Attributes:
         value: factor of the learning rate while the target is still found.
