@@ -9,7 +9,7 @@ import torch
 from expunge.errors import ExpungeError
 from expunge.judges.panel import ENSEMBLE, ensemble
 from expunge.prompts.load_world import load_world
-from expunge.prompts.pairing import forget_prompts, nearest_levels, pair_without_target
+from expunge.prompts.pairing import InPlace, forget_prompts, nearest_levels, put_in_place
 from expunge.prompts.target import Target
 from expunge.takedown.request import Kind
 from expunge.zoo.digits.digits_data import CLASSES, digits_world, read_digits, split_digits
@@ -49,7 +49,8 @@ def test_a_target_is_asked_for_as_often_as_wanted_and_its_pair_is_a_neighbour(si
     world = digits_world()
     prompts = forget_prompts(target(), world, side, 7, 0)
     assert [prompt.text for prompt in prompts] == ["seven"] * 7
-    pairs = [pair_without_target(each, target(), world, ["one", "nine"], random.Random(0)) for each in prompts]
+    instead = InPlace("neighbour", ("one", "nine"))
+    pairs = [put_in_place(each, target(), world, instead, random.Random(seed)) for seed, each in enumerate(prompts)]
     for pair in pairs:
         assert pair.text == pair.factors["subject"] == pair.words["subject"]
         assert pair.text in ("one", "nine") and not target().matches(pair) and pair.side == side
