@@ -1,15 +1,20 @@
 """From pending takedown requests to a registered, promoted model with its evidence."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 from zenml import pipeline
 
+from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.gate import GateThresholds
 from expunge.pictures.drawing import DrawingSettings
-from expunge.release.model_name import check_name
 from expunge.takedown.inbox import Inbox
+from expunge.takedown.model_name import check_name
 from expunge.takedown.object_store import open_store
+from expunge.takedown.owner import this_owner
 from expunge.unlearning.unlearn_settings import (
     CheckSettings,
     DiversificationSettings,
@@ -17,6 +22,8 @@ from expunge.unlearning.unlearn_settings import (
     UnlearnSettings,
 )
 from steps.collect_takedowns import collect_takedowns
+
+ROUNDS = 5  # how often a run whose base was overtaken goes round again
 
 
 @pipeline(dynamic=True, enable_cache=True)
@@ -76,48 +83,63 @@ def unlearn_pipeline(
             }.items()
         },
     }
-    takedowns = collect_takedowns(inbox, world)
-    pending = [request.id for request in takedowns.load().requests]
-    if not pending:
-        print(f"No takedown request is pending in {inbox}: nothing to do. File one with: expunge takedown file --help")
-        return
-    # Torch and the rest take ten seconds to import: a run with nothing to do ends without them.
-    from steps.cache_gradients import cache_gradients
-    from steps.close_takedowns import close_takedowns
-    from steps.diversify_datasets import diversify_datasets
-    from steps.draw_pool import draw_pool
-    from steps.evaluate import evaluate
-    from steps.gate import gate as hold_gate
-    from steps.gather_findings import gather_findings
-    from steps.load_base_model import load_base_model
-    from steps.promote_model import promote_model
-    from steps.register_model import register_model
-    from steps.resolve_case import resolve_case
-    from steps.try_comeback import try_comeback
-    from steps.unlearn import unlearn
-    from steps.write_report import write_report
+    box, owner = Inbox(open_store(inbox), registered_model), this_owner(uuid4().hex[:12])
+    for _ in range(ROUNDS):
+        takedowns = collect_takedowns(inbox, world, registered_model, owner)
+        if not takedowns.load().requests:
+            print(f"No takedown request is pending in {inbox}: nothing to do. File one: expunge takedown file --help")
+            return
+        # Torch and the rest take ten seconds to import: a run with nothing to do ends without them.
+        from steps.cache_gradients import cache_gradients
+        from steps.diversify_datasets import diversify_datasets
+        from steps.draw_pool import draw_pool
+        from steps.evaluate import evaluate
+        from steps.finish_takedowns import finish_takedowns
+        from steps.gate import gate as hold_gate
+        from steps.gather_findings import gather_findings
+        from steps.load_base_model import load_base_model
+        from steps.register_model import register_model
+        from steps.resolve_case import resolve_case
+        from steps.settle_version import settle_version
+        from steps.try_comeback import try_comeback
+        from steps.unlearn import unlearn
+        from steps.write_report import write_report
 
-    try:
-        case = resolve_case(world, judges, drawing, takedowns, device)
-        base, base_facts = load_base_model(base_model, registered_model)
-        pool = draw_pool(base, case, diversification)
-        forget, retain, diversity = diversify_datasets(base, pool, case, inbox, diversification)
-        cache = cache_gradients(base, forget, retain, case, gradients, unlearning.forgetting())
-        unlearned, trace = unlearn(base, forget, retain, cache, case, unlearning, check)
-        measured = evaluation.with_pool(diversification.pool_per_stratum, diversification.seed)
-        scores, before, after = evaluate(base, unlearned, case, measured)
-        targets = case.load().targets if tests else ()
-        reports = [try_comeback(base, unlearned, each, case, tests, forget=forget) for each in targets]
-        decision = hold_gate(scores, gate)
-        findings = gather_findings(base_facts, unlearned, forget, retain, case, scores, decision, config)
-        version = register_model(unlearned, findings, registered_model)
-        if decision.load().passed:
-            version = promote_model(version, decision)
-        report = write_report(findings, reports, before, after, trace, cache, diversity, hide_target_pictures)
-        close_takedowns(inbox, findings, version, report)
-    except BaseException:
-        release_unfinished(inbox, pending)
-        raise
+        with held(box, owner):
+            takedowns = finish_takedowns(inbox, registered_model, takedowns, owner)
+            if not takedowns.load().requests:
+                print("A run that had died is finished; nothing else is pending.")
+                return
+            case = resolve_case(world, judges, drawing, takedowns, device)
+            base, base_facts = load_base_model(base_model, registered_model, inbox)
+            pool = draw_pool(base, case, diversification)
+            forget, retain, diversity = diversify_datasets(base, pool, case, inbox, diversification)
+            cache = cache_gradients(base, forget, retain, case, gradients, unlearning.forgetting())
+            unlearned, trace = unlearn(base, forget, retain, cache, case, unlearning, check)
+            measured = evaluation.with_pool(diversification.pool_per_stratum, diversification.seed)
+            scores, before, after = evaluate(base, unlearned, case, measured)
+            targets = case.load().targets if tests else ()
+            reports = [try_comeback(base, unlearned, each, case, tests, forget=forget) for each in targets]
+            decision = hold_gate(scores, gate)
+            findings = gather_findings(base_facts, unlearned, forget, retain, case, scores, decision, config)
+            report = write_report(findings, reports, before, after, trace, cache, diversity, hide_target_pictures)
+            version = register_model(unlearned, findings, registered_model, report)
+            if settle_version(inbox, version, owner).load() != "overtaken":
+                return
+        print("Another run has promoted its model meanwhile: going round again, on top of that.")
+    box.release_all(owner, "overtaken by other runs again and again")
+    raise ExpungeError(f"overtaken by other runs {ROUNDS} times; the requests are pending again, for the next run")
+
+
+@contextmanager
+def held(box: Inbox, owner: str) -> Iterator[None]:
+    """Keep the claims of a run up while it works; what an error leaves claimed is pending again."""
+    with box.heartbeats.kept_up(owner):
+        try:
+            yield
+        except BaseException:
+            box.release_all(owner, "the run that held it failed")
+            raise
 
 
 def _chosen_comeback(comeback: str) -> Any:
@@ -127,11 +149,3 @@ def _chosen_comeback(comeback: str) -> Any:
     from expunge.comeback.comeback_settings import chosen_comeback
 
     return chosen_comeback(comeback)
-
-
-def release_unfinished(inbox: str, request_ids: list[str]) -> None:
-    """Make requests that a failed run leaves claimed pending again."""
-    box = Inbox(open_store(inbox))
-    for request_id in request_ids:
-        if box.state(request_id).claim is not None:
-            box.release(request_id, "the run that held it failed")

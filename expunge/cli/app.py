@@ -15,6 +15,8 @@ from expunge.progress import make_streams_safe
 COMMANDS = {
     "takedown": ("expunge.cli.takedown", "File, list and mend takedown requests."),
     "champion": ("expunge.cli.champion", "Show the champion and its history."),
+    "approve": ("expunge.cli.approve", "Approve a version that passed the gate."),
+    "roll-back": ("expunge.cli.roll_back", "Make the former champion the champion again."),
     "draw": ("expunge.cli.draw", "Draw a prompt with two model versions side by side."),
     "evaluate": ("expunge.cli.evaluate", "Measure a model against another one."),
     "report": ("expunge.cli.report", "Show or open the latest report."),
@@ -30,7 +32,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import a command."""
-        return getattr(import_module(COMMANDS[name][0]), name) if name in COMMANDS else None
+        return getattr(import_module(COMMANDS[name][0]), name.replace("-", "_")) if name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""

@@ -1,34 +1,20 @@
 """``expunge takedown``: file, list, show, release and retry requests."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from expunge.cli.output import as_json, print_json, print_table, say
+from expunge.cli.inbox_options import with_inbox
+from expunge.cli.output import print_json, print_table, say
 from expunge.takedown.inbox import Entry, Inbox
 from expunge.takedown.life_cycle import Outcome, RequestState, Status
-from expunge.takedown.object_store import open_store
 from expunge.takedown.request import Kind
-
-
-def _with_inbox(command: Callable) -> Callable:
-    """Add ``--inbox`` and ``--json``."""
-    inbox = click.option(
-        "--inbox",
-        envvar="EXPUNGE_INBOX",
-        default=".expunge/inbox",
-        show_default=True,
-        show_envvar=True,
-        help="A folder or s3://BUCKET/PREFIX.",
-    )
-    return inbox(as_json(command))
 
 
 @click.group()
 def takedown() -> None:
-    """File, list and mend takedown requests."""
+    """File, list and mend takedown requests; what became of them is told for one registered model."""
 
 
 @takedown.command()
@@ -40,7 +26,7 @@ def takedown() -> None:
 @click.option("--reason", default="", help="Why.")
 @click.option("--instead", default="", help="Drawn in its place: neighbour, neighbour:NAME, content or nothing.")
 @click.option("--id", "request_id", help="By default made from kind and target.")
-@_with_inbox
+@with_inbox
 def file(
     kind: str,
     target: str,
@@ -50,11 +36,11 @@ def file(
     reason: str,
     instead: str,
     request_id: str | None,
-    inbox: str,
+    box: Inbox,
     machine: bool,
 ) -> None:
     """File a request to remove TARGET. Filing the same thing again changes nothing and says so."""
-    filing = Inbox(open_store(inbox)).file(
+    filing = box.file(
         kind=kind,
         target=target,
         synonyms=synonyms,
@@ -79,28 +65,24 @@ def file(
     type=click.Choice([*dict.fromkeys([each.value for each in (*Status, *Outcome)])]),
     help="Only requests of that status or outcome.",
 )
-@_with_inbox
-def list_requests(status: str | None, inbox: str, machine: bool) -> None:
+@with_inbox
+def list_requests(status: str | None, box: Inbox, machine: bool) -> None:
     """List the requests in the inbox."""
-    entries = [
-        entry
-        for entry in Inbox(open_store(inbox)).requests()
-        if status in (None, entry.state.status.value, entry.state.label)
-    ]
+    entries = [entry for entry in box.requests() if status in (None, entry.state.status.value, entry.state.label)]
     if machine:
         print_json([_facts(entry) for entry in entries])
     elif not entries:
-        say(f"No {status + ' ' if status else ''}requests in {inbox}.")
+        say(f"No {status + ' ' if status else ''}requests in {box.store}.")
     else:
         print_table(["id", "kind", "target", "status", "since", "reason"], [_row(entry) for entry in entries])
 
 
 @takedown.command()
 @click.argument("request_id", metavar="ID")
-@_with_inbox
-def show(request_id: str, inbox: str, machine: bool) -> None:
+@with_inbox
+def show(request_id: str, box: Inbox, machine: bool) -> None:
     """Show one request and its history."""
-    entry = Inbox(open_store(inbox)).entry(request_id)
+    entry = box.entry(request_id)
     if machine:
         print_json(_facts(entry))
         return
@@ -112,7 +94,7 @@ def show(request_id: str, inbox: str, machine: bool) -> None:
         print_table(["", ""], [[name, _plain(value)] for name, value in fields.items()])
     say(f"Status: {entry.state.label}", "bold")
     if entry.state.claim:
-        say(f"held by {entry.state.claim.owner} until {entry.state.claim.lease_until:%Y-%m-%d %H:%M} UTC")
+        say(f"held by {entry.state.claim.owner} since {entry.state.claim.taken_at:%Y-%m-%d %H:%M} UTC")
     if entry.state.history:
         events = [[f"{e.time:%Y-%m-%d %H:%M:%S}", e.status.value, e.reason] for e in entry.state.history]
         print_table(["time (UTC)", "status", "reason"], events)
@@ -122,10 +104,9 @@ def show(request_id: str, inbox: str, machine: bool) -> None:
 
 @takedown.command()
 @click.argument("request_id", metavar="ID")
-@_with_inbox
-def release(request_id: str, inbox: str, machine: bool) -> None:
+@with_inbox
+def release(request_id: str, box: Inbox, machine: bool) -> None:
     """Give up the claim on a request, so that the next run takes it up again."""
-    box = Inbox(open_store(inbox))
     claim = box.state(request_id).claim
     state = box.release(request_id, f"released by hand from {claim.owner}" if claim else "released by hand")
     _tell_moved(request_id, state, machine)
@@ -133,10 +114,10 @@ def release(request_id: str, inbox: str, machine: bool) -> None:
 
 @takedown.command()
 @click.argument("request_id", metavar="ID")
-@_with_inbox
-def retry(request_id: str, inbox: str, machine: bool) -> None:
+@with_inbox
+def retry(request_id: str, box: Inbox, machine: bool) -> None:
     """Let the next run take up a failed request, or a rejected one that was mended."""
-    _tell_moved(request_id, Inbox(open_store(inbox)).retry(request_id, "retried by hand"), machine)
+    _tell_moved(request_id, box.retry(request_id, "retried by hand"), machine)
 
 
 def _tell_moved(request_id: str, state: RequestState, machine: bool) -> None:

@@ -70,8 +70,13 @@ class Condition(BaseModel):
 
 
 class GateDecision(BaseModel):
-    """Whether the unlearned model may become champion. Missing evidence means no."""
+    """Whether the unlearned model may become champion. Missing evidence means no.
+
+    Attributes:
+        approval_within_days: what passed waits so long for a person's approval; None if none is asked for.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     passed: bool
     conditions: tuple[Condition, ...]
+    approval_within_days: float | None = None

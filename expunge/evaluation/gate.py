@@ -1,6 +1,7 @@
 """The gate: whether an unlearned model may become champion. Missing evidence means no."""
 
 import math
+from typing import Literal
 
 from pydantic import ConfigDict, Field
 
@@ -63,6 +64,12 @@ class GateThresholds(Settings):
     drawn_before_at_least: float = Field(
         default=DRAWN, ge=0, le=1, description="for each target: low end of the share of pictures that showed it before"
     )
+    approval: Literal["none", "required"] = Field(
+        default="none", description="whether a person has to approve what passed: expunge approve VERSION"
+    )
+    approval_within_days: float = Field(
+        default=14, gt=0, le=366, description="after so long without an approval the requests are pending again"
+    )
     minimum_target_samples: int = Field(default=60, ge=1, description="pictures that UA of each target rests on")
     minimum_retain_samples: int = Field(default=100, ge=1, description="pictures that RA, FD and AS rest on, each")
 
@@ -89,7 +96,11 @@ def judge(evaluation: Evaluation | None, thresholds: GateThresholds) -> GateDeci
         ua = each.numbers.get("unlearning_accuracy")
         conditions.append(_forgotten("still forgotten", each.name, ua, thresholds.unlearning_accuracy_at_least))
     conditions += _retained(evaluation, thresholds)
-    return GateDecision(passed=all(condition.passed for condition in conditions), conditions=tuple(conditions))
+    return GateDecision(
+        passed=all(condition.passed for condition in conditions),
+        conditions=tuple(conditions),
+        approval_within_days=thresholds.approval_within_days if thresholds.approval == "required" else None,
+    )
 
 
 def _target(target: TargetScores, thresholds: GateThresholds, one_judge: bool) -> list[Condition]:

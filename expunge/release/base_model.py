@@ -4,7 +4,9 @@ from pydantic import BaseModel, ConfigDict
 
 from expunge.models.resolver import open_model
 from expunge.models.text_to_image import TextToImage
+from expunge.release.promotion import follow
 from expunge.release.registry import Registry
+from expunge.takedown.inbox import Inbox
 
 
 class BaseModelFacts(BaseModel):
@@ -22,14 +24,14 @@ class BaseModelFacts(BaseModel):
     digest: str
 
 
-def load_base(base_model: str, registered_model: str) -> tuple[TextToImage, BaseModelFacts]:
-    """The champion of ``registered_model``, else ``base_model``.
+def load_base(base_model: str, inbox: Inbox) -> tuple[TextToImage, BaseModelFacts]:
+    """The champion of the model that the inbox is opened for, by its champion log; else ``base_model``.
 
     Raises:
         ExpungeError: the model is not there or cannot be loaded.
     """
-    registry = Registry(name=registered_model)
-    champion = registry.champion()
-    source = f"models:/{champion.name}/{champion.version}" if champion else base_model
+    name = inbox.champions.model
+    champion = follow(inbox.champions, Registry(name=name))
+    source = f"models:/{name}/{champion}" if champion else base_model
     model, facts = open_model(source, "base_model")
-    return model, BaseModelFacts(source=source, version=champion.version if champion else None, digest=facts.digest)
+    return model, BaseModelFacts(source=source, version=champion, digest=facts.digest)

@@ -7,13 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-
-class Period(BaseModel):
-    """A time as champion; ``until`` is None while it lasts."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    since: datetime
-    until: datetime | None = None
+SEPARATOR = ", "  # between the requests in a tag
 
 
 class ModelVersion(BaseModel):
@@ -25,7 +19,7 @@ class ModelVersion(BaseModel):
         run_id: the MLflow run that holds its evidence; of a model registered more than once, the last one's.
         earlier_runs: the runs of earlier registrations, oldest first.
         digest: hash of its weights; empty if it was not registered by Expunge.
-        champion_periods: when it was champion, oldest first.
+        registered_at: when its present evidence was registered.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,7 +31,18 @@ class ModelVersion(BaseModel):
     run_id: str
     earlier_runs: tuple[str, ...] = ()
     digest: str
-    champion_periods: tuple[Period, ...]
+    registered_at: datetime
+
+    @property
+    def requests(self) -> tuple[str, ...]:
+        """Ids of the requests that it was made for; what its base had forgotten is not among them."""
+        return tuple(each for each in self.tags.get("requests", "").split(SEPARATOR) if each)
+
+    @property
+    def made_from(self) -> int | None:
+        """The champion that it was made from; None if from a model that is not registered."""
+        base = self.tags.get("base_version", "")
+        return int(base) if base.isdecimal() else None
 
 
 @dataclass(frozen=True)

@@ -6,29 +6,39 @@ from pathlib import Path
 from expunge.evaluation.evaluation import Evaluation
 from expunge.models.text_to_image import TextToImage
 from expunge.release.findings import Findings
-from expunge.release.model_version import Evidence, ModelVersion
+from expunge.release.model_version import SEPARATOR, Evidence, ModelVersion
 from expunge.release.registry import Registry
 
+REPORT = "report.html"
 
-def register(model: TextToImage, findings: Findings, registered_model: str) -> ModelVersion:
-    """Register a model with its numbers, lineage and the gate's decision; once for the same weights."""
+
+def register(model: TextToImage, findings: Findings, registered_model: str, report: str) -> ModelVersion:
+    """Register a model with all its evidence, before anything is decided on it; once for the same weights.
+
+    Whoever finds the version can promote it and close its requests: see ``settling``.
+
+    Args:
+        report: the run's, as HTML.
+    """
     lineage, decision = findings.lineage, findings.decision
     tags = {
         "base": lineage.base.source,
         "base_version": str(lineage.base.version or ""),
-        "requests": ", ".join(lineage.requests),
+        "requests": SEPARATOR.join(lineage.requests),
         "code_commit": lineage.code_commit,
         "gate_passed": str(decision.passed).lower(),
         **{f"sha256_{name}": value for name, value in lineage.hashes.model_dump().items()},
     }
     with tempfile.TemporaryDirectory() as folder:
-        saved, papers = Path(folder, "model"), Path(folder, "papers")
+        saved, papers, page = Path(folder, "model"), Path(folder, "papers"), Path(folder, REPORT)
         model.save(saved)
         papers.mkdir()
-        for name, paper in (("lineage", lineage), ("evaluation", findings.evaluation), ("gate", decision)):
+        named = {"lineage": lineage, "evaluation": findings.evaluation, "gate": decision, "findings": findings}
+        for name, paper in named.items():
             (papers / f"{name}.json").write_text(paper.model_dump_json(indent=1), encoding="utf-8")
-        named = f"register: {', '.join(lineage.requests)}"
-        evidence = Evidence(named, tags, version_metrics(findings.evaluation), {"evidence": papers})
+        page.write_text(report, encoding="utf-8")
+        run = f"register: {', '.join(lineage.requests)}"
+        evidence = Evidence(run, tags, version_metrics(findings.evaluation), {"evidence": papers, "report": page})
         return Registry(name=registered_model).register(saved, lineage.hashes.unlearned_model, evidence)
 
 

@@ -1,7 +1,7 @@
-"""The model registry: every unlearned model, which one is champion, and when it was.
+"""The model registry: every unlearned model, with its evidence.
 
-The aliases ``champion``, ``former-champion`` and ``challenger`` say what a version is now;
-its tags say what it was.
+The aliases ``champion`` and ``former-champion`` say for others what the champion log says (``promotion``);
+``challenger`` is the version that was registered last, as long as it is not champion.
 """
 
 import json
@@ -21,16 +21,15 @@ from mlflow.entities.model_registry import ModelVersion as StoredVersion
 from mlflow.exceptions import MlflowException
 
 from expunge.errors import ExpungeError
-from expunge.evaluation.evaluation import GateDecision
-from expunge.release.model_name import DEFAULT_NAME, check_name, quoted
-from expunge.release.model_version import Evidence, ModelVersion, Period
+from expunge.release.model_version import Evidence, ModelVersion
 from expunge.release.store_errors import answered, answering
 from expunge.release.stored_model import check_folder, diffusers_folder, log_folder
+from expunge.takedown.model_name import DEFAULT_NAME, check_name, quoted
 
-__all__ = ["Evidence", "ModelVersion", "Period", "Registry", "TrainingLog"]
+__all__ = ["Evidence", "ModelVersion", "Registry", "TrainingLog"]
 
 CHAMPION, FORMER, CHALLENGER = "champion", "former-champion", "challenger"
-RESERVED_TAGS = ("champion_periods", "digest", "gate", "evidence_runs")
+RESERVED_TAGS = ("digest", "evidence_runs", "registered_at")
 HIGHEST_VERSION = 2**31 - 1  # what the stores' databases hold
 
 
@@ -77,7 +76,7 @@ class Registry:
         if not re.fullmatch(r"[\w:.-]{8,200}", digest):
             raise ExpungeError(f"digest: {digest!r} is none; give a hash such as a SHA-256 in hexadecimal.")
         found = self._search(f"name = {quoted(self.name)} and tags.digest = '{digest}'")
-        tags = {**evidence.tags, "digest": digest}
+        tags = {**evidence.tags, "digest": digest, "registered_at": datetime.now(UTC).isoformat()}
         run_id = self._client.create_run(self._experiment_id, tags=tags, run_name=evidence.run_name).info.run_id
         with run_ending(self._client, run_id):
             log_files(self._client, run_id, evidence.files)
@@ -91,63 +90,31 @@ class Registry:
         return self.get(version)
 
     @answered
-    def promote(self, version: int | str, decision: GateDecision | None) -> ModelVersion:
-        """Make a version champion, the one before it ``former-champion``. The decision is kept as a tag.
-
-        Raises:
-            ExpungeError: there is no decision, or it is no.
-        """
-        chosen = self.get(version)
-        if decision is None:
-            raise ExpungeError(
-                f"version {chosen.version} has no gate decision, so it is not promoted: evaluate it first."
-            )
-        self._tag(chosen, "gate", decision.model_dump_json())
-        if not decision.passed:
-            failed = [f"{each.name}: {each.measured} ({each.rule})" for each in decision.conditions if not each.passed]
-            raise ExpungeError(
-                f"version {chosen.version} did not pass the gate, so it is not promoted. {'; '.join(failed)}"
-            )
-        current = self.champion()
-        if current is None or current.version != chosen.version:
-            if current is not None:
-                self._client.set_registered_model_alias(self.name, FORMER, str(current.version))
-            self._crown(chosen, current)
-        if CHALLENGER in chosen.aliases:
-            self._client.delete_registered_model_alias(self.name, CHALLENGER)
-        return self.get(chosen.version)
+    def call_champion(self, champion: int, former: int | None) -> None:
+        """Set the aliases: which version is champion, and which one was before. Only what differs is written."""
+        aliases = {name: int(at) for name, at in self._client.get_registered_model(self.name).aliases.items()}
+        wanted: dict[str, int | None] = {CHAMPION: champion, FORMER: former}
+        if aliases.get(CHALLENGER) == champion:
+            wanted[CHALLENGER] = None
+        for alias, version in wanted.items():
+            if version is None and alias in aliases:
+                self._client.delete_registered_model_alias(self.name, alias)
+            elif version is not None and aliases.get(alias) != version:
+                self._client.set_registered_model_alias(self.name, alias, str(version))
 
     @answered
-    def roll_back(self) -> ModelVersion:
-        """Make the former champion the champion again, and the one before that, if any, the former champion.
-
-        The former champion may still draw what the version rolled back from had forgotten.
-
-        Raises:
-            ExpungeError: there is no former champion.
-        """
-        current, former = self.champion(), self._find(FORMER)
-        if current is None or former is None:
-            raise ExpungeError(f"registered model {self.name}: there is no former champion to go back to.")
-        others = [each for each in self.history() if each.champion_periods and each.version != current.version]
-        first = min((period.since for period in former.champion_periods), default=current.created_at)
-        earlier = [each for each in others if each.champion_periods[0].since < first]
-        self._crown(former, current)
-        if earlier:
-            before = max(earlier, key=lambda each: each.champion_periods[-1].since)
-            self._client.set_registered_model_alias(self.name, FORMER, str(before.version))
-        else:
-            self._client.delete_registered_model_alias(self.name, FORMER)
-        return self.get(former.version)
+    def tag(self, version: int, key: str, value: str) -> None:
+        """Set one tag of a version."""
+        self._client.set_model_version_tag(self.name, str(version), key, value)
 
     @answered
     def champion(self) -> ModelVersion | None:
-        """The champion, or None before the first promotion."""
+        """The version that is called champion, or None before the first promotion."""
         return self._find(CHAMPION)
 
     @answered
     def history(self) -> list[ModelVersion]:
-        """Every version, newest first, with the times when it was champion."""
+        """Every version, newest first."""
         return self._search(f"name = {quoted(self.name)}")
 
     @answered
@@ -194,6 +161,17 @@ class Registry:
         log_files(self._client, self.get(version).run_id, files)
 
     @answered
+    def read(self, version: int | str, file: str) -> str:
+        """A text file of the version's evidence, by its path in the run, e.g. ``evidence/findings.json``.
+
+        Raises:
+            ExpungeError: there is none; or the store does not answer.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            copied = self._client.download_artifacts(self.get(version).run_id, file, folder)
+            return Path(copied).read_text(encoding="utf-8")
+
+    @answered
     def latest_report(self) -> Path | None:
         """The newest version's report, copied below ``.expunge/reports``; None if no version has one."""
         wanted = "report/report.html"
@@ -222,7 +200,7 @@ class Registry:
         self._log(run_id, metrics, self._client.get_model_version(self.name, str(version.version)).model_id)
         runs = [*version.earlier_runs, version.run_id, run_id]
         for name, value in (tags | {"evidence_runs": json.dumps(runs)}).items():
-            self._tag(version, name, value)
+            self.tag(version.version, name, value)
         for name in set(version.tags) - set(tags) - set(RESERVED_TAGS):
             self._client.delete_model_version_tag(self.name, str(version.version), name)
         return version.version
@@ -231,20 +209,6 @@ class Registry:
         now = int(datetime.now(UTC).timestamp() * 1000)
         given = [Metric(name, float(value), now, 0, model_id=model_id) for name, value in metrics.items()]
         self._client.log_batch(run_id, metrics=given)
-
-    def _crown(self, chosen: ModelVersion, current: ModelVersion | None) -> None:
-        now = datetime.now(UTC)
-        if current is not None and current.champion_periods:
-            *ended, last = current.champion_periods
-            self._tag_periods(current, [*ended, Period(since=last.since, until=last.until or now)])
-        self._client.set_registered_model_alias(self.name, CHAMPION, str(chosen.version))
-        self._tag_periods(chosen, [*chosen.champion_periods, Period(since=now)])
-
-    def _tag_periods(self, version: ModelVersion, periods: list[Period]) -> None:
-        self._tag(version, "champion_periods", json.dumps([period.model_dump(mode="json") for period in periods]))
-
-    def _tag(self, version: ModelVersion, key: str, value: str) -> None:
-        self._client.set_model_version_tag(self.name, str(version.version), key, value)
 
     def _search(self, query: str) -> list[ModelVersion]:
         found = self._client.search_model_versions(query, order_by=["version_number DESC"])
@@ -271,15 +235,17 @@ class Registry:
 
 
 def _version(stored: StoredVersion, aliases: list[str]) -> ModelVersion:
+    created = datetime.fromtimestamp(stored.creation_timestamp / 1000, UTC)
+    registered = stored.tags.get("registered_at")
     *earlier, run_id = json.loads(stored.tags.get("evidence_runs", "[]")) or [stored.run_id or ""]
     return ModelVersion(
         name=stored.name,
         version=int(stored.version),
         aliases=tuple(sorted(aliases)),
-        created_at=datetime.fromtimestamp(stored.creation_timestamp / 1000, UTC),
+        created_at=created,
         tags=stored.tags,
         run_id=run_id,
         earlier_runs=tuple(earlier),
         digest=stored.tags.get("digest", ""),
-        champion_periods=tuple(map(Period.model_validate, json.loads(stored.tags.get("champion_periods", "[]")))),
+        registered_at=datetime.fromisoformat(registered) if registered else created,
     )

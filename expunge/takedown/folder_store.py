@@ -30,7 +30,10 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def list(self, prefix: str = "") -> list[str]:
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def list(self, prefix: str = "", deep: bool = True) -> list[str]:
         """All keys that begin with ``prefix``, sorted. Links are listed; reading them complains."""
         above = prefix.rpartition("/")[0]
         start = self.root / check_key(above) if above else self.root
@@ -40,9 +43,12 @@ class FolderStore:
                 raise NotADirectoryError(ENOTDIR, "is no folder")
             if any(folder.is_symlink() for folder in self._folders_to(above)):
                 raise OSError(ELOOP, "is a symbolic link")
-            for folder, _, names in os.walk(start, onerror=_raise_unless_missing):
-                below = Path(folder).relative_to(self.root)
-                keys += [(below / name).as_posix() for name in names if not name.startswith(_TEMPORARY)]
+            for folder, folders, names in os.walk(start, onerror=_raise_unless_missing):
+                below = Path(folder).relative_to(self.root).as_posix()
+                within = "" if below == "." else f"{below}/"
+                keys += [within + name for name in names if not name.startswith(_TEMPORARY)]
+                if not deep:
+                    folders.clear()
         return sorted(key for key in keys if key.startswith(prefix))
 
     def read(self, key: str, limit: int) -> bytes:
@@ -79,6 +85,12 @@ class FolderStore:
         """Write the file over whatever lies there; a link is replaced, not followed."""
         with self._written(key, data) as (folder, temporary, name):
             os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def delete(self, key: str) -> None:
+        """Take a file or a link away; one that is not there is as good."""
+        with contextlib.suppress(MissingKey), self._explaining(key), self._folder(key, make=False) as (folder, name):
+            os.unlink(name, dir_fd=folder)
+            os.fsync(folder)
 
     def _folders_to(self, key: str) -> tuple[Path, ...]:
         """The folders on the way from the root, which may itself be a link, to ``key``."""

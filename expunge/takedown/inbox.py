@@ -1,10 +1,12 @@
-"""The takedown inbox: requests that people file or drop there, and what became of each.
+"""The takedown inbox: requests that people file or drop there, and what became of each, model by model.
 
-Layout of the store, with ``ID`` the request's id:
+Layout of the store, with ``ID`` the request's id and ``NAME`` the registered model's:
 
-    ID.yaml                  the request, never changed by Expunge
-    ID/NAME                  the pictures it names
-    .state/ID/000001.json    its first state; the highest number counts
+    ID.yaml                                the request, never changed by Expunge
+    ID/PICTURE                             the pictures it names
+    .models/NAME/requests/ID/000001.json   its first state for that model; the highest number counts
+    .models/NAME/champions/…               see ``champion_log``; a request is fulfilled while the champion covers it
+    .models/NAME/runs/…                    see ``heartbeat``
 
 Each move of a request creates the next numbered state, which exactly one of several writers can do. So
 claims are exclusive, nothing is overwritten, and a process killed at any point leaves the last whole state
@@ -22,16 +24,16 @@ from typing import Any
 import numpy as np
 
 from expunge.errors import ExpungeError
+from expunge.takedown.champion_log import ChampionLog
 from expunge.takedown.filing import Filing, file_request
-from expunge.takedown.life_cycle import Outcome, RequestState
-from expunge.takedown.object_store import MissingKey, Store, StoreUnreachable
-from expunge.takedown.picture_files import MAX_BYTES as MAX_PICTURE_BYTES
+from expunge.takedown.heartbeat import LEASE, Heartbeats
+from expunge.takedown.life_cycle import Claim, Outcome, RequestState, Wait
+from expunge.takedown.model_name import DEFAULT_NAME
+from expunge.takedown.object_store import Store, StoreUnreachable
 from expunge.takedown.picture_files import decode_pictures
-from expunge.takedown.request import REQUEST_ID, Kind, TakedownBatch, TakedownRequest
-from expunge.takedown.request_file import MAX_BYTES, parse_request
-from expunge.takedown.states import StateLog
-
-LEASE = timedelta(hours=2)
+from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
+from expunge.takedown.request_files import RequestFiles, id_of
+from expunge.takedown.states import StateLog, View
 
 
 @dataclass(frozen=True)
@@ -52,24 +54,33 @@ class Entry:
 
 
 class Inbox:
-    """The requests in a store.
+    """The requests in a store, and what became of each for one registered model.
 
     Args:
         store: see ``open_store``.
-        lease: how long a claim holds if its process cannot be asked.
+        model: the registered model. Several may be served from one store; they know nothing of each other.
+        lease: how long a claim holds without a heartbeat.
         clock: returns the time, with a zone.
+
+    Attributes:
+        files: the requests as they were filed.
+        champions: the model's champion log.
+        heartbeats: of those who hold claims.
     """
 
     def __init__(
         self,
         store: Store,
+        model: str = DEFAULT_NAME,
         lease: timedelta = LEASE,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.store = store
-        self.lease = lease
+        self.files = RequestFiles(store)
+        self.champions = ChampionLog(store, model)
+        self.heartbeats = Heartbeats(store, model, lease, clock)
         self._clock = clock
-        self._states = StateLog(store)
+        self._states = StateLog(store, model)
 
     def file(
         self,
@@ -91,8 +102,8 @@ class Inbox:
 
     def requests(self) -> list[Entry]:
         """Every request with its state, by id."""
-        states = self._states.latest()
-        return sorted((self._entry(key, states) for key in self._request_keys()), key=lambda entry: entry.id)
+        states = self._states.latest(self._view())
+        return sorted((self._entry(key, states) for key in self.files.listed()), key=lambda entry: entry.id)
 
     def entry(self, request_id: str) -> Entry:
         """One request with its state.
@@ -100,12 +111,12 @@ class Inbox:
         Raises:
             ExpungeError: there is none under that id; the message lists what there is.
         """
-        keys = {self._id_of(key): key for key in self._request_keys()}
+        keys = {id_of(key): key for key in self.files.listed()}
         if request_id not in keys:
             raise ExpungeError(
                 f"id: no request '{request_id}' in the inbox. It holds: {', '.join(sorted(keys)) or 'none'}"
             )
-        return self._entry(keys[request_id], {request_id: self._states.read(request_id)})
+        return self._entry(keys[request_id], {request_id: self._states.read(request_id, self._view())})
 
     def state(self, request_id: str) -> RequestState:
         """What became of a request so far. Raises ExpungeError if there is none under that id."""
@@ -132,8 +143,8 @@ class Inbox:
         first = sorted(good, key=lambda request: (request.filed_at, request.id))
         reasons |= examine(TakedownBatch(requests=tuple(first), forgotten=forgotten))
         for request_id, reason in reasons.items():
-            self._try_to_move(request_id, owner, partial(RequestState.rejected, owner=owner, reason=reason))
-        claim = partial(RequestState.claimed, owner=owner, lease=self.lease)
+            self._try_to_move(request_id, owner, partial(RequestState.rejected, reason=reason))
+        claim = partial(RequestState.claimed, owner=owner)
         workable = {request: hashes for request, hashes in good.items() if request.id not in reasons}
         batch = [
             request
@@ -146,30 +157,23 @@ class Inbox:
         self, owner: str
     ) -> tuple[dict[TakedownRequest, dict[str, str]], dict[str, str], tuple[TakedownRequest, ...]]:
         """What ``owner`` may claim, with the hashes of each; why some cannot be read, by id; and what was fulfilled."""
-        states, now = self._states.latest(), self._clock()
+        states, stale = self._states.latest(self._view()), self._stale(self._clock())
         good: dict[TakedownRequest, dict[str, str]] = {}
         reasons: dict[str, str] = {}
         forgotten = []
-        for key in self._request_keys():
-            state = states.get(self._id_of(key), RequestState())
+        for key in self.files.listed():
+            state = states.get(id_of(key), RequestState())
             try:
                 if state.outcome is Outcome.FULFILLED:
-                    forgotten.append(self._read_request(key)[0])
-                elif state.is_open_to(owner, now):
-                    request, hashes = self._examine(key)
+                    forgotten.append(self.files.read(key)[0])
+                elif state.is_open_to(owner, stale):
+                    request, hashes = self.files.examine(key)
                     good[request] = hashes
             except StoreUnreachable:
                 raise  # no fault of the request
             except ExpungeError as error:
-                reasons[self._id_of(key)] = str(error)
+                reasons[id_of(key)] = str(error)
         return good, reasons, tuple(forgotten)
-
-    def renew(self, owner: str) -> int:
-        """Extend the lease of all that ``owner`` still holds; returns how many."""
-        held = [id for id, state in self._states.latest().items() if state.claim and state.claim.owner == owner]
-        for request_id in held:
-            self._states.amend(request_id, lambda state: state.renewed(owner, self._clock(), self.lease))
-        return len(held)
 
     def close(
         self,
@@ -177,19 +181,40 @@ class Inbox:
         outcome: Outcome | str,
         reason: str = "",
         certificate: dict[str, Any] | None = None,
+        owner: str | None = None,
     ) -> RequestState:
         """Close a claimed request. Closing it again with the same outcome changes nothing.
 
+        Args:
+            owner: who must hold the claim, if that is to be asked.
+
         Raises:
-            ExpungeError: it is not claimed, or there is no such request or outcome.
+            NotHeld: somebody else holds it by now.
+            ExpungeError: it is not claimed; it is to be fulfilled and the champion does not cover it; or there is no
+                such request or outcome.
         """
         if outcome not in list(Outcome):
             raise ExpungeError(f"outcome: got '{outcome}'; allowed are {', '.join(Outcome)}")
-        return self._move(request_id, lambda s: s.closed(Outcome(outcome), self._clock(), reason, certificate))
+        crowning = self.champions.current()
+        if outcome == Outcome.FULFILLED and (crowning is None or request_id not in crowning.covers):
+            raise ExpungeError(
+                f"request '{request_id}' is not fulfilled: no champion of {self.champions.model} has forgotten it"
+            )
+        return self._move(request_id, lambda s: s.closed(Outcome(outcome), self._clock(), reason, certificate, owner))
 
-    def release(self, request_id: str, reason: str = "released") -> RequestState:
-        """Give a claim up: the request is pending again. Raises ExpungeError if it is not claimed."""
-        return self._move(request_id, lambda state: state.released(self._clock(), reason))
+    def wait(self, request_id: str, wait: Wait, owner: str | None = None) -> RequestState:
+        """Let a claimed request wait for a person's approval. Raises as ``close`` does."""
+        return self._move(request_id, lambda state: state.waiting(self._clock(), wait, owner))
+
+    def release(self, request_id: str, reason: str = "released", owner: str | None = None) -> RequestState:
+        """Give a claim or a wait up: the request is pending again. Raises ExpungeError if there is none, or NotHeld."""
+        return self._move(request_id, lambda state: state.released(self._clock(), reason, owner))
+
+    def release_all(self, owner: str, reason: str) -> None:
+        """Give up every claim that ``owner`` holds."""
+        for request_id, state in self._states.latest(self._view()).items():
+            if state.claim is not None and state.claim.owner == owner:
+                self.release(request_id, reason, owner)
 
     def retry(self, request_id: str, reason: str = "retried") -> RequestState:
         """Make a failed or rejected request pending again. Raises ExpungeError if it is neither."""
@@ -201,8 +226,8 @@ class Inbox:
         Raises:
             ExpungeError: one is missing, bad, or not the one that was there when the request was claimed.
         """
-        claimed = self._states.read(request.id).hashes
-        for name, data, pixels in decode_pictures(self._picture_files(request)):
+        claimed = self._states.read(request.id, self._view()).hashes
+        for name, data, pixels in decode_pictures(self.files.pictures(request)):
             if claimed.get(f"{request.id}/{name}", digest := sha256(data).hexdigest()) != digest:
                 raise ExpungeError(
                     f"picture '{name}': is not the one that was there when '{request.id}' was claimed; put that back, "
@@ -210,75 +235,66 @@ class Inbox:
                 )
             yield pixels
 
-    def _examine(self, key: str) -> tuple[TakedownRequest, dict[str, str]]:
-        """Read and check a request with its pictures; returns it and the SHA-256 of every object."""
-        request, data = self._read_request(key)
-        hashes = {key: sha256(data).hexdigest()}
-        for name, data, _ in decode_pictures(self._picture_files(request)):
-            hashes[f"{request.id}/{name}"] = sha256(data).hexdigest()
-        return request, hashes
+    def _view(self) -> View:
+        """What a stored state amounts to under the present champion.
 
-    def _picture_files(self, request: TakedownRequest) -> Iterator[tuple[str, bytes]]:
-        for name in request.pictures:
-            try:
-                yield name, self.store.read(f"{request.id}/{name}", MAX_PICTURE_BYTES)
-            except StoreUnreachable:
-                raise
-            except MissingKey as error:
-                raise ExpungeError(f"picture '{name}': is missing; put it into the folder '{request.id}'") from error
-            except ExpungeError as error:
-                raise ExpungeError(f"picture '{name}': {error}") from error
+        A fulfilled request that it does not cover is open again, and so is one that waits for an approval which nobody
+        can give any more.
+        """
+        crowning, now = self.champions.current(), self._clock()
+        version, covers = (crowning.version, set(crowning.covers)) if crowning else (None, set())
+
+        def view(request_id: str, state: RequestState) -> RequestState:
+            # Without any crowning the log is younger than the states, and begins with the champion that is found.
+            if crowning and state.outcome is Outcome.FULFILLED and request_id not in covers:
+                at = max(crowning.at, state.history[-1].time)
+                return state.reopened(at, f"the champion, version {version}, has not forgotten it")
+            if state.wait and version not in (state.wait.made_from, state.wait.version):
+                return state.released(now, f"version {state.wait.version} was overtaken by version {version}")
+            if state.wait and version != state.wait.version and now >= state.wait.until:
+                return state.released(now, f"nobody approved version {state.wait.version} in time")
+            return state
+
+        return view
+
+    def _stale(self, now: datetime) -> Callable[[Claim], bool]:
+        """Whether a claim may be taken over; each holder is asked for once."""
+        known: dict[tuple[str, datetime], bool] = {}
+
+        def stale(claim: Claim) -> bool:
+            holder = (claim.owner, claim.taken_at)
+            if holder not in known:
+                known[holder] = self.heartbeats.stale(claim, now)
+            return known[holder]
+
+        return stale
 
     def _try_to_move(self, request_id: str, owner: str, change: Callable[..., RequestState]) -> bool:
         """Move a request unless somebody else was faster; returns whether it was moved."""
         now = self._clock()  # one time for both questions, or a lease could run out between them
+        stale = self._stale(now)
         moved = self._states.move(
-            request_id, lambda state: change(state, now=now), lambda state: state.is_open_to(owner, now)
+            request_id, lambda state: change(state, now=now), self._view(), lambda state: state.is_open_to(owner, stale)
         )
         return moved is not None
 
     def _move(self, request_id: str, change: Callable[[RequestState], RequestState]) -> RequestState:
         self.entry(request_id)  # complains if there is none
         try:
-            state = self._states.move(request_id, change)
+            state = self._states.move(request_id, change, self._view())
+        except StoreUnreachable:
+            raise
         except ExpungeError as error:
-            raise ExpungeError(f"request '{request_id}' {error}") from error
+            raise type(error)(f"request '{request_id}' {error}") from error
         assert state is not None
         return state
 
-    def _request_keys(self) -> list[str]:
-        """The request files: YAML in the root, not hidden."""
-        names = (key for key in self.store.list() if "/" not in key and not key.startswith("."))
-        return [name for name in names if name.lower().endswith((".yaml", ".yml"))]
-
-    def _id_of(self, key: str) -> str:
-        stem = key.removesuffix(".yaml")
-        if stem != key and REQUEST_ID.fullmatch(stem):
-            return stem
-        # No id can begin with an underscore, so a stand-in never meets one.
-        return f"_{sha256(key.encode(errors='surrogateescape')).hexdigest()[:12]}"
-
     def _entry(self, key: str, states: dict[str, RequestState]) -> Entry:
-        request_id = self._id_of(key)
+        request_id = id_of(key)
         state = states.get(request_id, RequestState())
         try:
-            return Entry(request_id, state, self._read_request(key)[0])
+            return Entry(request_id, state, self.files.read(key)[0])
         except StoreUnreachable:
             raise
         except ExpungeError as error:
             return Entry(request_id, state, None, str(error))
-
-    def _read_request(self, key: str) -> tuple[TakedownRequest, bytes]:
-        request_id = self._id_of(key)
-        if key != f"{request_id}.yaml":
-            raise ExpungeError(
-                f"file {key[:80]!r}: a request's file is named ID.yaml, with an id of at most 63 lower-case "
-                "letters, digits and hyphens; rename it"
-            )
-        data = self.store.read(key, MAX_BYTES)
-        try:
-            return parse_request(data, request_id, lambda: self.store.modified(key)), data
-        except (ExpungeError, MemoryError):
-            raise
-        except Exception as error:  # whatever a file makes its readers raise is that file's fault alone
-            raise ExpungeError(f"the request file cannot be read: {type(error).__name__}: {error}") from error

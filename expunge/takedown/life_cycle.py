@@ -1,16 +1,17 @@
-"""The life of a request: pending → claimed → closed as fulfilled, failed or rejected.
+"""The life of a request, for one model: pending → claimed (→ waiting for a person) → closed as fulfilled, failed or
+rejected; and pending again, when a roll-back takes away what had fulfilled it.
 
 Pure values: a ``RequestState`` never changes, each move returns the next one or raises ExpungeError.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from expunge.errors import ExpungeError
-from expunge.takedown.owner import owner_is_gone
 
 
 class Status(StrEnum):
@@ -18,6 +19,7 @@ class Status(StrEnum):
 
     PENDING = "pending"
     CLAIMED = "claimed"
+    WAITING = "waiting"
     CLOSED = "closed"
 
 
@@ -39,16 +41,31 @@ class Event(BaseModel):
 
 
 class Claim(BaseModel):
-    """Who works on a request, since when, and until when at the latest."""
+    """Who works on a request, and since when."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
     owner: str
     taken_at: datetime
-    lease_until: datetime
 
-    def is_stale(self, now: datetime) -> bool:
-        """Whether anybody may take the claim over: its lease ran out or its process is gone."""
-        return now >= self.lease_until or owner_is_gone(self.owner, self.taken_at)
+
+class Wait(BaseModel):
+    """For whose approval a request waits.
+
+    Attributes:
+        version: the registered version that the gate let pass.
+        made_from: the champion that it was made from, None for the first. Once that is champion no more, nobody can
+            approve the version.
+        until: when the wait is over at the latest.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    version: int
+    made_from: int | None
+    until: datetime
+
+
+class NotHeld(ExpungeError):
+    """The claim is somebody else's by now."""
 
 
 class RequestState(BaseModel):
@@ -66,6 +83,7 @@ class RequestState(BaseModel):
     outcome: Outcome | None = None
     reason: str = ""
     claim: Claim | None = None
+    wait: Wait | None = None
     hashes: dict[str, str] = {}
     certificate: dict[str, JsonValue] | None = None
     history: tuple[Event, ...] = ()
@@ -80,47 +98,58 @@ class RequestState(BaseModel):
         """Whether filing the same again would add nothing: it waits, is worked on, or was fulfilled."""
         return self.outcome in (None, Outcome.FULFILLED)
 
-    def is_open_to(self, owner: str, now: datetime) -> bool:
+    def is_open_to(self, owner: str, stale: Callable[[Claim], bool]) -> bool:
         """Whether ``owner`` may claim it: pending, already held by that owner, or held by a stale claim."""
         if self.claim is not None:
-            return self.claim.owner == owner or self.claim.is_stale(now)
+            return self.claim.owner == owner or stale(self.claim)
         return self.status is Status.PENDING
 
-    def claimed(self, owner: str, now: datetime, lease: timedelta, hashes: dict[str, str]) -> "RequestState":
-        """Held by ``owner`` until ``now + lease``."""
-        if not self.is_open_to(owner, now):
+    def claimed(self, owner: str, now: datetime, hashes: dict[str, str]) -> "RequestState":
+        """Held by ``owner``, who asked ``is_open_to`` before."""
+        if self.claim is None and self.status is not Status.PENDING:
             raise ExpungeError(f"is {self._standing()}; only a pending request can be claimed")
         reason = f"taken over from {self.claim.owner}" if self.claim and self.claim.owner != owner else ""
-        claim = Claim(owner=owner, taken_at=now, lease_until=now + lease)
-        return self._moved(Status.CLAIMED, now, reason, claim=claim, hashes=hashes)
+        return self._moved(Status.CLAIMED, now, reason, claim=Claim(owner=owner, taken_at=now), hashes=hashes)
 
-    def renewed(self, owner: str, now: datetime, lease: timedelta) -> "RequestState":
-        """The same claim with a lease until ``now + lease``, if ``owner`` still holds it; else unchanged."""
-        if self.claim is None or self.claim.owner != owner:
-            return self
-        return self.model_copy(update={"claim": self.claim.model_copy(update={"lease_until": now + lease})})
-
-    def rejected(self, owner: str, now: datetime, reason: str) -> "RequestState":
+    def rejected(self, now: datetime, reason: str) -> "RequestState":
         """Closed as rejected by someone who could have claimed it."""
-        if not self.is_open_to(owner, now):
+        if self.claim is None and self.status is not Status.PENDING:
             raise ExpungeError(f"is {self._standing()}; only a pending request can be rejected")
         return self._moved(Outcome.REJECTED, now, reason)
 
     def closed(
-        self, outcome: Outcome, now: datetime, reason: str, certificate: dict[str, Any] | None
+        self, outcome: Outcome, now: datetime, reason: str, certificate: dict[str, Any] | None, owner: str | None = None
     ) -> "RequestState":
-        """Closed with an outcome. Closing again with the same outcome changes nothing."""
+        """Closed with an outcome, by whoever holds it. Closing again with the same outcome changes nothing."""
         if self.status is Status.CLOSED and self.outcome is outcome:
             return self
-        if self.status is not Status.CLAIMED:
+        if self.status not in (Status.CLAIMED, Status.WAITING):
             raise ExpungeError(f"is {self._standing()}; only a claimed request can be closed as {outcome.value}")
+        self._check_holder(owner)
         return self._moved(outcome, now, reason, certificate=certificate)
 
-    def released(self, now: datetime, reason: str) -> "RequestState":
-        """Pending again, the claim given up."""
+    def waiting(self, now: datetime, wait: Wait, owner: str | None = None) -> "RequestState":
+        """Waiting for a person's approval of the version that would fulfil it."""
         if self.status is not Status.CLAIMED:
+            raise ExpungeError(f"is {self._standing()}; only a claimed request can wait for an approval")
+        self._check_holder(owner)
+        reason = (
+            f"version {wait.version} passed the gate and waits for an approval until {wait.until:%Y-%m-%d %H:%M} UTC"
+        )
+        return self._moved(Status.WAITING, now, reason, wait=wait)
+
+    def released(self, now: datetime, reason: str, owner: str | None = None) -> "RequestState":
+        """Pending again, the claim or the wait given up."""
+        if self.status not in (Status.CLAIMED, Status.WAITING):
             raise ExpungeError(f"is {self._standing()}; only a claimed request can be released")
+        self._check_holder(owner)
         return self._moved(Status.PENDING, now, reason)
+
+    def reopened(self, at: datetime, reason: str) -> "RequestState":
+        """Pending again after it was fulfilled, because the champion no longer covers it."""
+        if self.outcome is not Outcome.FULFILLED:
+            raise ExpungeError(f"is {self._standing()}; only a fulfilled request can be reopened")
+        return self._moved(Status.PENDING, at, reason)
 
     def retried(self, now: datetime, reason: str) -> "RequestState":
         """Pending again after it failed, or after a rejected one was mended."""
@@ -129,7 +158,7 @@ class RequestState(BaseModel):
         return self._moved(Status.PENDING, now, reason)
 
     def _moved(self, to: Status | Outcome, now: datetime, reason: str, **changes: Any) -> "RequestState":
-        """The next state; claim and certificate are dropped unless given, hashes stay."""
+        """The next state; claim, wait and certificate are dropped unless given, hashes stay."""
         fields = {"hashes": self.hashes, "reason": reason} | changes
         return RequestState(
             status=Status.CLOSED if isinstance(to, Outcome) else to,
@@ -137,6 +166,10 @@ class RequestState(BaseModel):
             history=(*self.history, Event(time=now, status=to, reason=reason)),
             **fields,
         )
+
+    def _check_holder(self, owner: str | None) -> None:
+        if owner is not None and self.claim is not None and self.claim.owner != owner:
+            raise NotHeld(f"is {self._standing()} by now, so {owner} leaves it alone")
 
     def _standing(self) -> str:
         return f"{self.label} by {self.claim.owner}" if self.claim else self.label

@@ -27,8 +27,8 @@ class Store(Protocol):
     not allowed.
     """
 
-    def list(self, prefix: str = "") -> list[str]:
-        """All keys that begin with ``prefix``, sorted."""
+    def list(self, prefix: str = "", deep: bool = True) -> list[str]:
+        """All keys that begin with ``prefix``, sorted; unless ``deep``, only those without a ``/`` after it."""
         ...
 
     def read(self, key: str, limit: int) -> bytes:
@@ -54,6 +54,10 @@ class Store(Protocol):
 
     def replace(self, key: str, data: bytes) -> None:
         """Write an object over whatever lies there; readers see the old or the new one, never a part."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Take an object away; one that is not there is as good."""
         ...
 
 

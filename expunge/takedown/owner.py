@@ -1,5 +1,6 @@
 """Who holds a claim: a process, named ``host:pid:run``."""
 
+import getpass
 import os
 import socket
 from datetime import datetime, timedelta
@@ -13,6 +14,15 @@ _CLOCK_SLACK = timedelta(seconds=60)
 def this_owner(run: str) -> str:
     """The name under which this process claims requests for ``run``."""
     return f"{socket.gethostname()}:{os.getpid()}:{run}"
+
+
+def this_person() -> str:
+    """Who sits at this process, ``user@host``, for the record."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # an unknown user in a container
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def owner_is_gone(owner: str, since: datetime) -> bool:

@@ -36,11 +36,15 @@ class S3Store:
         with self._explaining(""):
             self._client = _client()
 
-    def list(self, prefix: str = "") -> list[str]:
-        """All keys that begin with ``prefix``, sorted."""
+    def __str__(self) -> str:
+        return self.url
+
+    def list(self, prefix: str = "", deep: bool = True) -> list[str]:
+        """All keys that begin with ``prefix``, sorted; unless ``deep``, only those without a ``/`` after it."""
+        shallow = {} if deep else {"Delimiter": "/"}
         with self._explaining(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix + prefix
+                Bucket=self._bucket, Prefix=self._prefix + prefix, **shallow
             )
             keys = [item["Key"].removeprefix(self._prefix) for page in pages for item in page.get("Contents", [])]
         return sorted(key for key in keys if key and not key.endswith("/"))
@@ -69,6 +73,11 @@ class S3Store:
         """Write the object over whatever lies there."""
         with self._explaining(key):
             self._client.put_object(Bucket=self._bucket, Key=self._full(key), Body=data)
+
+    def delete(self, key: str) -> None:
+        """Take the object away; one that is not there is as good."""
+        with self._explaining(key):
+            self._client.delete_object(Bucket=self._bucket, Key=self._full(key))
 
     def _full(self, key: str) -> str:
         return self._prefix + check_key(key)

@@ -9,34 +9,52 @@ from expunge.errors import ExpungeError
 from expunge.takedown.life_cycle import RequestState
 from expunge.takedown.object_store import AlreadyExists, Store
 
-_FOLDER = ".state"
-_KEY = re.compile(rf"{re.escape(_FOLDER)}/([^/]+)/(\d{{6}})\.json")
+_BELOW = re.compile(r"([^/]+)/(\d{6})\.json")
 _MAX_BYTES = 4_000_000
 _ATTEMPTS = 100
+_OLD = ".state/"  # where states lay when an inbox served one model
+
+View = Callable[[str, RequestState], RequestState]
 
 
 class StateLog:
-    """States under ``.state/ID/NUMBER.json``; the highest number is a request's present state."""
+    """States under ``.models/MODEL/requests/ID/NUMBER.json``; the highest number is a request's present state.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: that of the inbox.
+        model: the registered model that they are about.
+    """
+
+    def __init__(self, store: Store, model: str) -> None:
         self._store = store
+        self._folder = f".models/{model}/requests/"
 
-    def latest(self) -> dict[str, RequestState]:
-        """The present state of every request that has one, by id."""
+    def latest(self, view: View) -> dict[str, RequestState]:
+        """The present state of every request that has one, by id.
+
+        Args:
+            view: what a stored state amounts to today; asked for each.
+        """
         keys: dict[str, str] = {}
-        for key in self._store.list(f"{_FOLDER}/"):
-            if match := _KEY.fullmatch(key):
+        for key in self._store.list(self._folder):
+            if match := _BELOW.fullmatch(key, len(self._folder)):
                 keys[match[1]] = key  # sorted: the last one has the highest number
-        return {request_id: self._load(key) for request_id, key in keys.items()}
+        if not keys and any(_BELOW.fullmatch(key, len(_OLD)) for key in self._store.list(_OLD)):
+            raise ExpungeError(
+                f"inbox: its states lie in {_OLD}, as an earlier version of Expunge kept them; move them to "
+                f"{self._folder} (in a folder: mkdir -p {self._folder} && mv {_OLD}* {self._folder})"
+            )
+        return {request_id: view(request_id, self._load(key)) for request_id, key in keys.items()}
 
-    def read(self, request_id: str) -> RequestState:
-        """The present state of one request; that of an untouched one if there is none."""
-        return self._current(request_id)[1]
+    def read(self, request_id: str, view: View) -> RequestState:
+        """The present state of one request, as ``view`` has it; that of an untouched one if there is none."""
+        return view(request_id, self._current(request_id)[1])
 
     def move(
         self,
         request_id: str,
         change: Callable[[RequestState], RequestState],
+        view: View,
         still_possible: Callable[[RequestState], bool] = lambda state: True,
     ) -> RequestState | None:
         """Replace the present state by ``change(state)``, in one step that no other writer can come between.
@@ -48,38 +66,32 @@ class StateLog:
             ExpungeError: what ``change`` raises, or others kept writing all the time.
         """
         for _ in range(_ATTEMPTS):
-            number, state = self._current(request_id)
+            number, stored = self._current(request_id)
+            state = view(request_id, stored)
             if not still_possible(state):
                 return None
             changed = change(state)
             if changed is state:
                 return state
             try:
-                self._store.create(_key(request_id, number + 1), changed.model_dump_json().encode())
+                self._store.create(
+                    f"{self._folder}{request_id}/{number + 1:06d}.json", changed.model_dump_json().encode()
+                )
             except AlreadyExists:
                 continue
             return changed
         raise ExpungeError(f"request '{request_id}': its state kept changing; try again")
 
-    def amend(self, request_id: str, change: Callable[[RequestState], RequestState]) -> None:
-        """Rewrite the present state in place. A move made meanwhile wins, for its number is higher."""
-        number, state = self._current(request_id)
-        changed = change(state)
-        if changed is not state:
-            self._store.replace(_key(request_id, number), changed.model_dump_json().encode())
-
     def _current(self, request_id: str) -> tuple[int, RequestState]:
-        matches = [match for key in self._store.list(f"{_FOLDER}/{request_id}/") if (match := _KEY.fullmatch(key))]
-        if not matches:
+        keys = self._store.list(f"{self._folder}{request_id}/")
+        found = [(int(match[2]), key) for key in keys if (match := _BELOW.fullmatch(key, len(self._folder)))]
+        if not found:
             return 0, RequestState()
-        return int(matches[-1][2]), self._load(matches[-1][0])
+        number, key = found[-1]
+        return number, self._load(key)
 
     def _load(self, key: str) -> RequestState:
         try:
             return RequestState.model_validate_json(self._store.read(key, _MAX_BYTES))
         except ValidationError as error:
             raise ExpungeError(f"'{key}' is no state of a request that this version of Expunge can read") from error
-
-
-def _key(request_id: str, number: int) -> str:
-    return f"{_FOLDER}/{request_id}/{number:06d}.json"

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,14 +19,15 @@ import pytest
 from expunge.errors import ExpungeError
 from expunge.prompts.target import unworkable
 from expunge.prompts.world import Level, World
-from expunge.takedown import inbox as inbox_module
-from expunge.takedown import picture_files
+from expunge.takedown import picture_files, request_files
 from expunge.takedown.inbox import Inbox
+from expunge.takedown.life_cycle import NotHeld, Wait
 from expunge.takedown.object_store import StoreUnreachable, open_store
 from expunge.takedown.owner import this_owner
 from expunge.takedown.picture_files import MAX_BYTES
 from expunge.takedown.references import read_references
 from expunge.takedown.request import TakedownBatch, TakedownRequest
+from tests.takedown.champions import crowning, fulfil
 from tests.takedown.conftest import Clock, picture_bytes
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +75,7 @@ def test_filing_the_same_again_returns_what_is_there(inbox: Inbox, stage: str) -
     if stage != "pending":
         inbox.claim_pending(FAR, anything)
     if stage == "fulfilled":
-        inbox.close("mine", "fulfilled")
+        fulfil(inbox, "mine")
     again = inbox.file(kind="style", target=" NOTO ")
     assert not again.created and again.request == first.request and again.state.label == stage
     assert len(inbox.requests()) == 1
@@ -160,7 +162,7 @@ def test_a_dropped_file_is_a_request(inbox: Inbox, folder: Path) -> None:
     [request] = inbox.claim_pending(FAR, anything).requests
     assert request.id == "please" and next(inbox.pictures(request)).shape == (4, 5, 3)
     before = (folder / "please.yaml").read_bytes()
-    inbox.close("please", "fulfilled", "done", {"weights": "abc"})
+    fulfil(inbox, "please", {"weights": "abc"})
     assert (folder / "please.yaml").read_bytes() == before
     assert inbox.state("please").certificate == {"weights": "abc"}
 
@@ -169,7 +171,7 @@ def test_the_batch_does_not_depend_on_who_claims_or_when(inbox: Inbox, folder: P
     drop(folder, "b.yaml")
     drop(folder, "a.yaml", "kind: object\ntarget: cat\n")
     first = inbox.claim_pending(FAR, anything)
-    clock.passes(hours=3)
+    clock.passes(minutes=3)
     assert inbox.claim_pending("other:2:run", anything) == first
     assert [request.id for request in first.requests] == ["a", "b"]
 
@@ -327,14 +329,14 @@ def test_an_error_that_nobody_foresaw_rejects_that_file_alone(
 ) -> None:
     drop(folder, "bad.yaml", "kind: object\ntarget: cat\nreason: bad")
     drop(folder, "good.yaml", "kind: object\ntarget: cat")
-    real = inbox_module.parse_request
+    real = request_files.parse_request
 
     def breaks(data: bytes, *rest: object) -> TakedownRequest:
         if b"bad" in data:
             raise RecursionError("maximum recursion depth exceeded")
         return real(data, *rest)
 
-    monkeypatch.setattr(inbox_module, "parse_request", breaks)
+    monkeypatch.setattr(request_files, "parse_request", breaks)
     assert ids(inbox) == ["good"]
     assert (
         inbox.state("bad").reason == "the request file cannot be read: RecursionError: maximum recursion depth exceeded"
@@ -371,7 +373,7 @@ def test_of_requests_impossible_together_the_first_filed_go_on(inbox: Inbox, clo
 def test_what_was_fulfilled_counts_when_others_are_claimed(inbox: Inbox) -> None:
     first = inbox.file(kind="style", target="noto").request
     assert inbox.claim_pending(FAR, drawn).forgotten == ()
-    inbox.close("style-noto", "fulfilled")
+    fulfil(inbox, "style-noto")
     inbox.file(kind="style", target="blob")
     inbox.file(kind="object", target="cat")
     batch = inbox.claim_pending(FAR, drawn)
@@ -434,6 +436,7 @@ import io, resource, sys
 from pathlib import Path
 from PIL import Image
 from expunge.takedown.inbox import Inbox
+from expunge.takedown.life_cycle import NotHeld, Wait
 from expunge.takedown.object_store import open_store
 from expunge.takedown.references import read_references
 folder = Path(sys.argv[1])
@@ -471,7 +474,7 @@ def test_what_was_fulfilled_is_known_afterwards(inbox: Inbox, folder: Path) -> N
         inbox.file(kind="style", target=name)
     first = inbox.claim_pending(FAR, anything)
     assert len(first.requests) == 3 and first.forgotten == ()
-    inbox.close("style-noto", "fulfilled")
+    fulfil(inbox, "style-noto")
     inbox.close("style-blob", "failed", "UA 0.5")
     assert [request.target for request in inbox.claim_pending("other:2:run", anything).forgotten] == ["noto"]
     drop(folder, "style-noto.yaml", "kind: [")  # what can no longer be read is not among them, and stays fulfilled
@@ -486,28 +489,128 @@ def test_a_released_claim_can_be_taken(inbox: Inbox) -> None:
     assert ids(inbox, "other:2:run") == ["style-noto"]
 
 
-def test_a_renewed_claim_holds_longer(inbox: Inbox, clock: Clock) -> None:
+def test_a_heartbeat_keeps_a_claim(inbox: Inbox, clock: Clock) -> None:
     inbox.file(kind="style", target="noto")
     assert ids(inbox) == ["style-noto"]
-    clock.passes(hours=1)
-    assert inbox.renew(FAR) == 1 and inbox.renew("other:2:run") == 0
-    clock.passes(hours=1)
-    assert ids(inbox, "other:2:run") == []
-    clock.passes(hours=1)
+    for _ in range(10):  # half an hour
+        clock.passes(minutes=2)
+        inbox.heartbeats.beat(FAR)
+        clock.passes(minutes=1)
+        assert ids(inbox, "other:2:run") == []
+    clock.passes(minutes=3)
     assert ids(inbox, "other:2:run") == ["style-noto"]
 
 
-def test_a_live_process_keeps_its_claim_and_its_lease_ends_it(inbox: Inbox, clock: Clock) -> None:
+def test_a_live_process_keeps_its_claim_and_its_silence_ends_it(inbox: Inbox, clock: Clock) -> None:
     inbox.file(kind="style", target="noto")
     assert ids(inbox, this_owner("one")) == ["style-noto"] and ids(inbox, this_owner("two")) == []
-    clock.passes(hours=2)
+    clock.passes(minutes=3)
     assert ids(inbox, this_owner("two")) == ["style-noto"]
+
+
+def test_beats_go_on_until_the_block_ends_even_by_an_error(folder: Path) -> None:
+    inbox = Inbox(open_store(folder), lease=timedelta(seconds=0.3))
+    inbox.file(kind="style", target="noto")
+    with pytest.raises(KeyError), inbox.heartbeats.kept_up(FAR):
+        assert ids(inbox) == ["style-noto"]
+        time.sleep(1)
+        assert ids(inbox, "other:2:run") == []
+        raise KeyError
+    assert threading.active_count() == 1 or not any("heartbeat" in each.name for each in threading.enumerate())
+    assert list((folder / ".models/expunge-zoo/runs").iterdir()) == []
+    time.sleep(0.4)
+    assert ids(inbox, "other:2:run") == ["style-noto"]
+
+
+def test_who_lost_a_claim_moves_nothing(inbox: Inbox, clock: Clock) -> None:
+    inbox.file(kind="style", target="noto")
+    ids(inbox)
+    clock.passes(minutes=4)
+    assert ids(inbox, "other:2:run") == ["style-noto"]
+    with pytest.raises(
+        NotHeld, match="request 'style-noto' is claimed by other:2:run by now, so far-away:1:run leaves"
+    ):
+        inbox.close("style-noto", "failed", owner=FAR)
+    with pytest.raises(NotHeld):
+        inbox.release("style-noto", owner=FAR)
+    inbox.release_all(FAR, "it failed")
+    assert inbox.state("style-noto").claim.owner == "other:2:run"
+    inbox.release_all("other:2:run", "it failed")
+    assert inbox.state("style-noto").label == "pending"
+
+
+# For a model
+
+
+def test_one_inbox_serves_several_models(folder: Path, inbox: Inbox) -> None:
+    other = Inbox(open_store(folder), "other-model")
+    inbox.file(kind="style", target="noto")
+    ids(inbox)
+    fulfil(inbox, "style-noto")
+    assert [each.state.label for each in other.requests()] == ["pending"]
+    assert not inbox.file(kind="style", target="noto").created
+    batch = other.claim_pending(FAR, anything)
+    assert [each.id for each in batch.requests] == ["style-noto"] and batch.forgotten == ()
+
+
+def test_only_what_the_champion_covers_is_fulfilled(inbox: Inbox) -> None:
+    inbox.file(kind="style", target="noto")
+    ids(inbox)
+    with pytest.raises(
+        ExpungeError, match="'style-noto' is not fulfilled: no champion of expunge-zoo has forgotten it"
+    ):
+        inbox.close("style-noto", "fulfilled")
+    fulfil(inbox, "style-noto", {"ua": 1.0})
+    inbox.champions.crown(crowning(7, 1, (), "roll-back"))
+    state = inbox.state("style-noto")
+    assert state.label == "pending" and state.certificate is None
+    assert state.history[-1].reason == "the champion, version 7, has not forgotten it"
+    assert not inbox.file(kind="style", target="noto").created  # it waits to be done again
+    assert ids(inbox, "other:2:run") == ["style-noto"]
+    assert [each.status for each in inbox.state("style-noto").history] == ["claimed", "fulfilled", "pending", "claimed"]
+
+
+def test_a_request_waits_for_an_approval_until_it_is_overtaken_or_too_late(inbox: Inbox, clock: Clock) -> None:
+    for name in ("noto", "blob", "flat"):
+        inbox.file(kind="style", target=name)
+    ids(inbox)
+    for name, days in (("noto", 1), ("blob", 2), ("flat", 2)):
+        until = clock.now + timedelta(days=days)
+        inbox.wait(f"style-{name}", Wait(version=3, made_from=None, until=until), owner=FAR)
+    assert inbox.state("style-noto").label == "waiting" and ids(inbox) == []
+    clock.passes(days=1)
+    assert ids(inbox) == ["style-noto"]
+    assert inbox.state("style-noto").history[-2].reason == "nobody approved version 3 in time"
+    inbox.champions.crown(crowning(3, None, ("style-blob",)))
+    assert inbox.close("style-blob", "fulfilled").label == "fulfilled"
+    inbox.champions.crown(crowning(4, 3, ("style-blob",)))
+    assert "style-flat" in ids(inbox)
+    assert inbox.state("style-flat").history[-2].reason == "version 3 was overtaken by version 4"
+
+
+def test_without_a_log_what_was_fulfilled_stays_so(inbox: Inbox, folder: Path) -> None:
+    """A log that is younger than the states begins with the champion that is found."""
+    inbox.file(kind="style", target="noto")
+    ids(inbox)
+    fulfil(inbox, "style-noto")
+    (folder / ".models/expunge-zoo/champions/000001.json").unlink()
+    assert inbox.state("style-noto").label == "fulfilled" and ids(inbox) == []
+
+
+def test_states_of_an_earlier_layout_are_not_overlooked(inbox: Inbox, folder: Path) -> None:
+    drop(folder, "style-noto.yaml")
+    (folder / ".state" / "style-noto").mkdir(parents=True)
+    drop(folder, ".state/style-noto/000001.json", "{}")
+    with pytest.raises(
+        ExpungeError, match=r"its states lie in \.state/, .*mkdir -p \.models/expunge-zoo/requests/ && mv"
+    ):
+        inbox.requests()
 
 
 def test_closing_and_asking_for_what_is_not_there(inbox: Inbox) -> None:
     inbox.file(kind="style", target="noto")
     for call, message in [
-        (lambda: inbox.close("style-noto", "fulfilled"), "request 'style-noto' is pending; only a claimed"),
+        (lambda: inbox.close("style-noto", "failed"), "request 'style-noto' is pending; only a claimed"),
         (
             lambda: inbox.close("style-noto", "done"),
             "outcome: got 'done'; allowed are fulfilled, failed, rejected",
@@ -522,8 +625,8 @@ def test_closing_and_asking_for_what_is_not_there(inbox: Inbox) -> None:
 def test_a_damaged_state_is_named(inbox: Inbox, folder: Path) -> None:
     inbox.file(kind="style", target="noto")
     ids(inbox)
-    (folder / ".state" / "style-noto" / "000001.json").write_text("{")
-    with pytest.raises(ExpungeError, match=r"'\.state/style-noto/000001\.json' is no state"):
+    (folder / ".models/expunge-zoo/requests/style-noto/000001.json").write_text("{")
+    with pytest.raises(ExpungeError, match=r"'\.models/expunge-zoo/requests/style-noto/000001\.json' is no state"):
         inbox.requests()
 
 
@@ -541,8 +644,7 @@ def test_the_whole_life_in_either_store(place: str, picture: Path) -> None:
     assert inbox.claim_pending(FAR, drawn).requests == (filed,)
     assert next(inbox.pictures(filed)).shape == (7, 9, 3)
     assert Inbox(open_store(place)).claim_pending("other:2:run", drawn).requests == ()
-    inbox.renew(FAR)
-    inbox.close(filed.id, "fulfilled", "passed", {"ua": 1.0})
+    fulfil(inbox, filed.id, {"ua": 1.0})
     state = Inbox(open_store(place)).state(filed.id)
     assert state.label == "fulfilled" and state.certificate == {"ua": 1.0}
     assert not inbox.file(kind="images", target="cat", pictures=[picture]).created
@@ -569,6 +671,7 @@ def test_of_many_threads_one_claims(place: str) -> None:
 CLAIMANT = """
 import sys
 from expunge.takedown.inbox import Inbox
+from expunge.takedown.life_cycle import NotHeld, Wait
 from expunge.takedown.owner import this_owner
 from expunge.takedown.object_store import open_store
 inbox = Inbox(open_store(sys.argv[1]))

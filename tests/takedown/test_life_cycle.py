@@ -10,13 +10,13 @@ import psutil
 import pytest
 
 from expunge.errors import ExpungeError
-from expunge.takedown.life_cycle import Outcome, RequestState, Status
+from expunge.takedown.life_cycle import Claim, Outcome, RequestState, Status, Wait
 from expunge.takedown.owner import owner_is_gone, this_owner
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
-LEASE = timedelta(hours=2)
 PENDING = RequestState()
-CLAIMED = PENDING.claimed("far:1:run", NOW, LEASE, {"a.yaml": "00"})
+WAIT = Wait(version=2, made_from=1, until=NOW + timedelta(days=14))
+CLAIMED = PENDING.claimed("far:1:run", NOW, {"a.yaml": "00"})
 CLOSED = {outcome: CLAIMED.closed(outcome, NOW, "why", {"n": 1}) for outcome in Outcome}
 
 
@@ -36,7 +36,7 @@ def test_it_survives_json() -> None:
 @pytest.mark.parametrize("outcome", Outcome)
 def test_closing_again_changes_nothing_and_otherwise_is_refused(outcome: Outcome) -> None:
     closed = CLOSED[outcome]
-    assert closed.closed(outcome, NOW + LEASE, "again", None) is closed
+    assert closed.closed(outcome, NOW + timedelta(hours=2), "again", None) is closed
     for other in set(Outcome) - {outcome}:
         with pytest.raises(ExpungeError, match=f"is {outcome.value}; only a claimed"):
             closed.closed(other, NOW, "", None)
@@ -48,10 +48,16 @@ def test_moves_that_are_refused() -> None:
         (lambda: PENDING.released(NOW, ""), "is pending; only a claimed"),
         (lambda: PENDING.retried(NOW, ""), "is pending; only a failed or rejected"),
         (lambda: CLAIMED.retried(NOW, ""), "is claimed by far:1:run; only a failed"),
-        (lambda: CLAIMED.claimed("b:2:run", NOW, LEASE, {}), "is claimed by far:1:run; only a pending"),
-        (lambda: CLAIMED.rejected("b:2:run", NOW, ""), "only a pending request can be rejected"),
+        (lambda: CLOSED[Outcome.FAILED].rejected(NOW, ""), "only a pending request can be rejected"),
+        (
+            lambda: CLAIMED.closed(Outcome.FAILED, NOW, "", None, "b:2:run"),
+            "is claimed by far:1:run by now, so b:2:run",
+        ),
+        (lambda: CLAIMED.released(NOW, "", "b:2:run"), "is claimed by far:1:run by now, so b:2:run"),
+        (lambda: PENDING.waiting(NOW, WAIT), "is pending; only a claimed request can wait"),
+        (lambda: CLAIMED.reopened(NOW, ""), "only a fulfilled request can be reopened"),
         (lambda: CLOSED[Outcome.FULFILLED].retried(NOW, ""), "is fulfilled; only a failed"),
-        (lambda: CLOSED[Outcome.REJECTED].claimed("b:2:run", NOW, LEASE, {}), "is rejected; only a pending"),
+        (lambda: CLOSED[Outcome.REJECTED].claimed("b:2:run", NOW, {}), "is rejected; only a pending"),
     ]:
         with pytest.raises(ExpungeError, match=message):
             move()
@@ -61,21 +67,36 @@ def test_failed_and_rejected_can_be_retried() -> None:
     for outcome in (Outcome.FAILED, Outcome.REJECTED):
         again = CLOSED[outcome].retried(NOW, "")
         assert again.status is Status.PENDING and again.outcome is None and again.certificate is None
-        assert again.is_open_to("b:2:run", NOW)
+        assert again.is_open_to("b:2:run", lambda claim: False)
 
 
-def test_a_lease_runs_out() -> None:
-    assert not CLAIMED.is_open_to("b:2:run", NOW + LEASE - timedelta(seconds=1))
-    assert CLAIMED.is_open_to("b:2:run", NOW + LEASE)
-    taken = CLAIMED.claimed("b:2:run", NOW + LEASE, LEASE, {})
-    assert taken.claim is not None and taken.claim.owner == "b:2:run"
+def test_a_stale_claim_is_open_to_others() -> None:
+    assert not CLAIMED.is_open_to("b:2:run", lambda claim: False)
+    assert CLAIMED.is_open_to("far:1:run", lambda claim: False)
+    assert CLAIMED.is_open_to("b:2:run", lambda claim: claim.owner == "far:1:run")
+    taken = CLAIMED.claimed("b:2:run", NOW, {})
+    assert taken.claim == Claim(owner="b:2:run", taken_at=NOW)
     assert taken.history[-1].reason == "taken over from far:1:run"
 
 
-def test_a_renewed_lease_runs_longer() -> None:
-    renewed = CLAIMED.renewed("far:1:run", NOW + timedelta(hours=1), LEASE)
-    assert not renewed.is_open_to("b:2:run", NOW + LEASE)
-    assert CLAIMED.renewed("b:2:run", NOW, LEASE) is CLAIMED
+def test_it_waits_for_a_person_and_goes_on() -> None:
+    waiting = CLAIMED.waiting(NOW, WAIT, "far:1:run")
+    assert waiting.label == "waiting" and waiting.claim is None and waiting.wait == WAIT
+    assert waiting.reason == "version 2 passed the gate and waits for an approval until 2030-01-15 00:00 UTC"
+    assert not waiting.is_open_to("far:1:run", lambda claim: True)
+    assert waiting.closed(Outcome.FULFILLED, NOW, "", None).wait is None
+    assert waiting.released(NOW, "").is_open_to("b:2:run", lambda claim: False)
+
+
+def test_a_reopened_request_is_pending_without_its_certificate() -> None:
+    again = CLOSED[Outcome.FULFILLED].reopened(NOW, "rolled back")
+    assert again.label == "pending" and again.certificate is None and again.hashes == {"a.yaml": "00"}
+
+
+def test_claims_of_earlier_versions_are_read() -> None:
+    then = NOW.isoformat()
+    old = {"status": "claimed", "claim": {"owner": "a:1:r", "taken_at": then, "lease_until": then}}
+    assert RequestState.model_validate(old).claim == Claim(owner="a:1:r", taken_at=NOW)
 
 
 def test_only_a_live_request_stands_in_for_a_new_one() -> None:

@@ -46,6 +46,21 @@ def test_what_is_created_is_read_back_and_listed(store: Store) -> None:
     assert store.read("a/two.png", 100) == b"a/two.png"
 
 
+def test_a_shallow_list_stays_above(store: Store) -> None:
+    for key in ("b.yaml", "a/two.png", "a/deep/one.png", ".models/m/x.json"):
+        store.create(key, b"")
+    assert store.list(deep=False) == ["b.yaml"]
+    assert store.list("a/", deep=False) == ["a/two.png"]
+
+
+def test_what_is_deleted_is_gone_and_need_not_have_been_there(store: Store) -> None:
+    store.create("a/b", b"")
+    store.delete("a/b")
+    store.delete("a/b")
+    store.delete("c/d")
+    assert store.list() == []
+
+
 def test_create_never_overwrites(store: Store) -> None:
     store.create("a", b"first")
     with pytest.raises(AlreadyExists, match="'a' exists already"):

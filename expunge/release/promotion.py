@@ -1,0 +1,143 @@
+"""Promotion and roll-back: the champion log says who is champion, MLflow's aliases follow it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from expunge.errors import ExpungeError
+from expunge.evaluation.evaluation import GateDecision
+from expunge.release.model_version import ModelVersion
+from expunge.release.registry import Registry
+from expunge.takedown.champion_log import Approval, ChampionLog, Crowning
+
+
+def promote(
+    log: ChampionLog,
+    registry: Registry,
+    version: ModelVersion,
+    decision: GateDecision,
+    by: str = "",
+    approval: Approval | None = None,
+) -> Crowning:
+    """Make a version champion on top of the one that it was made from. Done again it changes nothing.
+
+    Args:
+        decision: the gate's on this version.
+        by: the run that asks.
+        approval: a person's, where the gate asks for one.
+
+    Raises:
+        Overtaken: another version is champion by now.
+        ExpungeError: the gate said no, or an approval is missing.
+    """
+    if not decision.passed:
+        failed = [f"{each.name}: {each.measured} ({each.rule})" for each in decision.conditions if not each.passed]
+        raise ExpungeError(
+            f"version {version.version} did not pass the gate, so it is not promoted. {'; '.join(failed)}"
+        )
+    if decision.approval_within_days is not None and approval is None:
+        raise ExpungeError(f"version {version.version} needs an approval: expunge approve {version.version} --reason …")
+    current = log.current()
+    crowning = Crowning(
+        version=version.version,
+        replaces=version.made_from,
+        covers=_both(current.covers if current else (), version.requests),
+        why="promotion",
+        reason=approval.reason if approval else "the gate was passed",
+        by=by,
+        at=datetime.now(UTC),
+        approval=approval,
+    )
+    written = log.crown(crowning)
+    follow(log, registry)
+    return written
+
+
+@dataclass(frozen=True)
+class RollBack:
+    """What a roll-back does, or would do.
+
+    Attributes:
+        back_to: the version that is champion afterwards.
+        instead_of: the champion before.
+        reopened: ids of the requests that are open again, because that version has not forgotten them.
+    """
+
+    back_to: int
+    instead_of: int
+    reopened: tuple[str, ...]
+
+
+def plan_roll_back(log: ChampionLog) -> RollBack:
+    """What a roll-back would do now.
+
+    Raises:
+        ExpungeError: there is no former champion.
+    """
+    current, former = log.current(), log.former()
+    if current is None or former is None:
+        raise ExpungeError(f"registered model {log.model}: there is no former champion to go back to.")
+    lost = set(current.covers) - set(log.covered_by(former))
+    return RollBack(former, current.version, tuple(sorted(lost)))
+
+
+def roll_back(log: ChampionLog, registry: Registry, planned: RollBack, reason: str, by: str = "") -> Crowning:
+    """Make the former champion the champion again. The requests that it does not cover are open from then on.
+
+    Raises:
+        ExpungeError: there is no reason.
+        Overtaken: the champion is no longer the one that the roll-back was planned from.
+    """
+    if not reason.strip():
+        raise ExpungeError("reason: is empty; say why the champion is taken back, it goes on the record")
+    crowning = Crowning(
+        version=planned.back_to,
+        replaces=planned.instead_of,
+        covers=log.covered_by(planned.back_to),
+        why="roll-back",
+        reason=reason,
+        by=by,
+        at=datetime.now(UTC),
+    )
+    written = log.crown(crowning)
+    follow(log, registry)
+    return written
+
+
+def follow(log: ChampionLog, registry: Registry) -> int | None:
+    """Set MLflow's aliases from the log, whatever happened to them; returns the champion, None before the first.
+
+    A registry whose champion is in no log, as earlier versions of Expunge left them, gets its first entry.
+    """
+    current = log.current() or _found(log, registry)
+    while current is not None:
+        registry.call_champion(current.version, log.former())
+        now = log.current()
+        if now == current:
+            return current.version
+        current = now  # crowned meanwhile: the aliases must not stay behind
+    return None
+
+
+def _found(log: ChampionLog, registry: Registry) -> Crowning | None:
+    champion = registry.champion()
+    if champion is None:
+        return None
+    covers, version = champion.requests, champion
+    while version.made_from is not None:
+        version = registry.get(version.made_from)
+        covers = _both(covers, version.requests)
+    return log.crown(
+        Crowning(
+            version=champion.version,
+            replaces=None,
+            covers=covers,
+            why="found",
+            reason="found as champion in a registry without a log",
+            at=champion.registered_at,
+        )
+    )
+
+
+def _both(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({*first, *second}))

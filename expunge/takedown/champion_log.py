@@ -1,0 +1,155 @@
+"""The champion log of one registered model, beside the inbox: which version is in service, and what it has forgotten.
+
+Layout of the store:
+
+    .models/NAME/champions/000001.json    the first crowning; the highest number is the present one
+
+Each crowning creates the next number, which exactly one of several writers can do, and only on top of the version that
+it was made from. Who is champion, who was before, since when, and which requests are fulfilled: all follow from it.
+MLflow's aliases are set from it and mended from it.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from expunge.errors import ExpungeError
+from expunge.takedown.model_name import check_name
+from expunge.takedown.object_store import AlreadyExists, Store
+
+_NUMBERED = re.compile(r"\d{6}\.json")
+_MAX_BYTES = 4_000_000
+
+
+class Approval(BaseModel):
+    """A person's word for a version that the gate had let pass."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    reason: str
+    at: AwareDatetime
+
+
+class Crowning(BaseModel):
+    """One entry: a version became champion.
+
+    Attributes:
+        version: of the registered model.
+        replaces: the champion that it was put in place of, None for the first. Of a promotion that is the version it
+            was made from.
+        covers: ids of all requests that the version has forgotten, those of its base and before included.
+        why: a promotion through the gate, a roll-back, or found in a registry that had no log yet.
+        reason: in free text.
+        by: the run or the person that did it.
+        approval: where the gate asks for one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    format_version: Literal[1] = 1
+    version: int
+    replaces: int | None
+    covers: tuple[str, ...]
+    why: Literal["promotion", "roll-back", "found"]
+    reason: str = ""
+    by: str = ""
+    at: AwareDatetime
+    approval: Approval | None = None
+
+
+class Period(BaseModel):
+    """A time as champion; ``until`` is None while it lasts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    since: datetime
+    until: datetime | None = None
+
+
+class Overtaken(ExpungeError):
+    """The champion is no longer the version that the new one was made from."""
+
+
+class ChampionLog:
+    """The crownings of one registered model.
+
+    Args:
+        store: that of the inbox.
+        model: the registered model's name.
+    """
+
+    def __init__(self, store: Store, model: str) -> None:
+        self.model = check_name(model)
+        self._store = store
+        self._folder = f".models/{model}/champions/"
+
+    def entries(self) -> list[Crowning]:
+        """Every crowning, oldest first."""
+        return [self._load(key) for key in self._keys()]
+
+    def current(self) -> Crowning | None:
+        """The present champion's, None before the first promotion."""
+        keys = self._keys()
+        return self._load(keys[-1]) if keys else None
+
+    def crown(self, crowning: Crowning) -> Crowning:
+        """Make a version champion, in place of ``crowning.replaces`` and of no other. Done again it changes nothing.
+
+        Returns:
+            The entry in the log.
+
+        Raises:
+            Overtaken: another version is champion by now; nothing was written.
+        """
+        keys = self._keys()
+        current = self._load(keys[-1]) if keys else None
+        if current is not None and current.version == crowning.version:
+            return current
+        if (current.version if current else None) != crowning.replaces:
+            raise self._overtaken(crowning, current)
+        try:
+            self._store.create(f"{self._folder}{len(keys) + 1:06d}.json", crowning.model_dump_json().encode())
+        except AlreadyExists:
+            return self.crown(crowning)  # somebody was faster: with this very version, or with another one
+        return crowning
+
+    def former(self) -> int | None:
+        """The version to roll back to: what the champion was made from. None for the first and without one.
+
+        Not merely the champion before: one that was rolled back from is not gone back to.
+        """
+        entries = self.entries()
+        made_from = {each.version: each.replaces for each in entries if each.why != "roll-back"}
+        return made_from.get(entries[-1].version) if entries else None
+
+    def covered_by(self, version: int) -> tuple[str, ...]:
+        """Ids of the requests that a version has forgotten; none for one that was never champion."""
+        return next((each.covers for each in reversed(self.entries()) if each.version == version), ())
+
+    def periods(self) -> dict[int, list[Period]]:
+        """When each version was champion, oldest first."""
+        entries = self.entries()
+        ends: Iterable[datetime | None] = [*(each.at for each in entries[1:]), None]
+        found: dict[int, list[Period]] = {}
+        for each, until in zip(entries, ends, strict=True) if entries else ():
+            found.setdefault(each.version, []).append(Period(since=each.at, until=until))
+        return found
+
+    def _overtaken(self, crowning: Crowning, current: Crowning | None) -> Overtaken:
+        now, made_from = (
+            f"version {each}" if each else "none" for each in (current and current.version, crowning.replaces)
+        )
+        return Overtaken(
+            f"version {crowning.version} of {self.model} cannot become champion: it was made from {made_from}, the "
+            f"champion is {now}; what it lacks of that would come back. Run the takedown again on top of the champion."
+        )
+
+    def _keys(self) -> list[str]:
+        return [key for key in self._store.list(self._folder) if _NUMBERED.fullmatch(key.removeprefix(self._folder))]
+
+    def _load(self, key: str) -> Crowning:
+        try:
+            return Crowning.model_validate_json(self._store.read(key, _MAX_BYTES))
+        except ValidationError as error:
+            raise ExpungeError(f"'{key}' is no crowning that this version of Expunge can read") from error

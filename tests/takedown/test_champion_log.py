@@ -1,0 +1,95 @@
+"""The champion log: one winner for each place, on top of the right version, and everything follows from it."""
+
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+
+from expunge.errors import ExpungeError
+from expunge.takedown.champion_log import ChampionLog, Overtaken
+from expunge.takedown.object_store import open_store
+from tests.takedown.champions import crowning
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.slow)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "folder":
+        return str(tmp_path / "inbox")
+    request.getfixturevalue("s3_server")
+    return f"s3://expunge/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def log(place: str) -> ChampionLog:
+    return ChampionLog(open_store(place), "a model")
+
+
+def test_before_the_first_promotion_there_is_nothing(log: ChampionLog) -> None:
+    assert log.current() is None and log.former() is None and log.entries() == [] and log.periods() == {}
+
+
+def test_crownings_stand_on_each_other(log: ChampionLog) -> None:
+    first, second = crowning(1, None, ("a",)), crowning(4, 1, ("a", "b"))
+    assert log.crown(first) == first and log.crown(second) == second
+    assert log.entries() == [first, second] and log.current() == second and log.former() == 1
+    assert log.covered_by(1) == ("a",) and log.covered_by(4) == ("a", "b") and log.covered_by(3) == ()
+    periods = log.periods()
+    assert periods[1][0].until == periods[4][0].since == second.at and periods[4][0].until is None
+
+
+def test_a_second_time_it_changes_nothing(log: ChampionLog) -> None:
+    first = log.crown(crowning(1, None))
+    assert log.crown(crowning(1, None)) == first and len(log.entries()) == 1
+
+
+def test_what_was_made_from_another_version_is_overtaken(log: ChampionLog) -> None:
+    with pytest.raises(
+        Overtaken, match="version 2 of a model cannot become champion: it was made from version 1, the champion is none"
+    ):
+        log.crown(crowning(2, 1))
+    log.crown(crowning(1, None))
+    with pytest.raises(Overtaken, match="made from none, the champion is version 1"):
+        log.crown(crowning(3, None))
+    assert [each.version for each in log.entries()] == [1]
+
+
+def test_a_version_rolled_back_from_is_not_gone_back_to(log: ChampionLog) -> None:
+    log.crown(crowning(1, None))
+    log.crown(crowning(2, 1))
+    log.crown(crowning(1, 2, why="roll-back"))
+    assert log.former() is None
+    log.crown(crowning(3, 1))
+    assert log.former() == 1
+    assert [len(log.periods()[version]) for version in (1, 2, 3)] == [2, 1, 1]
+
+
+def test_of_many_at_once_one_wins(place: str) -> None:
+    ChampionLog(open_store(place), "m").crown(crowning(1, None))
+    start, won, lost = threading.Barrier(6), [], []
+
+    def crown(version: int) -> None:
+        log = ChampionLog(open_store(place), "m")
+        start.wait()
+        try:
+            won.append(log.crown(crowning(version, 1)).version)
+        except Overtaken:
+            lost.append(version)
+
+    threads = [threading.Thread(target=crown, args=(version,)) for version in range(2, 8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    entries = ChampionLog(open_store(place), "m").entries()
+    assert len(won) == 1 and len(lost) == 5 and [each.version for each in entries] == [1, *won]
+
+
+def test_models_have_logs_of_their_own_and_a_damaged_entry_is_named(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    log, other = ChampionLog(store, "a"), ChampionLog(store, "b")
+    log.crown(crowning(1, None))
+    assert other.current() is None
+    (tmp_path / ".models/a/champions/000001.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ExpungeError, match=r"'\.models/a/champions/000001\.json' is no crowning"):
+        log.current()
