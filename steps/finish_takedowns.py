@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zenml import step
 
+import materializers  # noqa: F401
 from expunge.release.finishing import finish
 from expunge.release.registry import Registry
 from expunge.reports.certificate_page import render_certificate

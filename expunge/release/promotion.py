@@ -107,9 +107,11 @@ def roll_back(log: ChampionLog, registry: Registry, planned: RollBack, reason: s
 def follow(log: ChampionLog, registry: Registry) -> int | None:
     """Set MLflow's aliases from the log, whatever happened to them; returns the champion, None before the first.
 
-    A registry whose champion is in no log, as earlier versions of Expunge left them, gets its first entry.
+    A registry whose champion is in no log, as earlier versions of Expunge left them, gets its log.
     """
-    current = log.current() or _found(log, registry)
+    current = log.current()
+    if current is None or current.why == "found":
+        current = _found(log, registry)
     while current is not None:
         registry.call_champion(current.version, log.former())
         now = log.current()
@@ -120,23 +122,18 @@ def follow(log: ChampionLog, registry: Registry) -> int | None:
 
 
 def _found(log: ChampionLog, registry: Registry) -> Crowning | None:
-    champion = registry.champion()
-    if champion is None:
-        return None
-    covers, version = champion.requests, champion
-    while version.made_from is not None:
-        version = registry.get(version.made_from)
+    """Begin the log with the versions that the champion was made from, and it; a beginning that was cut short goes on."""
+    line = [champion] if (champion := registry.champion()) else []
+    while line and line[0].made_from is not None:
+        line.insert(0, registry.get(line[0].made_from))
+    begun = {each.version for each in log.entries()}
+    covers: tuple[str, ...] = ()
+    for version in line:
         covers = _both(covers, version.requests)
-    return log.crown(
-        Crowning(
-            version=champion.version,
-            replaces=None,
-            covers=covers,
-            why="found",
-            reason="found as champion in a registry without a log",
-            at=champion.registered_at,
-        )
-    )
+        if version.version not in begun:
+            number, made_from, at = version.version, version.made_from, version.registered_at
+            log.crown(Crowning(version=number, replaces=made_from, covers=covers, why="found", at=at))
+    return log.current()
 
 
 def _both(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:

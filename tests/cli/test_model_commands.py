@@ -11,11 +11,8 @@ from PIL import Image
 
 from expunge.cli import main
 from expunge.cli.draw import side_by_side
-from expunge.evaluation.evaluation import GateDecision
 from expunge.release.registry import Evidence, Registry
 from tests.tiny import make_tiny_pipeline
-
-YES = GateDecision(passed=True, conditions=())
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +34,10 @@ def filled(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
         page = folder / f"report-{seed}" / "report.html"
         page.parent.mkdir()
         page.write_text(f"<p>report {seed}</p>")
-        version = registry.register(model, f"{seed}" * 64, Evidence("run", files={"report": page}))
-        registry.promote(version.version, YES)
+        version = registry.register(
+            model, f"{seed}" * 64, Evidence("run", {"base_version": str(seed or "")}, files={"report": page})
+        )
+        registry.call_champion(version.version, version.version - 1 or None)
         shutil.rmtree(page.parent)
     return store
 
@@ -72,7 +71,12 @@ def test_champion(store: str) -> None:
 def test_nothing_registered_yet(empty_store: None) -> None:
     result = expunge("champion")
     assert result.exit_code == 0 and "No version of expunge-zoo has been promoted yet" in result.stdout
-    assert json.loads(expunge("champion", "--json").stdout) == {"champion": None, "history": []}
+    assert json.loads(expunge("champion", "--json").stdout) == {
+        "champion": None,
+        "covers": [],
+        "history": [],
+        "log": [],
+    }
     result = expunge("report")
     assert result.exit_code == 2 and "there is no report yet" in result.stderr
 

@@ -70,7 +70,7 @@ def test_a_life_in_commands(folder: Path) -> None:
     expunge("takedown", "file", "style", "noto", "--reason", "[red]not markup[/red]")
     claim(folder)
     shown = expunge("takedown", "show", "style-noto").stdout
-    assert "held by far-away:1:run until" in shown and "[red]not markup[/red]" in shown
+    assert "held by far-away:1:run since" in shown and "[red]not markup[/red]" in shown
     assert expunge("takedown", "release", "style-noto").stdout == "style-noto is pending again.\n"
     claim(folder)
     Inbox(open_store(folder)).close("style-noto", "failed", "UA 0.4", {"ua": 0.4})

@@ -22,19 +22,9 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from expunge.errors import ExpungeError
-from expunge.evaluation.evaluation import Condition, GateDecision
 from expunge.release.registry import Evidence, ModelVersion, Registry, TrainingLog
 from expunge.release.tracking import FLUSH_VALUES, default_tracking_uri, open_store
 from tests.tiny import make_tiny_pipeline
-
-YES = GateDecision(passed=True, conditions=())
-NO = GateDecision(
-    passed=False,
-    conditions=(
-        Condition(name="UA of noto", rule="at least 0.95", measured="0.80", passed=False),
-        Condition(name="RA", rule="at most 0.03 lost", measured="0.01", passed=True),
-    ),
-)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +64,8 @@ def test_a_new_version_is_challenger_and_holds_its_facts(registry, add, store, t
     made = add("a", tags={"base": "zoo"}, metrics={"ua": 0.97}, files={"report": report}, run_name="noto")
     assert (made.version, made.aliases, made.digest) == (1, ("challenger",), "a" * 64)
     assert made.tags["base"] == "zoo"
-    assert made.champion_periods == ()
+    assert made.requests == () and made.made_from is None
+    assert registry.read(1, "report/report.html") == "<p>numbers</p>"
     run = MlflowClient(store).get_run(made.run_id)
     assert (run.info.status, run.info.run_name, run.data.metrics) == ("FINISHED", "noto", {"ua": 0.97})
     copied = mlflow.artifacts.download_artifacts(f"runs:/{made.run_id}/report/report.html", tracking_uri=store)
@@ -107,7 +98,7 @@ def test_registered_again_a_version_shows_the_new_evidence_and_keeps_the_old(reg
     assert [Path(each).read_text(encoding="utf-8") for each in copied] == ["no", "yes"]
     third = add("a", tags={"gate_passed": "true"})
     assert third.earlier_runs == (first.run_id, again.run_id) and registry.get(1) == third == registry.history()[0]
-    registry.promote(1, YES)
+    registry.call_champion(1, None)
     assert registry.champion().tags["gate_passed"] == "true"
 
 
@@ -121,68 +112,27 @@ def test_what_is_attached_and_reported_is_the_new_evidence(registry, add, monkey
 
 
 def test_a_champion_registered_again_stays_champion_alone(registry, add):
-    registry.promote(add("a").version, YES)
+    registry.call_champion(add("a").version, None)
     assert add("a").aliases == ("champion",)
 
 
-def test_promotion_keeps_the_former_champion_and_the_times(registry, add):
-    assert registry.champion() is None
-    first = registry.promote(add("a").version, YES)
-    assert first.aliases == ("champion",)
-    second = registry.promote("challenger", YES) if add("b") else None
-    assert registry.champion() == second
-    newest, oldest = registry.history()
-    assert (newest.version, newest.aliases) == (2, ("champion",))
-    assert (oldest.version, oldest.aliases) == (1, ("former-champion",))
-    assert oldest.champion_periods[0].until == newest.champion_periods[0].since
-    assert newest.champion_periods[0].until is None
-    assert GateDecision.model_validate_json(newest.tags["gate"]) == YES
-
-
-def test_promoting_the_champion_changes_nothing(registry, add):
-    registry.promote(add("a").version, YES)
-    before = registry.promote(add("b").version, YES)
-    assert registry.promote(before.version, YES) == before
-    assert registry.get("former-champion").version == 1
-
-
-def test_a_gate_that_says_no_is_obeyed_and_kept(registry, add):
-    registry.promote(add("a").version, YES)
-    refused = add("b")
-    with pytest.raises(ExpungeError, match=r"version 2 did not pass the gate.*UA of noto: 0\.80 \(at least 0\.95\)$"):
-        registry.promote(refused.version, NO)
-    assert registry.champion().version == 1
-    assert registry.get(2).aliases == ("challenger",)
-    assert GateDecision.model_validate_json(registry.get(2).tags["gate"]) == NO
-
-
-def test_no_decision_means_no(registry, add):
-    with pytest.raises(ExpungeError, match="has no gate decision"):
-        registry.promote(add("a").version, None)
-    assert registry.champion() is None
-
-
-def test_roll_back_walks_back_through_the_champions(registry, add):
+def test_aliases_are_set_once_and_mended(registry, add):
     for letter in "abc":
-        registry.promote(add(letter).version, YES)
-    assert registry.roll_back().version == 2
-    assert registry.get("former-champion").version == 1
-    assert registry.roll_back().version == 1
-    with pytest.raises(ExpungeError, match="no former champion"):
-        registry.roll_back()
-    assert registry.champion().version == 1
-    first = registry.get(1)
-    assert [period.until is None for period in first.champion_periods] == [False, True]
-    assert first.champion_periods[1].since == registry.get(2).champion_periods[1].until
+        add(letter)
+    registry.call_champion(2, 1)
+    assert [each.aliases for each in registry.history()] == [("challenger",), ("champion",), ("former-champion",)]
+    registry.call_champion(3, 2)
+    registry.call_champion(3, 2)
+    assert [each.aliases for each in registry.history()] == [("champion",), ("former-champion",), ()]
+    registry.call_champion(1, None)
+    assert [each.aliases for each in registry.history()] == [(), (), ("champion",)]
 
 
-def test_a_version_rolled_back_from_is_not_gone_back_to(registry, add):
-    registry.promote(add("a").version, YES)
-    registry.promote(add("b").version, YES)
-    registry.roll_back()
-    registry.promote(add("c").version, YES)
-    assert registry.get("former-champion").version == 1
-    assert registry.roll_back().version == 1
+def test_a_version_says_what_it_was_made_for_and_from(registry, add):
+    made = add("a", tags={"requests": "style-noto, object-cat", "base_version": "7"})
+    assert made.requests == ("style-noto", "object-cat") and made.made_from == 7
+    with pytest.raises(ExpungeError, match="none.json"):
+        registry.read(1, "evidence/none.json")
 
 
 def test_the_folder_is_a_stock_diffusers_folder(registry, add, tiny_pipeline_folder):
@@ -209,7 +159,7 @@ def test_attached_files_lie_in_the_versions_run(registry, add, store, tmp_path):
 
 
 def test_mlflow_draws_pictures_from_prompts(registry, add):
-    registry.promote(add("a").version, YES)
+    registry.call_champion(add("a").version, None)
     model = mlflow.pyfunc.load_model(f"models:/{registry.name}@champion")
     options = {"steps": 2, "guidance": 2.0}
     one, two = model.predict(["a cat in noto style", "a dog"], params=options | {"seed": 7})
@@ -265,7 +215,7 @@ def test_an_unknown_version_lists_the_known_ones(registry, add):
         registry.get("champion")
     add("a")
     with pytest.raises(ExpungeError, match="has no version '7'. It has 1, challenger."):
-        registry.promote(7, YES)
+        registry.get(7)
 
 
 def test_a_training_log_holds_settings_curves_and_files(store, tmp_path):
@@ -390,10 +340,9 @@ def test_everything_works_through_a_server(server, tiny_pipeline_folder, tmp_pat
     evidence = Evidence("run", {"training_run": log.run_id}, {"ua": 0.97}, {"report": tmp_path / "report.html"})
     first = registry.register(tiny_pipeline_folder, "a" * 64, evidence)
     assert registry.register(tiny_pipeline_folder, "a" * 64, evidence).version == first.version
-    registry.promote(first.version, YES)
-    registry.promote(registry.register(tiny_pipeline_folder, "b" * 64, evidence).version, YES)
+    registry.call_champion(first.version, None)
+    registry.call_champion(registry.register(tiny_pipeline_folder, "b" * 64, evidence).version, first.version)
     assert [each.aliases for each in registry.history()] == [("champion",), ("former-champion",)]
-    assert registry.roll_back().version == first.version
     folder = registry.folder("champion")
     assert folder.is_relative_to(tmp_path / ".expunge" / "models")
     made_at = folder.stat().st_mtime_ns

@@ -9,12 +9,13 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.gate import GateThresholds
 from expunge.pictures.drawing import DrawingSettings
 from expunge.prompts.load_world import load_world
 from expunge.prompts.target import unworkable
+from expunge.release.certificate import load_certificate
+from expunge.release.registry import Registry
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from expunge.takedown.owner import this_owner
@@ -58,16 +59,16 @@ STRICT = EASY.model_copy(update={"minimum_target_samples": 1000})
 def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
     """All steps that need no run context, one after the other; every result by the step's name."""
     from steps.cache_gradients import cache_gradients
-    from steps.close_takedowns import close_takedowns
     from steps.diversify_datasets import diversify_datasets
     from steps.draw_pool import draw_pool
     from steps.evaluate import evaluate
+    from steps.finish_takedowns import finish_takedowns
     from steps.gate import gate
     from steps.gather_findings import gather_findings
     from steps.load_base_model import load_base_model
-    from steps.promote_model import promote_model
     from steps.register_model import register_model
     from steps.resolve_case import resolve_case
+    from steps.settle_version import settle_version
     from steps.unlearn import unlearn
 
     home = tmp_path_factory.mktemp("steps")
@@ -76,12 +77,12 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        box = Inbox(open_store("inbox"))
+        box = Inbox(open_store("inbox"), "tiny")
         box.file(kind="object", target="cat")
         world = load_world("world.yaml")
         batch = box.claim_pending(this_owner("a-run"), lambda batch: unworkable(batch, world))
 
-        base, facts = load_base_model.entrypoint(str(tiny_folder), "tiny")
+        base, facts = load_base_model.entrypoint(str(tiny_folder), "tiny", "inbox")
         sizes = DiversificationSettings(pool_per_stratum=1, forget_size=6, paired_size=3)
         case = resolve_case.entrypoint("world.yaml", judges, DRAWING, batch, "cpu")
         pool = draw_pool.entrypoint(base, case, sizes)
@@ -98,12 +99,11 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
         refusal, decision = (gate.entrypoint(scores, thresholds) for thresholds in (STRICT, EASY))
         config = {"unlearning": how.model_dump(mode="json")}
         findings = gather_findings.entrypoint(facts, unlearned, forget, retain, case, scores, decision, config)
-        version = register_model.entrypoint(unlearned, findings, "tiny")
-        with pytest.raises(ExpungeError) as refused:
-            promote_model.entrypoint(version, refusal)
-        champion = promote_model.entrypoint(version, decision)
-        certificates = close_takedowns.entrypoint("inbox", findings, champion, "<p>report</p>")
-        next_base, next_facts = load_base_model.entrypoint(str(tiny_folder), "tiny")
+        version = register_model.entrypoint(unlearned, findings, "tiny", "<p>report</p>")
+        settled = settle_version.entrypoint("inbox", version, this_owner("a-run"))
+        champion = Registry(name="tiny").champion()
+        nothing_left = finish_takedowns.entrypoint("inbox", "tiny", batch, this_owner("a-run"))
+        next_base, next_facts = load_base_model.entrypoint(str(tiny_folder), "tiny", "inbox")
         box.file(kind="object", target="dog")
         next_batch = box.claim_pending(this_owner("a-run"), lambda batch: unworkable(batch, world))
         next_case = resolve_case.entrypoint("world.yaml", judges, DRAWING, next_batch, "cpu")
@@ -147,8 +147,8 @@ def test_evaluation_is_paired(run):
 
 def test_the_gate_decides_and_promotion_obeys(run):
     assert run.decision.passed and not run.refusal.passed
-    assert "did not pass the gate" in str(run.refused.value)
     assert run.version.aliases == ("challenger",) and run.champion.aliases == ("champion",)
+    assert run.settled == "promoted" and run.nothing_left.requests == ()
 
 
 def test_lineage_goes_with_the_version(run):
@@ -162,10 +162,13 @@ def test_lineage_goes_with_the_version(run):
 
 
 def test_the_request_is_closed_with_its_certificate(run):
-    (request,), (certificate,) = run.batch.requests, run.certificates
-    assert run.box.state(request.id).label == "fulfilled"
+    (request,) = run.batch.requests
+    state = run.box.state(request.id)
+    folder = run.home / ".expunge/reports/tiny-1"
+    certificate = load_certificate((folder / f"certificate-{request.id}.json").read_text(encoding="utf-8"))
+    assert state.label == "fulfilled" and state.certificate == certificate.model_dump(mode="json")
     assert certificate.request.id == request.id and certificate.registered_version == "1"
-    assert (run.home / ".expunge/reports/tiny-1/report.html").read_text(encoding="utf-8") == "<p>report</p>"
+    assert (folder / "report.html").read_text(encoding="utf-8") == "<p>report</p>"
 
 
 def test_a_second_run_keeps_what_the_first_forgot_forgotten_and_asks_for_it_again(run):
