@@ -122,7 +122,7 @@ def follow(log: ChampionLog, registry: Registry) -> int | None:
 
 
 def _found(log: ChampionLog, registry: Registry) -> Crowning | None:
-    """Begin the log with the versions that the champion was made from, and it; a beginning that was cut short goes on."""
+    """Begin the log with the versions that the champion was made from, and it; one that was cut short goes on."""
     line = [champion] if (champion := registry.champion()) else []
     while line and line[0].made_from is not None:
         line.insert(0, registry.get(line[0].made_from))

@@ -20,7 +20,7 @@ from expunge.takedown.champion_log import Approval, Overtaken
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from expunge.takedown.request import TakedownBatch
-from tests.release.made_release import findings_for, page_of, registered
+from tests.release.made_versions import findings_for, page_of, registered
 
 NAME = "expunge-zoo"
 US, THEM = "far-away:1:us", "other:2:them"
