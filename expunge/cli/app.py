@@ -17,7 +17,7 @@ COMMANDS = {
     "champion": ("expunge.cli.champion", "Show the champion and its history."),
     "draw": ("expunge.cli.draw", "Draw a prompt with two model versions side by side."),
     "evaluate": ("expunge.cli.evaluate", "Measure a model against another one."),
-    "certificate": ("expunge.cli.certificate", "Verify a certificate, or export what it says."),
+    "certificate": ("expunge.cli.certificates", "Verify a certificate, or export what it says."),
     "report": ("expunge.cli.report", "Show or open the latest report."),
 }
 
