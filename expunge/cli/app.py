@@ -19,6 +19,7 @@ COMMANDS = {
     "roll-back": ("expunge.cli.roll_back", "Make the former champion the champion again."),
     "draw": ("expunge.cli.draw", "Draw a prompt with two model versions side by side."),
     "evaluate": ("expunge.cli.evaluate", "Measure a model against another one."),
+    "certificate": ("expunge.cli.certificates", "Verify a certificate, or export what it says."),
     "report": ("expunge.cli.report", "Show or open the latest report."),
 }
 

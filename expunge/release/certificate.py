@@ -14,7 +14,7 @@ from expunge.takedown.life_cycle import Outcome
 from expunge.takedown.request import Kind
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-FORMATS = (1, 2)
+FORMATS = (1, 2, 3)
 STATEMENT = (
     "Unlearning is approximate. The model's weights were changed to make it stop drawing the target when "
     "asked in the ways that were measured. It was not trained anew without the target: traces may remain, "
@@ -50,6 +50,28 @@ class Asked(BaseModel):
     filed_at: AwareDatetime
 
 
+class Links(BaseModel):
+    """What ties a certificate to the model's files and to the certificates before it; since format 3.
+
+    Attributes:
+        base_version: the version of the same registered model that this one was made from; None for the first.
+        previous: digests of that version's certificates, in their order.
+        model_files: SHA-256 of the model's files together, as the signature of its folder states it; None where the
+            folder was not signed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    base_version: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,9}$")] | None = None
+    previous: tuple[Sha256, ...] = ()
+    model_files: Sha256 | None = None
+
+    @model_validator(mode="after")
+    def _previous_are_of_a_version(self) -> Self:
+        if self.previous and self.base_version is None:
+            raise ValueError("previous: certificates of the version before are named, but no base_version")
+        return self
+
+
 class Certificate(BaseModel):
     """One request's certificate. It holds no picture and no prompt of the target beyond the request itself.
 
@@ -60,11 +82,12 @@ class Certificate(BaseModel):
         settings_sha256: of the method's settings as canonical JSON.
         numbers: of the target and of the rest, by the quantity's name; None where it has no value. Any names: those
             that were measured when it was issued.
+        links: to the model's files and the certificates before; formats 1 and 2 had none.
         digest: SHA-256 of all other fields as canonical JSON. It shows changes; it is no signature.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    format_version: Literal[1, 2] = 2
+    format_version: Literal[1, 2, 3] = 3
     request: Asked
     request_sha256: Sha256
     outcome: Literal[Outcome.FULFILLED, Outcome.FAILED]
@@ -79,6 +102,7 @@ class Certificate(BaseModel):
     registered_version: str | None
     issued_at: AwareDatetime
     statement: str
+    links: Links | None = None
     digest: Sha256
 
     @model_validator(mode="after")
@@ -87,6 +111,13 @@ class Certificate(BaseModel):
         if len(given) != (3 if self.format_version > 1 else 0):
             raise ValueError(f"hashes: of case, world and judges a certificate of format {self.format_version} has "
                              f"{'all' if self.format_version > 1 else 'none'}")  # fmt: skip
+        return self
+
+    @model_validator(mode="after")
+    def _links_fit_the_format(self) -> Self:
+        due = self.format_version > 2
+        if ("links" in self.model_fields_set) != due or (self.links is not None) != due:
+            raise ValueError(f"links: a certificate of format {self.format_version} has {'them' if due else 'none'}")
         return self
 
 
@@ -108,28 +139,47 @@ def load_certificate(text: str) -> Certificate:
     Raises:
         ExpungeError: it is no certificate of a known format, or it was changed.
     """
+    certificate = read_certificate(text)
+    check_digest(certificate, text)
+    return certificate
+
+
+def read_certificate(text: str) -> Certificate:
+    """Read a certificate of any format from JSON, without asking whether it was changed.
+
+    Raises:
+        ExpungeError: it is no certificate of a known format.
+    """
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ExpungeError(f"not a certificate: it is no JSON ({str(error).splitlines()[0]})") from error
     given = content.get("format_version") if isinstance(content, dict) else None
     if given not in FORMATS or isinstance(given, bool):
+        *others, last = map(str, FORMATS)
         raise ExpungeError(
-            f"not a certificate: format_version is {given!r:.40}, known are {' and '.join(map(str, FORMATS))}. "
+            f"not a certificate: format_version is {given!r:.40}, known are {', '.join(others)} and {last}. "
             "One of a later format needs a later version of Expunge."
         )
     try:
-        certificate = Certificate.model_validate_json(text)
+        return Certificate.model_validate_json(text)
     except ValidationError as error:
         raise ExpungeError(f"not a certificate: {first_error(error)}") from error
+
+
+def check_digest(certificate: Certificate, text: str) -> None:
+    """Check that a certificate's digests fit what it holds, and what the text that it was read from holds.
+
+    Raises:
+        ExpungeError: they do not.
+    """
     # What was read may be more tolerant than what was written: "z" for "Z" in a time, a number as text.
-    written = sha256_of({name: value for name, value in content.items() if name != "digest"})
+    written = sha256_of({name: value for name, value in json.loads(text).items() if name != "digest"})
     if not (verify(certificate) and written == certificate.digest):
         raise ExpungeError(
             f"certificate of request {certificate.request.id}: its content does not fit its digest, so it "
             "was changed after it was drawn up. Get the original from the run's artifacts."
         )
-    return certificate
 
 
 def measured(change: Change) -> Change | None:

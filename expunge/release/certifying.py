@@ -1,5 +1,6 @@
 """Drawing up a certificate from what a run found, and refusing to without evidence."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from expunge.errors import ExpungeError
 from expunge.metrics.numbers import Change
 from expunge.metrics.quantities import quantities_of
-from expunge.release.certificate import STATEMENT, Certificate, digest_of, first_error, measured, sha256_of
+from expunge.release.certificate import STATEMENT, Certificate, Links, digest_of, first_error, measured, sha256_of
 from expunge.release.findings import Findings
 from expunge.release.model_version import ModelVersion
 from expunge.takedown.life_cycle import Outcome
@@ -18,7 +19,11 @@ NEEDED = ("unlearning_accuracy", "retain_accuracy")  # a pass without them is no
 
 
 def certify(
-    request: TakedownRequest, findings: Findings, version: ModelVersion | None, issued_at: datetime
+    request: TakedownRequest,
+    findings: Findings,
+    version: ModelVersion | None,
+    issued_at: datetime,
+    links: Links | None = None,
 ) -> Certificate:
     """Draw up the certificate of one request.
 
@@ -28,6 +33,8 @@ def certify(
             method's settings only the hash.
         version: the registered model; needed for a pass.
         issued_at: with a time zone.
+        links: to the model's signed files and to the certificates of the version before; where they are not given the
+            certificate names that version alone.
 
     Raises:
         ExpungeError: the gate passed without evidence for this request, or without a registered model.
@@ -38,7 +45,7 @@ def certify(
         _check_evidence(request, numbers, findings, version)
     asked = request.model_dump(mode="json")
     fields: dict[str, Any] = {
-        "format_version": 2,
+        "format_version": 3,
         "request": asked,
         "request_sha256": sha256_of(asked),
         "outcome": Outcome.FULFILLED if decision.passed else Outcome.FAILED,
@@ -53,12 +60,24 @@ def certify(
         "registered_version": str(version.version) if version else None,
         "issued_at": issued_at,
         "statement": STATEMENT,
+        "links": (links or links_to(findings)).model_dump(mode="json"),
     }
     try:
         draft = Certificate.model_validate(fields | {"digest": "0" * 64})
     except ValidationError as error:
         raise ExpungeError(f"certificate of request {request.id}: {first_error(error)}") from error
     return draft.model_copy(update={"digest": digest_of(draft)})
+
+
+def links_to(findings: Findings, previous: Iterable[str] = (), model_files: str | None = None) -> Links:
+    """The links of a run's certificates.
+
+    Args:
+        previous: digests of the certificates of the version that the run started from.
+        model_files: SHA-256 of the model's files together, from their signature.
+    """
+    base = findings.lineage.base.version
+    return Links(base_version=None if base is None else str(base), previous=tuple(previous), model_files=model_files)
 
 
 def _numbers(request: TakedownRequest, findings: Findings) -> dict[str, Change | None]:

@@ -2,7 +2,7 @@
 
 from expunge.errors import ExpungeError
 from expunge.metrics.quantities import QUANTITIES
-from expunge.release.certificate import Certificate, verify
+from expunge.release.certificate import Certificate, Links, verify
 from expunge.reports import wording
 from expunge.reports.rendering import render
 from expunge.takedown.life_cycle import Outcome
@@ -36,5 +36,16 @@ def _hashes(certificate: Certificate) -> list[tuple[str, str]]:
         ("method's settings", certificate.settings_sha256),
         ("code", certificate.code_commit),
         ("registered as", registered if certificate.registered_model else "not registered"),
+        *(_links(certificate.links) if certificate.links else ()),
         ("this certificate", certificate.digest),
+    ]
+
+
+def _links(links: Links) -> list[tuple[str, str]]:
+    """The model's files, and what came before."""
+    before = f"version {links.base_version}" if links.base_version else "a model without a certificate"
+    return [
+        ("files of the model", links.model_files or "not signed"),
+        ("made from", before),
+        *((f"certificate of version {links.base_version}", each) for each in links.previous),
     ]

@@ -10,7 +10,8 @@ from pathlib import Path
 from expunge.cli.app import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("torch", "diffusers", "transformers", "mlflow", "zenml", "boto3", "pandas")
+HEAVY = ("torch", "diffusers", "transformers", "mlflow", "zenml", "boto3", "pandas",
+         "model_signing", "sigstore", "securesystemslib", "in_toto_attestation", "cryptography")  # fmt: skip
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
@@ -36,8 +37,16 @@ def test_help_starts_in_under_a_second() -> None:
 def test_no_heavy_import_at_start_up_nor_in_the_takedown_room() -> None:
     code = (
         "import sys, pkgutil, importlib, expunge.cli, expunge.cli.takedown, expunge.takedown.inbox\n"
-        "for name in ('champion', 'draw', 'report'): importlib.import_module(f'expunge.cli.{name}')\n"
+        "for name in ('certificates', 'champion', 'draw', 'report'): importlib.import_module(f'expunge.cli.{name}')\n"
         f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    assert run("-c", code).stdout == "[]\n"
+
+
+def test_signing_is_imported_when_something_is_signed() -> None:
+    code = (
+        "import sys, expunge.release.verification, expunge.release.model_card\n"
+        f"print([name for name in {HEAVY[7:]} if name in sys.modules])"
     )
     assert run("-c", code).stdout == "[]\n"
 

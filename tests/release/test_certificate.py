@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from expunge.errors import ExpungeError
 from expunge.metrics.numbers import Change, Interval
 from expunge.metrics.quantities import QUANTITIES
-from expunge.release.certificate import Certificate, Hashes, load_certificate, sha256_of, verify
-from expunge.release.certifying import certify
+from expunge.release.certificate import Certificate, Hashes, Links, load_certificate, sha256_of, verify
+from expunge.release.certifying import certify, links_to
 from expunge.release.model_version import ModelVersion
 from expunge.reports.certificate_page import render_certificate
 from expunge.takedown.life_cycle import Outcome
@@ -34,9 +34,9 @@ WHEN = datetime(2026, 11, 23, 14, 5, 6, 789, tzinfo=timezone(timedelta(hours=2))
 ATTACK = "<script>alert(1)</script>"
 
 
-def issue(parts, passed: bool = True, request=None, version=VERSION, issued_at=WHEN, **found) -> Certificate:
+def issue(parts, passed=True, request=None, version=VERSION, issued_at=WHEN, links=None, **found) -> Certificate:
     findings = parts["findings"](**{"decision": parts["decision"](passed)} | found)
-    return certify(request or parts["requests"]()[1], findings, version, issued_at)
+    return certify(request or parts["requests"]()[1], findings, version, issued_at, links)
 
 
 def with_digest(content: dict) -> str:
@@ -50,7 +50,7 @@ def test_round_trip_keeps_every_field(passed, parts):
     certificate = issue(parts, passed)
     again = load_certificate(certificate.model_dump_json(indent=2))
     assert again == certificate and verify(again)
-    assert again.format_version == 2
+    assert again.format_version == 3
     assert again.outcome is (Outcome.FULFILLED if passed else Outcome.FAILED)
     evaluation = parts["evaluation"]()
     for name, change in evaluation.targets[1].numbers.items():
@@ -113,8 +113,8 @@ def test_what_may_be_filed_can_change_without_making_a_certificate_invalid(other
         ("[]", "format_version is None"),
         ("null", "format_version is None"),
         (
-            '{"format_version": 3}',
-            "format_version is 3, known are 1 and 2. One of a later format needs",
+            '{"format_version": 4}',
+            "format_version is 4, known are 1, 2 and 3. One of a later format needs",
         ),
         ('{"format_version": "2"}', "format_version is '2'"),
         ('{"format_version": true}', "format_version is True"),
@@ -135,6 +135,34 @@ def test_hashes_fit_the_format(parts):
     without = {name: value for name, value in content["hashes"].items() if name != "world"}
     with pytest.raises(ExpungeError, match="^not a certificate: hashes: "):
         load_certificate(with_digest(content | {"hashes": without}))
+
+
+def test_links_fit_the_format_and_name_the_version_before(parts):
+    links = {"base_version": "6", "previous": ("1" * 64,), "model_files": "2" * 64}
+    content = json.loads(issue(parts, links=Links(**links)).model_dump_json())
+    assert load_certificate(with_digest(content)).links == Links(**links)
+    without = {name: value for name, value in content.items() if name != "links"}
+    assert load_certificate(with_digest(without | {"format_version": 2})).links is None
+    for wrong in (
+        content | {"format_version": 2},
+        without,
+        content | {"links": None},
+        without | {"format_version": 2, "links": None},
+        content | {"links": links | {"base_version": None}},
+        content | {"links": links | {"base_version": "../6"}},
+        content | {"links": links | {"previous": ["1"]}},
+    ):
+        with pytest.raises(ExpungeError, match="^not a certificate: links"):
+            load_certificate(with_digest(wrong))
+
+
+def test_a_certificate_names_the_version_that_the_run_started_from(parts):
+    assert issue(parts).links == Links()
+    findings = parts["findings"]()
+    base = findings.lineage.base.model_copy(update={"version": 6})
+    findings = findings.model_copy(update={"lineage": findings.lineage.model_copy(update={"base": base})})
+    drawn_up = certify(parts["requests"]()[1], findings, VERSION, WHEN)
+    assert drawn_up.links == links_to(findings) == Links(base_version="6")
 
 
 def leaves(content, path=()):
@@ -295,6 +323,13 @@ def test_the_page_says_everything_and_loads_nothing(parts, read_page):
         assert said in page.text
     levels = [int(name[1]) for name, _ in page.elements if name in ("h1", "h2", "h3")]
     assert levels[0] == 1 and set(levels[1:]) == {2}
+
+
+def test_the_page_names_the_models_files_and_what_came_before(parts, read_page):
+    links = Links(base_version="6", previous=("1d" * 32, "2e" * 32), model_files="3f" * 32)
+    text = read_page(render_certificate(issue(parts, links=links))).text
+    assert "version 6" in text and all(each in text for each in (*links.previous, links.model_files))
+    assert "a model without a certificate" in read_page(render_certificate(issue(parts))).text
 
 
 def test_untrusted_text_stays_text(parts, read_page):
