@@ -4,7 +4,7 @@ from pathlib import Path
 
 from expunge.errors import ExpungeError
 from expunge.release.certificate import Certificate, load_certificate
-from expunge.release.model_name import check_name
+from expunge.takedown.model_name import check_name
 
 
 def certificates_in(folder: Path) -> dict[str, Certificate]:

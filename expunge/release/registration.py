@@ -6,14 +6,19 @@ from pathlib import Path
 from expunge.evaluation.evaluation import Evaluation
 from expunge.models.text_to_image import TextToImage
 from expunge.release.findings import Findings
+from expunge.release.model_card import write_model_card
 from expunge.release.model_version import SEPARATOR, Evidence, ModelVersion
 from expunge.release.registry import Registry
+from expunge.release.signing.model_signature import SIGNATURE, sign_model
 
 REPORT = "report.html"
+SIGNED = "signature"  # the folder of the model's signature in the run
 
 
 def register(model: TextToImage, findings: Findings, registered_model: str, report: str) -> ModelVersion:
-    """Register a model with all its evidence, before anything is decided on it; once for the same weights.
+    """Register a model, its card and signature, with all its evidence, before anything is decided on it.
+
+    The same weights are registered once, and signed once: then only the evidence is new.
 
     Whoever finds the version can promote it and close its requests: see ``settling``.
 
@@ -30,16 +35,26 @@ def register(model: TextToImage, findings: Findings, registered_model: str, repo
         **{f"sha256_{name}": value for name, value in lineage.hashes.model_dump().items()},
     }
     with tempfile.TemporaryDirectory() as folder:
-        saved, papers, page = Path(folder, "model"), Path(folder, "papers"), Path(folder, REPORT)
+        saved, papers, signed = (Path(folder, name) for name in ("model", "papers", "signed"))
         model.save(saved)
+        write_model_card(saved, findings, registered_model)
         papers.mkdir()
+        signed.mkdir()
         named = {"lineage": lineage, "evaluation": findings.evaluation, "gate": decision, "findings": findings}
         for name, paper in named.items():
             (papers / f"{name}.json").write_text(paper.model_dump_json(indent=1), encoding="utf-8")
+        page = Path(folder, REPORT)
         page.write_text(report, encoding="utf-8")
+        registry = Registry(name=registered_model)
+        if known := registry.with_digest(lineage.hashes.unlearned_model):
+            registry.fetch(known.version, SIGNED, signed)
+        else:
+            sign_model(saved, signed / SIGNATURE)
         run = f"register: {', '.join(lineage.requests)}"
-        evidence = Evidence(run, tags, version_metrics(findings.evaluation), {"evidence": papers, "report": page})
-        return Registry(name=registered_model).register(saved, lineage.hashes.unlearned_model, evidence)
+        evidence = Evidence(
+            run, tags, version_metrics(findings.evaluation), {"evidence": papers, "report": page, SIGNED: signed}
+        )
+        return registry.register(saved, lineage.hashes.unlearned_model, evidence)
 
 
 def version_metrics(evaluation: Evaluation) -> dict[str, float]:

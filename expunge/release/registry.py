@@ -6,6 +6,7 @@ The aliases ``champion`` and ``former-champion`` say for others what the champio
 
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -73,15 +74,13 @@ class Registry:
         check_folder(folder)
         if taken := sorted(set(evidence.tags) & set(RESERVED_TAGS)):
             raise ExpungeError(f"tags: {', '.join(taken)} cannot be given, the registry itself writes it.")
-        if not re.fullmatch(r"[\w:.-]{8,200}", digest):
-            raise ExpungeError(f"digest: {digest!r} is none; give a hash such as a SHA-256 in hexadecimal.")
-        found = self._search(f"name = {quoted(self.name)} and tags.digest = '{digest}'")
+        found = self.with_digest(digest)
         tags = {**evidence.tags, "digest": digest, "registered_at": datetime.now(UTC).isoformat()}
         run_id = self._client.create_run(self._experiment_id, tags=tags, run_name=evidence.run_name).info.run_id
         with run_ending(self._client, run_id):
             log_files(self._client, run_id, evidence.files)
             if found:
-                version = self._renew(found[0], run_id, tags, evidence.metrics)
+                version = self._renew(found, run_id, tags, evidence.metrics)
             else:
                 version = self._store(folder, run_id, tags, evidence.metrics)
         current = self.champion()
@@ -170,6 +169,28 @@ class Registry:
         with tempfile.TemporaryDirectory() as folder:
             copied = self._client.download_artifacts(self.get(version).run_id, file, folder)
             return Path(copied).read_text(encoding="utf-8")
+
+    @answered
+    def fetch(self, version: int | str, folder: str, to: Path) -> None:
+        """Copy a folder of the version's evidence, over what lies there; one that is not there holds nothing."""
+        run_id = self.get(version).run_id
+        if not self._client.list_artifacts(run_id, folder):
+            return
+        with tempfile.TemporaryDirectory() as here:
+            copied = self._client.download_artifacts(run_id, folder, here)
+            shutil.copytree(copied, to, dirs_exist_ok=True)
+
+    @answered
+    def with_digest(self, digest: str) -> ModelVersion | None:
+        """The version with a digest, None if there is none.
+
+        Raises:
+            ExpungeError: the digest is none; or the store does not answer.
+        """
+        if not re.fullmatch(r"[\w:.-]{8,200}", digest):
+            raise ExpungeError(f"digest: {digest!r} is none; give a hash such as a SHA-256 in hexadecimal.")
+        found = self._search(f"name = {quoted(self.name)} and tags.digest = '{digest}'")
+        return found[0] if found else None
 
     @answered
     def latest_report(self) -> Path | None:

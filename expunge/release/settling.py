@@ -11,12 +11,15 @@ from typing import Literal
 
 from expunge.errors import ExpungeError
 from expunge.release.certificate import Certificate
-from expunge.release.certifying import certify
+from expunge.release.certifying import certify, links_to
+from expunge.release.chain import digests_in, folder_of
 from expunge.release.findings import Findings
 from expunge.release.model_version import ModelVersion
 from expunge.release.promotion import promote
-from expunge.release.registration import REPORT
+from expunge.release.registration import SIGNED
 from expunge.release.registry import Registry
+from expunge.release.signing.envelope import sign_certificate
+from expunge.release.signing.model_signature import SIGNATURE, files_digest
 from expunge.takedown.champion_log import Approval, Overtaken
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.life_cycle import NotHeld, Wait
@@ -78,10 +81,16 @@ class Settling:
         They are written below ``.expunge/reports/VERSION`` and attached to the version's run in MLflow. A request that
         somebody else holds by now is left to them.
         """
-        issued_at = self._decided_at()
+        folder, issued_at = self._fetched(self.version.version), self._decided_at()
+        signature = folder / SIGNATURE
+        links = links_to(
+            self.findings,
+            digests_in(self._fetched(self.version.made_from)) if self.version.made_from else (),
+            files_digest(signature) if signature.exists() else None,  # versions of before were not signed
+        )
         asked = [each for each in self.findings.case.batch.requests if each.id in set(request_ids)]
-        certificates = [certify(request, self.findings, self.version, issued_at) for request in asked]
-        self._put_on_file(certificates)
+        certificates = [certify(request, self.findings, self.version, issued_at, links) for request in asked]
+        self._put_on_file(certificates, folder)
         failures = self.findings.failures()
         reason = f"the gate was not passed: {failures}" if failures else "the gate was passed"
         for each in certificates:
@@ -114,13 +123,18 @@ class Settling:
                 return each.at
         raise ExpungeError(f"version {self.version.version} was never champion, so none of its requests is fulfilled")
 
-    def _put_on_file(self, certificates: list[Certificate]) -> None:
-        folder = REPORTS / f"{self.version.name}-{self.version.version}"
+    def _fetched(self, version: int) -> Path:
+        """The local folder of a version's report and certificates, with what its run in MLflow holds of them."""
+        folder = folder_of(REPORTS, self.version.name, version)
         folder.mkdir(parents=True, exist_ok=True)
-        report = self._registry.read(self.version.version, f"report/{REPORT}")
-        (folder / REPORT).write_text(report, encoding="utf-8")
+        for kept in (SIGNED, "report"):
+            self._registry.fetch(version, kept, folder)
+        return folder
+
+    def _put_on_file(self, certificates: list[Certificate], folder: Path) -> None:
         for each in certificates:
-            named = folder / f"certificate-{each.request.id}"
-            named.with_name(f"{named.name}.json").write_text(each.model_dump_json(indent=1), encoding="utf-8")
-            named.with_name(f"{named.name}.html").write_text(self._page_of(each), encoding="utf-8")
+            named = folder / f"certificate-{each.request.id}.json"
+            named.write_text(each.model_dump_json(indent=1), encoding="utf-8")
+            named.with_suffix(".html").write_text(self._page_of(each), encoding="utf-8")
+            sign_certificate(named)
         self._registry.attach(self.version.version, {"report": folder})

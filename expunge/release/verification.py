@@ -1,5 +1,6 @@
 """Checking a certificate as a stranger does: offline, from its file, what lies beside it, and the signer's key."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +17,7 @@ from expunge.release.signing.keys import CERTIFICATE, KEYS
 from expunge.release.signing.model_signature import SIGNATURE, check_model, files_digest
 from expunge.release.signing.statements import MODEL_KEY, TEST_RESULT, predicates_of
 
+WITHDRAWN = "withdrawn.json"  # beside the certificates that a roll-back took back; see ``withdrawal``
 OWN_KEY = KEYS / f"{CERTIFICATE.name}.pub.pem"
 
 
@@ -46,7 +48,7 @@ def verify_files(file: Path, key: Path | None = None, model: Path | None = None)
         model: the model's folder; without it the model's files are not checked.
 
     Returns:
-        Format, digest, signature, gate, chain and model. Where the first fails there is nothing else to check.
+        Format, digest, signature, gate, chain, withdrawn and model. Where the first fails that is all.
 
     Raises:
         ExpungeError: there is no such file.
@@ -65,6 +67,7 @@ def verify_files(file: Path, key: Path | None = None, model: Path | None = None)
         _check("signature", lambda: _signature(certificate, file, key or OWN_KEY, statements)),
         _check("gate", lambda: _gate(certificate)),
         _check("chain", lambda: follow(certificate, file)),
+        _check("withdrawn", lambda: _withdrawn(certificate, file.with_name(WITHDRAWN))),
         _check("model", lambda: _model(certificate, file, model, statements)),
     ]
 
@@ -86,6 +89,21 @@ def _digest(certificate: Certificate, text: str) -> tuple[bool, str]:
 def _gate(certificate: Certificate) -> tuple[bool, str]:
     judged = check_agreement(certificate)
     return True, f"{certificate.outcome.value}, as {judged} conditions judged anew from the numbers say"
+
+
+def _withdrawn(certificate: Certificate, marks: Path) -> tuple[bool, str]:
+    """Whether a roll-back took the certificate back, as far as the marks beside it tell."""
+    if not marks.exists():
+        return True, "no roll-back is noted beside it; the champion log has the last word"
+    try:
+        found = [
+            each for each in json.loads(marks.read_text(encoding="utf-8")) if each["request"] == certificate.request.id
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ExpungeError(f"{marks.name}: cannot be read") from error
+    if found:
+        raise ExpungeError(f"the champion was rolled back to version {found[0]['champion']}: {found[0]['reason']}")
+    return True, "not among those that a roll-back took back"
 
 
 def _signature(

@@ -4,9 +4,8 @@ import json
 
 from expunge.release.registry import Registry
 from expunge.release.settling import REPORTS
+from expunge.release.verification import WITHDRAWN
 from expunge.takedown.champion_log import ChampionLog
-
-WITHDRAWN = "withdrawn.json"
 
 
 def withdraw(log: ChampionLog, registry: Registry) -> list[str]:

@@ -28,7 +28,7 @@ VERSION = ModelVersion(
     tags={},
     run_id="run",
     digest="a9" * 32,
-    champion_periods=(),
+    registered_at=datetime(2026, 11, 23, tzinfo=UTC),
 )
 WHEN = datetime(2026, 11, 23, 14, 5, 6, 789, tzinfo=timezone(timedelta(hours=2)))
 ATTACK = "<script>alert(1)</script>"

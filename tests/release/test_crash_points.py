@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from expunge.models.text_to_image import TextToImage
-from expunge.release.certificate import load_certificate
 from expunge.release.finishing import finish
 from expunge.release.promotion import follow
 from expunge.release.registry import Registry
 from expunge.release.settling import Settling
+from expunge.release.verification import State, verify_files
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from expunge.takedown.owner import this_owner
@@ -59,7 +59,8 @@ def outcome(home: Path) -> dict[str, Any]:
         folder = home / f".expunge/reports/{NAME}-1"
         on_file = json.loads((folder / f"certificate-{entry.id}.json").read_text(encoding="utf-8"))
         assert on_file == entry.state.certificate == json.loads(registry.read(1, f"report/certificate-{entry.id}.json"))
-        load_certificate(json.dumps(on_file))
+        checks = verify_files(folder / f"certificate-{entry.id}.json", model=registry.folder(1))
+        assert all(each.state is State.OK for each in checks), checks
         certificates[entry.id] = {key: value for key, value in on_file.items() if key not in ("issued_at", "digest")}
     ends = {entry.id: [e.status.value for e in entry.state.history if e.status.value in ("fulfilled", "failed")]
             for entry in box.requests()}  # fmt: skip

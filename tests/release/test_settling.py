@@ -9,12 +9,14 @@ import pytest
 from mlflow import MlflowClient
 
 from expunge.errors import ExpungeError
+from expunge.evaluation.evaluation import GateDecision
 from expunge.models.text_to_image import TextToImage
 from expunge.release.certificate import load_certificate
 from expunge.release.finishing import finish
 from expunge.release.promotion import follow, plan_roll_back, promote, roll_back
 from expunge.release.registry import Registry
 from expunge.release.settling import Settling
+from expunge.release.verification import State, verify_files
 from expunge.release.withdrawal import withdraw
 from expunge.takedown.champion_log import Approval, Overtaken
 from expunge.takedown.inbox import Inbox
@@ -70,6 +72,10 @@ def settle(box: Inbox, registry: Registry, version, owner: str | None = US, **ho
     return Settling(box, registry, version.version, page_of).settle(owner, **how)
 
 
+def decision_on(box: Inbox, registry: Registry, version) -> GateDecision:
+    return Settling(box, registry, version.version, page_of).findings.decision
+
+
 def labels(box: Inbox) -> dict[str, str]:
     return {entry.id: entry.state.label for entry in box.requests()}
 
@@ -87,6 +93,18 @@ def test_a_version_that_passed_is_promoted_and_its_requests_closed(box, registry
     assert load_certificate(on_file).issued_at == box.champions.current().at
 
 
+def test_a_stranger_can_follow_the_evidence(box, registry, work, tmp_path):
+    for name in ("cat", "dog", "fish"):
+        settle(box, registry, work(name))
+    shutil.rmtree(tmp_path / ".expunge/reports/expunge-zoo-1")  # another host: what is needed is fetched
+    settle(box, registry, work("horse"))
+    registry.fetch(1, "report", tmp_path / ".expunge/reports/expunge-zoo-1")
+    file = tmp_path / ".expunge/reports/expunge-zoo-4/certificate-object-horse.json"
+    checks = verify_files(file, model=registry.folder(4))
+    assert {each.name: each.state for each in checks} == dict.fromkeys([each.name for each in checks], State.OK), checks
+    assert "followed to version 3, 2, 1" in next(each.found for each in checks if each.name == "chain")
+
+
 def test_settled_again_nothing_changes(box, registry, work):
     version = work("cat")
     settle(box, registry, version)
@@ -99,9 +117,9 @@ def test_a_version_that_did_not_pass_is_kept_and_its_requests_failed(box, regist
     version = work("cat", passed=False)
     assert settle(box, registry, version) == "failed"
     assert labels(box) == {"object-cat": "failed"} and box.champions.current() is None and registry.champion() is None
-    assert "retain accuracy drop" in box.state("object-cat").reason
-    with pytest.raises(ExpungeError, match=r"version 1 did not pass the gate, .*retain accuracy drop"):
-        promote(box.champions, registry, version, findings_for([], passed=False).decision)
+    assert "retain accuracy" in box.state("object-cat").reason
+    with pytest.raises(ExpungeError, match=r"version 1 did not pass the gate, .*retain accuracy"):
+        promote(box.champions, registry, version, decision_on(box, registry, version))
 
 
 def test_the_later_of_two_overlapping_runs_goes_round_again(box, registry, work, tiny_model):
@@ -149,7 +167,7 @@ def test_what_a_dead_run_registered_is_finished(box, registry, work, passed):
 
 def test_what_was_promoted_already_is_closed(box, registry, work):
     version = work("cat", "dog")
-    promote(box.champions, registry, version, findings_for([]).decision)
+    promote(box.champions, registry, version, decision_on(box, registry, version))
     Settling(box, registry, 1, page_of).close(["object-cat"], US)
     box.release("object-dog")
     left = finish(box, registry, claim(box, THEM), page_of, THEM)
@@ -191,7 +209,7 @@ def test_a_version_waits_for_a_person(box, registry, work):
     assert labels(box) == {"object-cat": "waiting"} and box.champions.current() is None
     assert box.state("object-cat").wait.until == version.registered_at + timedelta(days=14)
     with pytest.raises(ExpungeError, match="version 1 needs an approval"):
-        promote(box.champions, registry, version, findings_for([], days=14.0).decision)
+        promote(box.champions, registry, version, decision_on(box, registry, version))
     word = Approval(name="a person", reason="looked at it", at=datetime.now(UTC))
     assert settle(box, registry, version, owner=None, approval=word) == "promoted"
     assert labels(box) == {"object-cat": "fulfilled"} and box.champions.current().approval == word
@@ -208,7 +226,7 @@ def test_an_approval_that_died_half_way_is_finished(box, registry, work):
     version = work("cat", days=14)
     settle(box, registry, version)
     word = Approval(name="a person", reason="looked at it", at=datetime.now(UTC))
-    promote(box.champions, registry, version, findings_for([], days=14.0).decision, approval=word)
+    promote(box.champions, registry, version, decision_on(box, registry, version), approval=word)
     assert labels(box) == {"object-cat": "waiting"}
     finish(box, registry, claim(box, THEM), page_of, THEM)
     assert labels(box) == {"object-cat": "fulfilled"}
@@ -241,6 +259,8 @@ def test_a_roll_back_says_what_it_reopens_and_does_it(box, registry, work, tmp_p
     (mark,) = json.loads((tmp_path / ".expunge/reports/expunge-zoo-2/withdrawn.json").read_text(encoding="utf-8"))
     assert (mark["request"], mark["reason"], mark["by"]) == ("object-dog", "it draws no dogs at all", "a person")
     assert json.loads(registry.read(2, "report/withdrawn.json")) == [mark]
+    file = tmp_path / ".expunge/reports/expunge-zoo-2/certificate-object-dog.json"
+    assert [each.name for each in verify_files(file) if each.state is State.FAILED] == ["withdrawn"]
     batch = claim(box, THEM)
     assert finish(box, registry, batch, page_of, THEM) == batch  # what was rolled back from is not promoted again
     with pytest.raises(ExpungeError, match="no former champion"):

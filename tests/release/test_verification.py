@@ -16,7 +16,7 @@ from expunge.release.verification import State, verify_files
 from tests.release.made_release import issue, judged_findings, write_certificate
 from tests.release.test_certificate import OF_FORMAT_1, with_digest
 
-CHECKS = ["format", "digest", "signature", "gate", "chain", "model"]
+CHECKS = ["format", "digest", "signature", "gate", "chain", "withdrawn", "model"]
 
 
 def failed(release, model: Path | None = None, key: Path | None = None) -> dict[str, str]:
