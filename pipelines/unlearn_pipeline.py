@@ -43,6 +43,7 @@ def unlearn_pipeline(
     comeback: str = "none",
     device: str = "auto",
     hide_target_pictures: bool = False,
+    only: list[str] = [],  # noqa: B006
 ) -> None:
     """Work on every pending takedown request; with none pending, end at once.
 
@@ -62,6 +63,7 @@ def unlearn_pipeline(
         comeback: ``none``, ``quick`` or ``full``: try to bring each target back, for the report. The gate does not ask.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or another name that torch knows.
         hide_target_pictures: leave pictures of the targets out of the report altogether.
+        only: ids of the requests to work on; all that are pending if empty.
     """
     check_name(registered_model)
     tests = _chosen_comeback(comeback)
@@ -85,7 +87,7 @@ def unlearn_pipeline(
     }
     box, owner = Inbox(open_store(inbox), registered_model), this_owner(uuid4().hex[:12])
     for _ in range(ROUNDS):
-        takedowns = collect_takedowns(inbox, world, registered_model, owner)
+        takedowns = collect_takedowns(inbox, world, registered_model, owner, only)
         if not takedowns.load().requests:
             print(f"No takedown request is pending in {inbox}: nothing to do. File one: expunge takedown file --help")
             return

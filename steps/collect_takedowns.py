@@ -13,11 +13,12 @@ from expunge.takedown.request import TakedownBatch
 
 @step(enable_cache=False)
 def collect_takedowns(
-    inbox: str, world: str, registered_model: str, owner: str
+    inbox: str, world: str, registered_model: str, owner: str, only: list[str]
 ) -> Annotated[TakedownBatch, "takedowns"]:
     """Validate and claim every pending request for ``owner``; bad ones are rejected with the reason written on them.
 
-    What earlier requests asked for is told as well, so that the run does not retain it.
+    ``only`` names the requests to look at, all if empty. What earlier requests asked for is told as well, so that the
+    run does not retain it.
     """
     drawn = load_world(world)  # before anything is claimed or rejected: a world that cannot be read stops the run
-    return Inbox(open_store(inbox), registered_model).claim_pending(owner, lambda batch: unworkable(batch, drawn))
+    return Inbox(open_store(inbox), registered_model).claim_pending(owner, lambda batch: unworkable(batch, drawn), only)

@@ -14,6 +14,8 @@ from expunge.progress import make_streams_safe
 # name: (module, one line for --help); the module's attribute has the command's name.
 COMMANDS = {
     "takedown": ("expunge.cli.takedown", "File, list and mend takedown requests."),
+    "retrain": ("expunge.cli.retrain", "Work on what is pending; made for a schedule."),
+    "status": ("expunge.cli.status", "Show what is pending, running, overdue, failed and done."),
     "champion": ("expunge.cli.champion", "Show the champion and its history."),
     "approve": ("expunge.cli.approve", "Approve a version that passed the gate."),
     "roll-back": ("expunge.cli.roll_back", "Make the former champion the champion again."),

@@ -1,5 +1,6 @@
 """``expunge takedown``: file, list, show, release and retry requests."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from expunge.cli.output import print_json, print_table, say
 from expunge.takedown.inbox import Entry, Inbox
 from expunge.takedown.life_cycle import Outcome, RequestState, Status
 from expunge.takedown.request import Kind
+from expunge.takedown.standing import BY_HAND
 
 
 @click.group()
@@ -25,31 +27,14 @@ def takedown() -> None:
 @click.option("--requester", default="", help="Who asks.")
 @click.option("--reason", default="", help="Why.")
 @click.option("--instead", default="", help="Drawn in its place: neighbour, neighbour:NAME, content or nothing.")
+@click.option("--due", default="", help="Until when, e.g. 2026-12-24 or 2026-12-24T12:00Z.")
 @click.option("--id", "request_id", help="By default made from kind and target.")
 @with_inbox
 def file(
-    kind: str,
-    target: str,
-    synonyms: tuple[str, ...],
-    pictures: tuple[Path, ...],
-    requester: str,
-    reason: str,
-    instead: str,
-    request_id: str | None,
-    box: Inbox,
-    machine: bool,
+    pictures: tuple[Path, ...], request_id: str | None, due: str, box: Inbox, machine: bool, **fields: Any
 ) -> None:
     """File a request to remove TARGET. Filing the same thing again changes nothing and says so."""
-    filing = box.file(
-        kind=kind,
-        target=target,
-        synonyms=synonyms,
-        pictures=pictures,
-        requester=requester,
-        reason=reason,
-        instead=instead,
-        id=request_id,
-    )
+    filing = box.file(pictures=pictures, id=request_id, due=due or None, **fields)
     entry = Entry(filing.request.id, filing.state, filing.request)
     if machine:
         print_json({"created": filing.created} | _facts(entry))
@@ -74,7 +59,7 @@ def list_requests(status: str | None, box: Inbox, machine: bool) -> None:
     elif not entries:
         say(f"No {status + ' ' if status else ''}requests in {box.store}.")
     else:
-        print_table(["id", "kind", "target", "status", "since", "reason"], [_row(entry) for entry in entries])
+        print_table(["id", "kind", "target", "status", "since", "due", "reason"], [_row(entry) for entry in entries])
 
 
 @takedown.command()
@@ -117,7 +102,7 @@ def release(request_id: str, box: Inbox, machine: bool) -> None:
 @with_inbox
 def retry(request_id: str, box: Inbox, machine: bool) -> None:
     """Let the next run take up a failed request, or a rejected one that was mended."""
-    _tell_moved(request_id, box.retry(request_id, "retried by hand"), machine)
+    _tell_moved(request_id, box.retry(request_id, BY_HAND), machine)
 
 
 def _tell_moved(request_id: str, state: RequestState, machine: bool) -> None:
@@ -140,7 +125,10 @@ def _facts(entry: Entry) -> dict[str, Any]:
 def _row(entry: Entry) -> list[str]:
     kind, target = (entry.request.kind.value, entry.request.target) if entry.request else ("?", "?")
     since = f"{entry.state.history[-1].time:%Y-%m-%d %H:%M}" if entry.state.history else ""
-    return [entry.id, kind, target, entry.state.label, since, entry.state.reason or entry.problem]
+    due = entry.request.due if entry.request else None
+    late = " (overdue)" if entry.is_overdue(datetime.now(UTC)) else ""
+    due_on = f"{due:%Y-%m-%d %H:%M}{late}" if due else ""
+    return [entry.id, kind, target, entry.state.label, since, due_on, entry.state.reason or entry.problem]
 
 
 def _plain(value: Any) -> str:

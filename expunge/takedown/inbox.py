@@ -13,7 +13,7 @@ claims are exclusive, nothing is overwritten, and a process killed at any point 
 behind.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -31,7 +31,7 @@ from expunge.takedown.life_cycle import Claim, Outcome, RequestState, Wait
 from expunge.takedown.model_name import DEFAULT_NAME
 from expunge.takedown.object_store import Store, StoreUnreachable
 from expunge.takedown.picture_files import decode_pictures
-from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
+from expunge.takedown.request import TakedownBatch, TakedownRequest
 from expunge.takedown.request_files import RequestFiles, id_of
 from expunge.takedown.states import StateLog, View
 
@@ -51,6 +51,11 @@ class Entry:
     state: RequestState
     request: TakedownRequest | None
     problem: str = ""
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether it should have been fulfilled before now, and was not."""
+        fulfilled = self.state.outcome is Outcome.FULFILLED
+        return self.request is not None and not fulfilled and self.request.is_overdue(now)
 
 
 class Inbox:
@@ -82,23 +87,16 @@ class Inbox:
         self._clock = clock
         self._states = StateLog(store, model)
 
-    def file(
-        self,
-        *,
-        kind: Kind | str,
-        target: str,
-        synonyms: Sequence[str] = (),
-        pictures: Sequence[Path | str] = (),
-        requester: str = "",
-        reason: str = "",
-        instead: str = "",
-        id: str | None = None,
-    ) -> Filing:
-        """File a request, once: see ``file_request``. The arguments are a request's own fields, by name."""
-        fields: dict[str, Any] = {"kind": kind, "target": target, "synonyms": list(synonyms)}
-        fields |= {"requester": requester, "reason": reason, "instead": instead}
-        fields |= {"filed_at": self._clock().replace(microsecond=0)}
-        return file_request(self, fields, [Path(path) for path in pictures], id)
+    def file(self, *, pictures: Sequence[Path | str] = (), id: str | None = None, **fields: Any) -> Filing:
+        """File a request, once: see ``file_request``.
+
+        Args:
+            pictures: files to copy in.
+            id: by default made from kind and target.
+            fields: those of ``TakedownRequest``, by name; at least ``kind`` and ``target``.
+        """
+        filed_at = self._clock().replace(microsecond=0)
+        return file_request(self, fields | {"filed_at": filed_at}, [Path(path) for path in pictures], id)
 
     def requests(self) -> list[Entry]:
         """Every request with its state, by id."""
@@ -122,7 +120,17 @@ class Inbox:
         """What became of a request so far. Raises ExpungeError if there is none under that id."""
         return self.entry(request_id).state
 
-    def claim_pending(self, owner: str, examine: Callable[[TakedownBatch], Mapping[str, str]]) -> TakedownBatch:
+    def claimable(self) -> list[Entry]:
+        """The requests that a run could claim now: pending, or held by a claim that is stale."""
+        stale = self._stale(self._clock())
+        return [each for each in self.requests() if each.request and each.state.is_open_to("", stale)]
+
+    def claim_pending(
+        self,
+        owner: str,
+        examine: Callable[[TakedownBatch], Mapping[str, str]],
+        only: Collection[str] = (),
+    ) -> TakedownBatch:
         """Claim every good pending request, and reject every bad one with the reason on its state.
 
         Requests that ``owner`` holds already, and those whose claim is stale, count as pending. All are
@@ -132,6 +140,7 @@ class Inbox:
             owner: ``host:pid:run``, see ``this_owner``.
             examine: given all that can be read, the first filed first, and those that were fulfilled before: which
                 of them cannot be worked on, by id, and why.
+            only: ids of the requests to look at; all if empty.
 
         Returns:
             The claimed requests by id, none if nothing is pending; and those that were fulfilled before.
@@ -139,7 +148,7 @@ class Inbox:
         Raises:
             StoreUnreachable: the store stopped answering; nothing is rejected for that.
         """
-        good, reasons, forgotten = self._sorted_out(owner)
+        good, reasons, forgotten = self._sorted_out(owner, only)
         first = sorted(good, key=lambda request: (request.filed_at, request.id))
         reasons |= examine(TakedownBatch(requests=tuple(first), forgotten=forgotten))
         for request_id, reason in reasons.items():
@@ -154,7 +163,7 @@ class Inbox:
         return TakedownBatch(requests=tuple(sorted(batch, key=lambda request: request.id)), forgotten=forgotten)
 
     def _sorted_out(
-        self, owner: str
+        self, owner: str, only: Collection[str]
     ) -> tuple[dict[TakedownRequest, dict[str, str]], dict[str, str], tuple[TakedownRequest, ...]]:
         """What ``owner`` may claim, with the hashes of each; why some cannot be read, by id; and what was fulfilled."""
         states, stale = self._states.latest(self._view()), self._stale(self._clock())
@@ -166,7 +175,7 @@ class Inbox:
             try:
                 if state.outcome is Outcome.FULFILLED:
                     forgotten.append(self.files.read(key)[0])
-                elif state.is_open_to(owner, stale):
+                elif state.is_open_to(owner, stale) and (not only or id_of(key) in only):
                     request, hashes = self.files.examine(key)
                     good[request] = hashes
             except StoreUnreachable:

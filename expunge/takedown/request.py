@@ -23,6 +23,7 @@ class Kind(StrEnum):
 
 REQUEST_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}")
+_DAY = re.compile(r"\s*\d{4}-\d{2}-\d{2}\s*")
 
 
 class TakedownRequest(BaseModel):
@@ -40,6 +41,7 @@ class TakedownRequest(BaseModel):
             the sentence) or ``nothing``; empty: as the run's settings say.
         reason: why, in free text.
         filed_at: when, in UTC; a time without a zone is taken as UTC.
+        due: until when it is to be fulfilled, in UTC, after ``filed_at``; of a date alone, until its end.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +54,7 @@ class TakedownRequest(BaseModel):
     instead: str = Field(default="", max_length=MAX_NAME + 20)
     reason: str = Field(default="", max_length=2000)
     filed_at: datetime
+    due: datetime | None = None
 
     @field_validator("target")
     @classmethod
@@ -85,16 +88,23 @@ class TakedownRequest(BaseModel):
     def _free_text(cls, text: str) -> str:
         return refuse_control(text, allowed="\n\t")
 
-    @field_validator("filed_at", mode="before")
+    @field_validator("due", mode="before")
+    @classmethod
+    def _until_the_end_of_the_day(cls, time: Any) -> Any:
+        return f"{time.strip()}T23:59:59Z" if isinstance(time, str) and _DAY.fullmatch(time) else time
+
+    @field_validator("filed_at", "due", mode="before")
     @classmethod
     def _is_a_date(cls, time: Any) -> Any:
-        if isinstance(time, datetime) or (isinstance(time, str) and _DATE.match(time)):
+        if time is None or isinstance(time, datetime) or (isinstance(time, str) and _DATE.match(time)):
             return time  # any other number would be read as seconds since 1970
         raise ValueError("is no date; write it as 2026-05-06 or 2026-05-06T10:00:00Z")
 
-    @field_validator("filed_at")
+    @field_validator("filed_at", "due")
     @classmethod
-    def _in_utc(cls, time: datetime) -> datetime:
+    def _in_utc(cls, time: datetime | None) -> datetime | None:
+        if time is None:
+            return None
         try:
             return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
         except OverflowError as error:
@@ -105,6 +115,16 @@ class TakedownRequest(BaseModel):
         if self.kind is Kind.IMAGES and not self.pictures:
             raise ValueError("pictures: a request of kind 'images' needs at least one picture")
         return self
+
+    @model_validator(mode="after")
+    def _due_after_it_was_filed(self) -> Self:
+        if self.due is not None and self.due <= self.filed_at:
+            raise ValueError(f"due: {self.due:%Y-%m-%d %H:%M} UTC is past, it was filed later; give a time to come")
+        return self
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether it was to be fulfilled before now."""
+        return self.due is not None and now > self.due
 
     def asks_for(self, kind: Kind, target: str) -> bool:
         """Whether it asks for that very thing, ignoring case, spacing and the form of letters."""

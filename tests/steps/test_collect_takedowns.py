@@ -18,5 +18,5 @@ def test_a_world_that_cannot_be_read_stops_the_run_first(tmp_path: Path, content
     if content is not None:
         (tmp_path / "world.yaml").write_text(content, encoding="utf-8")
     with pytest.raises(ExpungeError, match=f"^world {tmp_path / 'world.yaml'}: "):
-        collect_takedowns.entrypoint(str(tmp_path / "inbox"), str(tmp_path / "world.yaml"), "m", "far-away:1:run")
+        collect_takedowns.entrypoint(str(tmp_path / "inbox"), str(tmp_path / "world.yaml"), "m", "far-away:1:run", [])
     assert {entry.state.label for entry in box.requests()} == {"pending"}

@@ -482,6 +482,16 @@ def test_what_was_fulfilled_is_known_afterwards(inbox: Inbox, folder: Path) -> N
     assert inbox.state("style-noto").label == "fulfilled"
 
 
+def test_only_those_named_are_claimed_or_rejected(inbox: Inbox, folder: Path) -> None:
+    for name in ("noto", "blob"):
+        inbox.file(kind="style", target=name)
+    drop(folder, "bad.yaml", "kind: [")
+    batch = inbox.claim_pending(FAR, anything, only=["style-blob"])
+    assert [each.id for each in batch.requests] == ["style-blob"]
+    assert {entry.id: entry.state.label for entry in inbox.requests()} == {
+        "bad": "pending", "style-blob": "claimed", "style-noto": "pending"}  # fmt: skip
+
+
 def test_a_released_claim_can_be_taken(inbox: Inbox) -> None:
     inbox.file(kind="style", target="noto")
     assert ids(inbox) == ["style-noto"]
