@@ -34,9 +34,8 @@ def filled(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
         page = folder / f"report-{seed}" / "report.html"
         page.parent.mkdir()
         page.write_text(f"<p>report {seed}</p>")
-        version = registry.register(
-            model, f"{seed}" * 64, Evidence("run", {"base_version": str(seed or "")}, files={"report": page})
-        )
+        tags = {"base_version": str(seed or ""), "requests": f"object-{seed}"}
+        version = registry.register(model, f"{seed}" * 64, Evidence("run", tags, files={"report": page}))
         registry.call_champion(version.version, version.version - 1 or None)
         shutil.rmtree(page.parent)
     return store
@@ -158,3 +157,47 @@ def test_sheet_with_pictures_of_two_sizes() -> None:
     sheet = np.asarray(side_by_side([small, large], ["a", "b"]))
     assert sheet.shape == (28 + 264, 8 + 2 * 264, 3)
     assert (sheet[28:284, 8:264] == 0).all() and (sheet[28:284, 272:528] == 200).all()
+
+
+@pytest.fixture
+def own_store(filled: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A copy of the filled store, to be changed."""
+    shutil.copytree(Path(filled.removeprefix("sqlite:///")).parent, tmp_path / "store")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store/mlflow.db")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_roll_back_asks_before_it_acts(own_store: None) -> None:
+    refused = CliRunner().invoke(main, ["roll-back", "--reason", "it draws no dogs"], input="n\n")
+    assert refused.exit_code == 2 and "nothing was rolled back" in refused.stderr
+    assert "Version 1 becomes champion again, in place of version 2." in refused.stdout
+    assert "certificates withdrawn: object-1" in refused.stdout
+    assert json.loads(expunge("champion", "--json").stdout)["champion"]["version"] == 2
+    done = CliRunner().invoke(main, ["roll-back", "--reason", "it draws no dogs"], input="y\n")
+    assert done.exit_code == 0 and "Champion: expunge-zoo version 1" in done.stdout
+    facts = json.loads(expunge("champion", "--json").stdout)
+    assert facts["champion"]["version"] == 1 and facts["covers"] == ["object-0"]
+    assert facts["log"][-1]["reason"] == "it draws no dogs" and "@" in facts["log"][-1]["by"]
+    again = expunge("roll-back", "--reason", "more", "--yes")
+    assert again.exit_code == 2 and "there is no former champion to go back to" in again.stderr
+
+
+def test_for_a_machine_a_roll_back_wants_to_be_sure(own_store: None) -> None:
+    assert "say --yes" in expunge("roll-back", "--reason", "x", "--json").stderr
+    told = json.loads(expunge("roll-back", "--reason", "x", "--json", "--yes").stdout)
+    assert told == {"champion": 1, "reopened": ["object-1"], "withdrawn": ["object-1"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["approve", "2", "--reason", "x"], "version: 2 waits for no approval: it was overtaken,"),
+        (["approve", "2", "--reason", " "], "--reason and --name: are empty"),
+        (["roll-back", "--reason", " ", "--yes"], "reason: is empty"),
+        (["champion", "--model", "a/b"], "--model: 'a/b' given"),
+    ],
+)
+def test_what_cannot_be_approved_or_rolled_back(own_store: None, words: list[str], message: str) -> None:
+    result = expunge(*words)
+    assert result.exit_code == 2 and message in result.stderr and result.stderr.count("\n") == 1
