@@ -26,6 +26,7 @@ def finish(
         batch: as it was claimed by ``owner``.
         page_of: renders a certificate as HTML.
     """
+    registry.end_dead_runs()
     champion = follow(inbox.champions, registry)
     withdraw(inbox.champions, registry)
     approved = [each.id for each in inbox.requests() if each.state.wait and each.state.wait.version == champion]

@@ -15,7 +15,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 # Before MLflow itself: it sets how MLflow behaves when imported.
-from expunge.release.tracking import STATE, TrainingLog, default_tracking_uri, log_files, open_store, run_ending  # isort: skip
+from expunge.release.tracking import (  # isort: skip
+    PROCESS, STATE, TrainingLog, default_tracking_uri, end_dead_runs, log_files, open_store, run_ending,
+)  # fmt: skip
 import mlflow
 from mlflow.entities import Metric
 from mlflow.entities.model_registry import ModelVersion as StoredVersion
@@ -26,6 +28,7 @@ from expunge.release.model_version import Evidence, ModelVersion
 from expunge.release.store_errors import answered, answering
 from expunge.release.stored_model import check_folder, diffusers_folder, log_folder
 from expunge.takedown.model_name import DEFAULT_NAME, check_name, quoted
+from expunge.takedown.owner import this_owner
 
 __all__ = ["Evidence", "ModelVersion", "Registry", "TrainingLog"]
 
@@ -76,7 +79,9 @@ class Registry:
             raise ExpungeError(f"tags: {', '.join(taken)} cannot be given, the registry itself writes it.")
         found = self.with_digest(digest)
         tags = {**evidence.tags, "digest": digest, "registered_at": datetime.now(UTC).isoformat()}
-        run_id = self._client.create_run(self._experiment_id, tags=tags, run_name=evidence.run_name).info.run_id
+        mine = {PROCESS: this_owner("register")}
+        run = self._client.create_run(self._experiment_id, tags=tags | mine, run_name=evidence.run_name)
+        run_id = run.info.run_id
         with run_ending(self._client, run_id):
             log_files(self._client, run_id, evidence.files)
             if found:
@@ -100,6 +105,11 @@ class Registry:
                 self._client.delete_registered_model_alias(self.name, alias)
             elif version is not None and aliases.get(alias) != version:
                 self._client.set_registered_model_alias(self.name, alias, str(version))
+
+    @answered
+    def end_dead_runs(self) -> list[str]:
+        """End the runs whose process was killed on this host; returns their ids."""
+        return end_dead_runs(self._client, self._experiment_id)
 
     @answered
     def tag(self, version: int, key: str, value: str) -> None:

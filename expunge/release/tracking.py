@@ -1,10 +1,12 @@
 """Runs in the MLflow store: how it is opened, training curves, and the files kept beside them."""
 
+import json
 import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,9 +32,12 @@ from sqlalchemy.engine import make_url  # noqa: E402
 
 from expunge.errors import ExpungeError  # noqa: E402
 from expunge.release.store_errors import answered, answering, shown  # noqa: E402
+from expunge.takedown.owner import owner_is_gone, this_owner  # noqa: E402
 
 FLUSH_VALUES = 500
 FLUSH_SECONDS = 2.0
+RETRY_SECONDS = 30.0  # between two attempts at a store that did not answer, each of which may wait for seconds itself
+PROCESS = "expunge.process"  # the tag that says which process a run belongs to
 # Where MLflow's tables hold the place of artifacts, as far as it is absolute.
 PLACES = (
     ("experiments", "artifact_location"),
@@ -155,11 +160,27 @@ def _status(error: BaseException | None) -> str:
     return "FAILED" if isinstance(error, Exception) else "KILLED"
 
 
+def end_dead_runs(client: MlflowClient, experiment_id: str) -> list[str]:
+    """End the runs whose process was killed on this host, with the reason as a tag; returns their ids.
+
+    Of other hosts' processes nothing is known here: their runs are left.
+    """
+    ended = []
+    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+        started = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+        if owner_is_gone(run.data.tags.get(PROCESS, ""), started):
+            client.set_tag(run.info.run_id, "expunge.ended", "its process was gone")
+            client.set_terminated(run.info.run_id, "KILLED")
+            ended.append(run.info.run_id)
+    return ended
+
+
 class TrainingLog:
     """One training run: its settings, curves and files. Used as ``with TrainingLog("unlearn") as log:``.
 
     Values are sent a few hundred at a time, or every two seconds: a curve can be watched as it grows, and
-    a step hardly waits.
+    a step hardly waits. A store that stops answering ends no training: values wait until it is back, and what could not
+    be sent at the end is kept in a file below ``.expunge/unsent``.
 
     Args:
         name: how the run is shown.
@@ -185,10 +206,12 @@ class TrainingLog:
         self.run_id = run_id or ""
         self._name = name
         self._params = dict(params or {})
-        self._tags = dict(tags or {}) | ({"mlflow.parentRunId": parent_run_id} if parent_run_id else {})
+        parent = {"mlflow.parentRunId": parent_run_id} if parent_run_id else {}
+        self._tags = {PROCESS: this_owner(name), **(tags or {}), **parent}
         self.tracking_uri = tracking_uri or default_tracking_uri()
         self._client, self._experiment_id = open_store(self.tracking_uri)
         self._waiting: list[Metric] = []
+        self._unsent, self._patience = 0, FLUSH_SECONDS
         self._sent_at = 0.0
 
     @answered
@@ -202,13 +225,19 @@ class TrainingLog:
         self._sent_at = time.monotonic()
         return self
 
-    @answered
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Note the values at a step."""
         now = int(time.time() * 1000)
         self._waiting += [Metric(name, float(value), now, step) for name, value in values.items()]
-        if len(self._waiting) >= FLUSH_VALUES or time.monotonic() - self._sent_at > FLUSH_SECONDS:
-            self._send()
+        if len(self._waiting) >= FLUSH_VALUES + self._unsent or time.monotonic() - self._sent_at > self._patience:
+            try:
+                with answering(self.tracking_uri):
+                    self._send()
+            except ExpungeError as unheard:
+                if not self._unsent:
+                    print(f"{unheard} Training goes on; its curves wait until the store answers.")
+                self._unsent, self._patience = len(self._waiting), RETRY_SECONDS
+                self._sent_at = time.monotonic()
 
     @answered
     def artifact(self, path: Path, folder: str = "") -> None:
@@ -216,10 +245,18 @@ class TrainingLog:
         log_files(self._client, self.run_id, {folder: path})
 
     def _send(self) -> None:
-        for start in range(0, len(self._waiting), FLUSH_VALUES):
-            self._client.log_batch(self.run_id, metrics=self._waiting[start : start + FLUSH_VALUES])
-        self._waiting = []
+        while self._waiting:
+            self._client.log_batch(self.run_id, metrics=self._waiting[:FLUSH_VALUES])
+            del self._waiting[:FLUSH_VALUES]
+        self._unsent, self._patience = 0, FLUSH_SECONDS
         self._sent_at = time.monotonic()
+
+    def _keep(self) -> Path:
+        """Write down what could not be sent."""
+        kept = STATE / "unsent" / f"{self.run_id}.json"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps([dict(each) for each in self._waiting]), encoding="utf-8")
+        return kept
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -229,6 +266,8 @@ class TrainingLog:
                 self._send()
                 self._client.set_terminated(self.run_id, _status(error))
         except ExpungeError as unheard:
+            said = f"{unheard} What it was not sent of run {self.run_id} is in {self._keep()}."
             if error is None:
-                raise
-            error.add_note(str(unheard))  # what ended the block matters more
+                print(said)  # the training is done, and worth more than its curves
+            else:
+                error.add_note(said)

@@ -1,6 +1,7 @@
 """The registry on a real MLflow store: a SQLite file, and a server in the slow tier."""
 
 import io
+import json
 import os
 import re
 import signal
@@ -22,8 +23,10 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from expunge.errors import ExpungeError
+from expunge.release import tracking
 from expunge.release.registry import Evidence, ModelVersion, Registry, TrainingLog
 from expunge.release.tracking import FLUSH_VALUES, default_tracking_uri, open_store
+from infra.tracking_server import tracking_server
 from tests.tiny import make_tiny_pipeline
 
 
@@ -247,6 +250,48 @@ def test_a_training_log_that_fails_says_so_and_can_be_gone_on_with(store):
         rest.log(1, {"loss": 0.5})
     assert client.get_run(log.run_id).info.status == "FINISHED"
     assert [each.value for each in client.get_metric_history(log.run_id, "loss")] == [1.0, 0.5]
+
+
+def test_the_run_of_a_killed_process_is_ended_with_a_reason(registry, store):
+    script = f"""
+import os, signal
+from expunge.release.registry import TrainingLog
+with TrainingLog("unlearn", tracking_uri={store!r}) as log:
+    print(log.run_id, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    run_id = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout.strip()
+    client = MlflowClient(store)
+    assert client.get_run(run_id).info.status == "RUNNING"
+    with TrainingLog("another", tracking_uri=store) as alive:
+        assert registry.end_dead_runs() == [run_id]
+        assert client.get_run(alive.run_id).info.status == "RUNNING"
+    run = client.get_run(run_id)
+    assert run.info.status == "KILLED" and run.data.tags["expunge.ended"] == "its process was gone"
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_away_ends_no_training_and_gets_all_when_it_is_back(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    for name in ("FLUSH_SECONDS", "RETRY_SECONDS"):
+        monkeypatch.setattr(tracking, name, 0.0)
+    port = free_port()
+    with tracking_server(tmp_path / "server", str(tmp_path / "files"), port) as uri:
+        log = TrainingLog("unlearn", tracking_uri=uri).__enter__()
+        log.log(0, {"loss": 3.0})
+    log.log(1, {"loss": 2.0})
+    log.log(2, {"loss": 1.5})
+    assert capsys.readouterr().out.count("Training goes on; its curves wait until the store answers.") == 1
+    with tracking_server(tmp_path / "server", str(tmp_path / "files"), port) as uri:
+        log.log(3, {"loss": 1.0})
+        curve = MlflowClient(uri).get_metric_history(log.run_id, "loss")
+        assert [each.value for each in curve] == [3.0, 2.0, 1.5, 1.0]
+    log.log(4, {"loss": 0.5})
+    log.__exit__(None, None, None)
+    kept = tmp_path / f".expunge/unsent/{log.run_id}.json"
+    assert f"is in .expunge/unsent/{log.run_id}.json" in capsys.readouterr().out
+    assert [each["value"] for each in json.loads(kept.read_text(encoding="utf-8"))] == [0.5]
 
 
 def test_a_training_log_can_be_part_of_another(store):
