@@ -12,6 +12,7 @@ from typing import Any
 import requests
 from cryptography.fernet import Fernet
 
+from expunge.release.model_name import DEFAULT_NAME
 from infra.secret_files import keep_env
 
 ADMIN, RUNNER, READER = "admin", "runner", "reader"
@@ -71,7 +72,7 @@ def login_settings(folder: Path, database: str, url: str) -> dict[str, str]:
 def make_accounts(folder: Path, url: str) -> None:
     """Make runner and reader on a running server, or give them the passwords that stand in their files.
 
-    The runner may do everything with Expunge's experiment, and with the models that it registers.
+    The runner may do everything with Expunge's experiment and its model, which are made too.
 
     Raises:
         RuntimeError: the server does not take the admin's password.
@@ -91,16 +92,18 @@ def make_accounts(folder: Path, url: str) -> None:
         else:
             made = ask("PATCH", f"{API}/users/update-password", json=given)
         made.raise_for_status()
-    # It belongs to whoever makes it, and every command makes it if it is not there: a reader would shut the runner out.
-    experiment = ask("GET", f"{API}/experiments/get-by-name", params={"experiment_name": EXPERIMENT})
-    if experiment.status_code == 404:
-        experiment = ask("POST", f"{API}/experiments/create", json={"name": EXPERIMENT})
-        experiment.raise_for_status()
-        number = experiment.json()["experiment_id"]
-    else:
-        experiment.raise_for_status()
-        number = experiment.json()["experiment"]["experiment_id"]
-    allowed = {"resource_type": "experiment", "resource_id": number, "username": RUNNER, "permission": "MANAGE"}
-    granted = ask("POST", "api/3.0/mlflow/users/permissions/grant", json=allowed)
-    if "RESOURCE_ALREADY_EXISTS" not in granted.text:
-        granted.raise_for_status()
+    # They belong to whoever makes them, and every command makes the experiment if it is not there: a reader that came
+    # first would shut the runner out. And to ask for a model that is not there is forbidden to all but the admin.
+    _unless_there(ask("POST", f"{API}/experiments/create", json={"name": EXPERIMENT}))
+    _unless_there(ask("POST", f"{API}/registered-models/create", json={"name": DEFAULT_NAME}))
+    found = ask("GET", f"{API}/experiments/get-by-name", params={"experiment_name": EXPERIMENT})
+    number = found.json()["experiment"]["experiment_id"]
+    for kind, key in (("experiment", number), ("registered_model", DEFAULT_NAME)):
+        allowed = {"resource_type": kind, "resource_id": key, "username": RUNNER, "permission": "MANAGE"}
+        _unless_there(ask("POST", "api/3.0/mlflow/users/permissions/grant", json=allowed))
+
+
+def _unless_there(answer: requests.Response) -> None:
+    """Raise for an error other than that what was to be made is there."""
+    if "RESOURCE_ALREADY_EXISTS" not in answer.text:
+        answer.raise_for_status()

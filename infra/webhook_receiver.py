@@ -59,8 +59,10 @@ class Served:
             try:
                 self._facts = self._fetch()
             except Exception as error:  # what was served before is served on
-                log.exception("cannot fetch the champion of %s", self.model)
-                self._facts = self._facts | {"problem": explained(error) or type(error).__name__}
+                line = explained(error)
+                if not line:
+                    log.exception("cannot fetch the champion of %s", self.model)
+                self._facts = self._facts | {"problem": line or type(error).__name__}
             log.info("serves version %s, problem: %s", self._facts["version"], self._facts["problem"])
 
     def _fetch(self) -> dict[str, Any]:

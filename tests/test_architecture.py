@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Weights are safetensors: these formats are, or may hide, pickles.
 PICKLES = {".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
 MLFLOW_USERS = {
-    f"expunge/release/{name}.py" for name in ("pyfunc_model", "registry", "store_errors", "stored_model", "tracking")
+    f"expunge/release/{name}.py"
+    for name in ("pyfunc_model", "registry", "store_check", "store_errors", "stored_model", "tracking")
 }
 
 

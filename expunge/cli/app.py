@@ -18,6 +18,7 @@ COMMANDS = {
     "draw": ("expunge.cli.draw", "Draw a prompt with two model versions side by side."),
     "evaluate": ("expunge.cli.evaluate", "Measure a model against another one."),
     "report": ("expunge.cli.report", "Show or open the latest report."),
+    "stack": ("expunge.cli.stack", "Say what is missing for the set-up."),
     "schedule": ("expunge.cli.schedule", "Retrain at set times, by cron or systemd."),
 }
 

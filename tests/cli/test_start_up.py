@@ -36,7 +36,8 @@ def test_help_starts_in_under_a_second() -> None:
 def test_no_heavy_import_at_start_up_nor_in_the_takedown_room() -> None:
     code = (
         "import sys, pkgutil, importlib, expunge.cli, expunge.cli.takedown, expunge.takedown.inbox\n"
-        "for name in ('champion', 'draw', 'report'): importlib.import_module(f'expunge.cli.{name}')\n"
+        "for name in ('champion', 'draw', 'report', 'schedule', 'stack_checks'):\n"
+        "    importlib.import_module(f'expunge.cli.{name}')\n"
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     assert run("-c", code).stdout == "[]\n"

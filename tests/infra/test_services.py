@@ -23,9 +23,8 @@ experiment = client.get_experiment_by_name("expunge").experiment_id
 run = client.create_run(experiment).info.run_id
 Path("weights.txt").write_text("four")
 client.log_artifact(run, "weights.txt")
-client.create_registered_model("zoo")
-client.create_model_version("zoo", f"runs:/{run}/weights.txt", run)
-client.set_registered_model_alias("zoo", "champion", "1")
+client.create_model_version("expunge-zoo", f"runs:/{run}/weights.txt", run)
+client.set_registered_model_alias("expunge-zoo", "champion", "1")
 """
 # As the reader: look at everything, change nothing.
 READ = """
@@ -33,13 +32,13 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 client = MlflowClient()
-version = client.get_model_version_by_alias("zoo", "champion")
+version = client.get_model_version_by_alias("expunge-zoo", "champion")
 print(open(mlflow.artifacts.download_artifacts(f"runs:/{version.run_id}/weights.txt")).read())
 experiment = client.get_experiment_by_name("expunge").experiment_id
 for change in (
-    lambda: client.set_registered_model_alias("zoo", "champion", "1"),
-    lambda: client.set_model_version_tag("zoo", "1", "digest", "x"),
-    lambda: client.delete_registered_model("zoo"),
+    lambda: client.set_registered_model_alias("expunge-zoo", "champion", "1"),
+    lambda: client.set_model_version_tag("expunge-zoo", "1", "digest", "x"),
+    lambda: client.delete_registered_model("expunge-zoo"),
     lambda: client.create_run(experiment),
     lambda: client.delete_experiment(experiment),
 ):

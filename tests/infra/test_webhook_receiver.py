@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -66,6 +67,15 @@ def test_what_is_not_signed_so_or_not_now_is_refused(headers: dict[str, str]) ->
         Signatures("ours").check(headers, BODY, NOW)
 
 
+def wait_for(port: int, condition: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """What the receiver tells, as soon as it is so."""
+    until = time.monotonic() + 60
+    while not condition(facts := requests.get(f"http://127.0.0.1:{port}", timeout=30).json()):
+        assert time.monotonic() < until, facts
+        time.sleep(0.2)
+    return facts
+
+
 @pytest.fixture
 def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A receiver of ``zoo`` with a store in which there is nothing yet."""
@@ -88,25 +98,22 @@ def test_the_receiver_answers_what_it_did(url: str) -> None:
     ):
         answer = requests.post(url, body, headers=headers, timeout=30)
         assert (answer.status_code, answer.json().get("reload")) == (status, reload)
-    until = time.monotonic() + 60
-    while not (facts := requests.get(url, timeout=30).json())["problem"]:
-        assert time.monotonic() < until
-        time.sleep(0.2)
+    facts = wait_for(int(url.rpartition(":")[2]), lambda facts: facts["problem"])
     assert facts["version"] is None and "has no version 'champion'" in facts["problem"]
 
 
 def command(guarded: Guarded, account: str, folder: Path, port: int, *words: str) -> list[str]:
     options = ["--account", str(guarded.account(account)), "--folder", str(folder / "webhook"), "--port", str(port)]
-    return [sys.executable, "-m", "infra.webhook_receiver", *options, "--model", "zoo", *words]
+    return [sys.executable, "-m", "infra.webhook_receiver", *options, *words]
 
 
 PROMOTE = """
 import sys
 from pathlib import Path
 from expunge.release.registry import Evidence, Registry
-registry = Registry(name="zoo")
+registry = Registry()
 version = registry.register(Path(sys.argv[1]), sys.argv[2], Evidence(run_name="test", tags={}, metrics={}, files={}))
-registry._client.set_registered_model_alias("zoo", "champion", str(version.version))
+registry._client.set_registered_model_alias(registry.name, "champion", str(version.version))
 """
 
 
@@ -137,6 +144,7 @@ def test_mlflow_announces_a_champion_and_it_is_served(guarded: Guarded, tmp_path
     )
     try:
         assert process.stdout is not None and f"Champion at http://127.0.0.1:{port}" in process.stdout.readline()
+        assert "has no version 'champion'" in wait_for(port, lambda facts: facts["problem"])["problem"]
         for number, digest in enumerate(("a" * 64, "b" * 64), 1):
             promoted = subprocess.run(
                 [sys.executable, "-c", PROMOTE, str(tiny_folder), digest],
@@ -146,10 +154,7 @@ def test_mlflow_announces_a_champion_and_it_is_served(guarded: Guarded, tmp_path
                 text=True,
             )
             assert promoted.returncode == 0, promoted.stderr
-            until = time.monotonic() + 60
-            while (facts := requests.get(f"http://127.0.0.1:{port}", timeout=30).json())["version"] != number:
-                assert time.monotonic() < until, facts
-                time.sleep(0.2)
+            facts = wait_for(port, lambda facts, number=number: facts["version"] == number)
             assert facts["digest"] == digest and facts["problem"] is None
             assert (Path(facts["folder"]) / "model_index.json").is_file()
         process.send_signal(signal.SIGTERM)
