@@ -61,6 +61,9 @@ def cron(tmp_path: Path) -> Iterator[Run]:
 
     try:
         assert server.stdout is not None and server.stdout.readline() == "ready\n"
+        time.sleep(
+            1.5
+        )  # cron looks at whole seconds: it would miss a change in the one in which it first read its spool
         yield run
     finally:
         server.kill()
