@@ -21,7 +21,11 @@ GRACE = 10.0  # seconds between asking a server to end and ending it
 
 
 def start(
-    command: Sequence[str], log: Path, folder: Path | None = None, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    log: Path,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    ending: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen:
     """Start a server under a keeper. What is returned is the keeper: it ends with the server, and with its status.
 
@@ -30,10 +34,11 @@ def start(
         log: what it prints is appended there.
         folder: its working folder, if not this process's own.
         environment: instead of this process's own.
+        ending: how the server is asked to end.
     """
     with log.open("ab") as stream:
         return subprocess.Popen(
-            [sys.executable, "-P", str(Path(__file__).resolve()), *command],
+            [sys.executable, "-P", str(Path(__file__).resolve()), str(int(ending)), *command],
             stdin=subprocess.PIPE,
             stdout=stream,
             stderr=stream,
@@ -126,12 +131,12 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def keep(command: Sequence[str]) -> int:
-    """Run a server until it ends or standard input closes; its exit status."""
+def keep(ending: int, command: Sequence[str]) -> int:
+    """Run a server until it ends or standard input closes, then ask it to end by a signal; its exit status."""
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     while server.poll() is None and not select.select([sys.stdin], [], [], 0.1)[0]:
         pass
-    for number in (signal.SIGTERM, signal.SIGKILL):  # the second one for what the server left behind as well
+    for number in (ending, signal.SIGKILL):  # the second one for what the server left behind as well
         with suppress(ProcessLookupError):
             os.killpg(server.pid, number)
         with suppress(subprocess.TimeoutExpired):
@@ -140,4 +145,4 @@ def keep(command: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(keep(sys.argv[1:]))
+    sys.exit(keep(int(sys.argv[1]), sys.argv[2:]))

@@ -23,6 +23,8 @@ COMMANDS = {
     "evaluate": ("expunge.cli.evaluate", "Measure a model against another one."),
     "certificate": ("expunge.cli.certificates", "Verify a certificate, or export what it says."),
     "report": ("expunge.cli.report", "Show or open the latest report."),
+    "stack": ("expunge.cli.stack", "Say what is missing for the set-up."),
+    "schedule": ("expunge.cli.schedule", "Retrain at set times, by cron or systemd."),
 }
 
 

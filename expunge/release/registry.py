@@ -249,6 +249,15 @@ class Registry:
             _version(each, [alias for alias, at in aliases.items() if str(at) == str(each.version)]) for each in found
         ]
 
+    def _exists(self) -> bool:
+        try:
+            self._client.get_registered_model(self.name)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+        return True
+
     def _find(self, version: str) -> ModelVersion | None:
         try:
             if version.isdecimal():
@@ -261,6 +270,8 @@ class Registry:
             # INVALID_PARAMETER_VALUE is MLflow's word for an alias that nothing carries.
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
+            if error.error_code == "PERMISSION_DENIED" and not self._exists():
+                return None  # with accounts, MLflow's word for an alias of a model that is not there
             raise
         return _version(found, list(found.aliases))
 

@@ -27,6 +27,8 @@ ANSWERS = (
 
 # Words of the systems below, and what helps; the first that fits.
 REMEDIES = (
+    ("error code 401", "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD as the server knows them."),
+    ("error code 403", "This account may not do that: use the runner's, or have the admin allow it."),
     ("database is locked", "Another process is writing to it: let that end, then try again."),
     ("not a database", "The file is damaged or something else: put a copy back, or move it away to start anew."),
     ("malformed", "The file is damaged: put a copy back, or move it away to start anew."),

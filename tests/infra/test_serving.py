@@ -96,7 +96,7 @@ def serving(module: str, *options: str) -> Iterator[tuple[subprocess.Popen, int]
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # the tests may run behind a shell
     )
     try:
-        assert process.stdout is not None and f"http://127.0.0.1:{port}" in process.stdout.readline()
+        assert process.stdout is not None and f"127.0.0.1:{port}" in process.stdout.readline()
         yield process, port
     finally:
         process.kill()
@@ -152,6 +152,31 @@ def test_the_tracking_server_ends(tmp_path: Path, number: signal.Signals) -> Non
         process.send_signal(number)
         assert process.wait(40) == (-number if number == signal.SIGKILL else 0)
         assert ends(lambda: listens(port))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_database_ends_and_can_be_started_again(tmp_path: Path, number: signal.Signals) -> None:
+    for _ in range(2):
+        with serving("infra.database", "--folder", str(tmp_path)) as (process, port):
+            assert addresses(port) == {"0100007F"}
+            process.send_signal(number)
+            assert process.wait(40) == (-number if number == signal.SIGKILL else 0)
+            assert ends(lambda port=port: listens(port))
+            assert ends(lambda: has_processes(tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_services_end_together(tmp_path: Path, number: signal.Signals) -> None:
+    with serving("infra.services", "--folder", str(tmp_path)) as (process, port):
+        assert addresses(port) == {"0100007F"} and has_processes(tmp_path)
+        process.send_signal(number)
+        assert process.wait(40) == (-number if number == signal.SIGKILL else 0)
+        assert ends(lambda: listens(port))
+        assert ends(lambda: has_processes(tmp_path))
+    # Also the database was told to end, and not killed.
+    assert "database system is shut down" in (tmp_path / "database/log").read_text(encoding="utf-8")
 
 
 def test_without_credentials_the_object_store_says_so(tmp_path: Path) -> None:

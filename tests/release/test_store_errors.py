@@ -143,7 +143,7 @@ def test_a_state_folder_that_cannot_be_is_named(tmp_path, monkeypatch, state):
 @pytest.mark.parametrize(
     ("uri", "words"),
     [
-        ("postgresql://someone:hidden-word@localhost:1/x", ("No module named 'psycopg2'", "driver")),
+        ("mysql://someone:hidden-word@localhost:1/x", ("No module named 'MySQLdb'", "driver")),
         ("mssql://someone:hidden%20word@localhost:1/x", ("driver",)),
         ("foo://someone:hidden-word@localhost/x", ("unsupported URI 'foo://localhost/x'",)),
         ("localhost:5000", ("localhost:5000", "MLFLOW_TRACKING_URI")),
