@@ -54,6 +54,8 @@ class Evidence:
         tags: facts about the model (base version, requests, hashes, configuration, commit). All who read the
             registry read them: no secrets.
         metrics: numbers to compare versions by.
+        description: for people, in Markdown, shown with the version.
+        datasets: sets that it was made and measured with, SHA-256 by name.
         files: files or folders, by the folder that they go to.
     """
 
@@ -61,3 +63,5 @@ class Evidence:
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+    description: str = ""
+    datasets: Mapping[str, str] = field(default_factory=dict)

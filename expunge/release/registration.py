@@ -52,9 +52,29 @@ def register(model: TextToImage, findings: Findings, registered_model: str, repo
             sign_model(saved, signed / SIGNATURE)
         run = f"register: {', '.join(lineage.requests)}"
         evidence = Evidence(
-            run, tags, version_metrics(findings.evaluation), {"evidence": papers, "report": page, SIGNED: signed}
+            run,
+            tags,
+            version_metrics(findings.evaluation),
+            {"evidence": papers, "report": page, SIGNED: signed},
+            _description(findings),
+            {"forget set": lineage.hashes.forget_set, "retain set": lineage.hashes.retain_set, **_held_out(findings)},
         )
         return registry.register(saved, lineage.hashes.unlearned_model, evidence)
+
+
+def _description(findings: Findings) -> str:
+    """What a person who looks through the registry wants to know first."""
+    made_from = findings.lineage.base
+    names = ", ".join(f"{each.name} ({each.kind.value})" for each in findings.case.targets)
+    gate = "It passed the gate." if findings.decision.passed else f"It did not pass the gate: {findings.failures()}."
+    earlier = [each.name for each in findings.evaluation.earlier]
+    before = f" Forgotten before, and asked for again: {', '.join(earlier)}." if earlier else ""
+    return f"Made to forget **{names}**, from {made_from.source}. {gate}{before}"
+
+
+def _held_out(findings: Findings) -> dict[str, str]:
+    """What it was measured on: the world's held-out wordings, with how and by whom the pictures were judged."""
+    return {"held-out prompts": findings.lineage.hashes.world or "", "case": findings.lineage.hashes.case or ""}
 
 
 def version_metrics(evaluation: Evaluation) -> dict[str, float]:

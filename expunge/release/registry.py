@@ -19,7 +19,7 @@ from expunge.release.tracking import (  # isort: skip
     PROCESS, STATE, TrainingLog, default_tracking_uri, end_dead_runs, log_files, open_store, run_ending,
 )  # fmt: skip
 import mlflow
-from mlflow.entities import Metric
+from mlflow.entities import Dataset, DatasetInput, Metric
 from mlflow.entities.model_registry import ModelVersion as StoredVersion
 from mlflow.exceptions import MlflowException
 
@@ -84,10 +84,13 @@ class Registry:
         run_id = run.info.run_id
         with run_ending(self._client, run_id):
             log_files(self._client, run_id, evidence.files)
+            self._client.log_inputs(run_id, [_dataset(name, digest) for name, digest in evidence.datasets.items()])
             if found:
                 version = self._renew(found, run_id, tags, evidence.metrics)
             else:
                 version = self._store(folder, run_id, tags, evidence.metrics)
+        if evidence.description:
+            self._client.update_model_version(self.name, str(version), evidence.description)
         current = self.champion()
         if current is None or current.version != version:
             self._client.set_registered_model_alias(self.name, CHALLENGER, str(version))
@@ -230,7 +233,8 @@ class Registry:
         """Make a run's evidence that of a version that was there before."""
         self._log(run_id, metrics, self._client.get_model_version(self.name, str(version.version)).model_id)
         runs = [*version.earlier_runs, version.run_id, run_id]
-        for name, value in (tags | {"evidence_runs": json.dumps(runs)}).items():
+        # The evidence first, the time last: cut short, the version is as old as it was, and its work is done again.
+        for name, value in ({"evidence_runs": json.dumps(runs)} | tags).items():
             self.tag(version.version, name, value)
         for name in set(version.tags) - set(tags) - set(RESERVED_TAGS):
             self._client.delete_model_version_tag(self.name, str(version.version), name)
@@ -274,6 +278,12 @@ class Registry:
                 return None  # with accounts, MLflow's word for an alias of a model that is not there
             raise
         return _version(found, list(found.aliases))
+
+
+def _dataset(name: str, digest: str) -> DatasetInput:
+    return DatasetInput(
+        Dataset(name=name, digest=digest[:36], source_type="sha256", source=digest)
+    )  # 36: MLflow's limit
 
 
 def _version(stored: StoredVersion, aliases: list[str]) -> ModelVersion:

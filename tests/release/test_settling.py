@@ -90,6 +90,10 @@ def test_a_version_that_passed_is_promoted_and_its_requests_closed(box, registry
     assert load_certificate(on_file).model_dump(mode="json") == box.state("object-cat").certificate
     assert registry.read(1, "report/certificate-object-cat.json") == on_file
     assert registry.read(1, "report/report.html") == "<p>report</p>"
+    stored = MlflowClient().get_model_version(NAME, "1")
+    assert stored.description.startswith("Made to forget **cat (object), dog (object)**, from zoo. It passed the gate.")
+    inputs = MlflowClient().get_run(stored.run_id).inputs.dataset_inputs
+    assert {each.dataset.name for each in inputs} == {"forget set", "retain set", "held-out prompts", "case"}
     assert load_certificate(on_file).issued_at == box.champions.current().at
 
 
