@@ -1,0 +1,129 @@
+"""The main job on tiny models, overtaken, waiting for a person, and finished after an error; by a schedule too."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from expunge.cli import main
+from expunge.models.text_to_image import TextToImage
+from expunge.release.promotion import promote
+from expunge.release.registry import Registry
+from expunge.release.settling import Settling
+from expunge.takedown.inbox import Inbox
+from expunge.takedown.object_store import open_store
+from tests.release.made_versions import findings_for, registered
+from tests.steps.test_entrypoints import EASY, STRICT, WORLD
+from tests.tiny_clip import make_tiny_clip
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+NAME = "expunge-zoo"
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zenml_home: Path, tiny_folder: Path) -> dict[str, Any]:
+    """A workplace, and the parameters of the main job there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/.expunge/mlflow.db")
+    monkeypatch.setenv("COLUMNS", "200")
+    Path("world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False), encoding="utf-8")
+    return {
+        "base_model": str(tiny_folder),
+        "world": "world.yaml",
+        "judges": f"local-dir:{make_tiny_clip(tmp_path / 'clip')}",
+        "drawing": {"steps": 1, "guidance": 1},
+        "diversification": {"pool_per_stratum": 1, "forget_size": 6, "paired_size": 3},
+        "gradients": {"batch_size": 8},
+        "unlearning": {"steps": 2, "forget_batch_size": 2, "retain_batch_size": 2, "check_every": 2},
+        "check": {"pictures": 3, "steps": 1},
+        "evaluation": {"held_out_per_stratum": 1, "target_pictures": 6, "reference_pictures": 12},
+        "gate": EASY.model_dump(),
+        "device": "cpu",
+    }
+
+
+@pytest.fixture
+def box(job) -> Inbox:
+    return Inbox(open_store(".expunge/inbox"))
+
+
+def run(job: dict[str, Any], **changed: Any) -> Any:
+    from pipelines.unlearn_pipeline import unlearn_pipeline
+
+    return unlearn_pipeline(**(job | changed))
+
+
+def test_a_run_that_is_overtaken_goes_round_again(job, box: Inbox, tiny_model: TextToImage, monkeypatch) -> None:
+    cat = box.file(kind="object", target="cat").request.id
+    real, overtaken = Settling.settle, []
+
+    def first_somebody_else(settling: Settling, *given: Any, **named: Any) -> Any:
+        if not overtaken:
+            other = registered(tiny_model, findings_for(()), NAME)
+            decision = settling.findings.decision
+            overtaken.append(promote(box.champions, Registry(), other, decision, "another run").version)
+        return real(settling, *given, **named)
+
+    monkeypatch.setattr(Settling, "settle", first_somebody_else)
+    done = run(job)
+
+    assert str(done.status) == "completed" and box.state(cat).label == "fulfilled"
+    champion = Registry().champion()
+    assert champion.made_from == overtaken[0] and champion.requests == (cat,)
+    assert [each.version for each in box.champions.entries()] == [overtaken[0], champion.version]
+    assert len([name for name in done.steps if name.startswith("unlearn")]) == 2
+
+
+def test_an_error_after_registering_costs_no_second_unlearning(job, box: Inbox, monkeypatch) -> None:
+    cat = box.file(kind="object", target="cat").request.id
+    with monkeypatch.context() as broken:
+
+        def out_of_order(*given: Any, **named: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        broken.setattr("expunge.release.settling.promote", out_of_order)
+        with pytest.raises(Exception, match="No space left on device"):
+            run(job)
+    assert box.state(cat).label == "pending" and Registry().champion() is None
+    again = run(job)
+    assert list(again.steps) == ["collect_takedowns", "finish_takedowns"]
+    assert box.state(cat).label == "fulfilled" and Registry().champion().version == 1
+
+
+def test_what_passed_waits_for_a_person_who_approves_it(job, box: Inbox) -> None:
+    cat = box.file(kind="object", target="cat").request.id
+    run(job, gate=EASY.model_copy(update={"approval": "required"}).model_dump())
+    assert box.state(cat).label == "waiting" and Registry().champion() is None
+    refused = CliRunner().invoke(main, ["approve", "2", "--reason", "looked at it"])
+    assert refused.exit_code == 2 and "version: 2 waits for no approval" in refused.stderr
+    approved = CliRunner().invoke(main, ["approve", "1", "--reason", "looked at it", "--name", "a person", "--json"])
+    assert json.loads(approved.stdout) == {"champion": 1, "closed": [cat]}, approved.stderr
+    assert box.state(cat).label == "fulfilled" and box.champions.current().approval.reason == "looked at it"
+
+
+def test_a_schedule_runs_what_is_pending_and_what_failed_in_company_alone(job, box: Inbox, zenml_home: Path) -> None:
+    filed = [box.file(kind="object", target=name).request.id for name in ("cat", "dog")]
+    config = {"parameters": job | {"gate": STRICT.model_dump()}}
+    Path("config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "ZENML_ANALYTICS_OPT_IN": "false"}
+
+    def tick(*words: str) -> list[dict[str, Any]]:
+        command = [sys.executable, "-m", "expunge.cli", "retrain", "--config", "config.yaml", "--json", *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    assert tick() == [{"requests": filed, "status": 0}]
+    assert [box.state(each).label for each in filed] == ["failed", "failed"]
+    Path("config.yaml").write_text(yaml.safe_dump({"parameters": job}), encoding="utf-8")
+    assert tick() == [{"requests": [each], "status": 0} for each in filed]
+    assert [box.state(each).label for each in filed] == ["fulfilled", "fulfilled"]
+    assert box.champions.current().covers == tuple(filed) and len(box.champions.entries()) == 2
+    assert tick() == []
