@@ -76,7 +76,7 @@ class Inbox:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.store = store
-        self.files = RequestFiles(store)
+        self.files = RequestFiles(store, model)
         self.champions = ChampionLog(store, model)
         self.heartbeats = Heartbeats(store, model, lease, clock)
         self._clock = clock
@@ -101,9 +101,10 @@ class Inbox:
         return file_request(self, fields, [Path(path) for path in pictures], id)
 
     def requests(self) -> list[Entry]:
-        """Every request with its state, by id."""
+        """Every request with its state, by id. The states lack their certificates, which ``entry`` has."""
         states = self._states.latest(self._view())
-        return sorted((self._entry(key, states) for key in self.files.listed()), key=lambda entry: entry.id)
+        requests = {id_of(key): request for key, request in self.files.all().items()}
+        return [_entry(each, requests[each], states.get(each, RequestState())) for each in sorted(requests)]
 
     def entry(self, request_id: str) -> Entry:
         """One request with its state.
@@ -111,12 +112,8 @@ class Inbox:
         Raises:
             ExpungeError: there is none under that id; the message lists what there is.
         """
-        keys = {id_of(key): key for key in self.files.listed()}
-        if request_id not in keys:
-            raise ExpungeError(
-                f"id: no request '{request_id}' in the inbox. It holds: {', '.join(sorted(keys)) or 'none'}"
-            )
-        return self._entry(keys[request_id], {request_id: self._states.read(request_id, self._view())})
+        request = self.files.find(request_id)
+        return _entry(request_id, request, self._states.read(request_id, self._view()))
 
     def state(self, request_id: str) -> RequestState:
         """What became of a request so far. Raises ExpungeError if there is none under that id."""
@@ -161,18 +158,18 @@ class Inbox:
         good: dict[TakedownRequest, dict[str, str]] = {}
         reasons: dict[str, str] = {}
         forgotten = []
-        for key in self.files.listed():
+        for key, request in self.files.all().items():
             state = states.get(id_of(key), RequestState())
-            try:
-                if state.outcome is Outcome.FULFILLED:
-                    forgotten.append(self.files.read(key)[0])
-                elif state.is_open_to(owner, stale):
-                    request, hashes = self.files.examine(key)
-                    good[request] = hashes
-            except StoreUnreachable:
-                raise  # no fault of the request
-            except ExpungeError as error:
-                reasons[id_of(key)] = str(error)
+            if state.outcome is Outcome.FULFILLED:
+                forgotten += [request] if isinstance(request, TakedownRequest) else []
+            elif state.is_open_to(owner, stale):
+                try:
+                    whole, hashes = self.files.examine(key)
+                    good[whole] = hashes
+                except StoreUnreachable:
+                    raise  # no fault of the request
+                except ExpungeError as error:
+                    reasons[id_of(key)] = str(error)
         return good, reasons, tuple(forgotten)
 
     def close(
@@ -289,12 +286,8 @@ class Inbox:
         assert state is not None
         return state
 
-    def _entry(self, key: str, states: dict[str, RequestState]) -> Entry:
-        request_id = id_of(key)
-        state = states.get(request_id, RequestState())
-        try:
-            return Entry(request_id, state, self.files.read(key)[0])
-        except StoreUnreachable:
-            raise
-        except ExpungeError as error:
-            return Entry(request_id, state, None, str(error))
+
+def _entry(request_id: str, request: TakedownRequest | ExpungeError, state: RequestState) -> Entry:
+    if isinstance(request, ExpungeError):
+        return Entry(request_id, state, None, str(request))
+    return Entry(request_id, state, request)
