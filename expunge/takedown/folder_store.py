@@ -61,7 +61,7 @@ class FolderStore:
                             continue
                         else:
                             found[key] = _stamp(entry, settled)
-        return dict(sorted(found.items()))
+        return {key: found[key] for key in sorted(found)}
 
     def read(self, key: str, limit: int) -> bytes:
         """The file's bytes. Raises MissingKey, or ExpungeError if it is a link, no file, or too large."""

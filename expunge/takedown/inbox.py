@@ -27,13 +27,14 @@ from expunge.errors import ExpungeError
 from expunge.takedown.champion_log import ChampionLog
 from expunge.takedown.filing import Filing, file_request
 from expunge.takedown.heartbeat import LEASE, Heartbeats
+from expunge.takedown.index import without_collecting
 from expunge.takedown.life_cycle import Claim, Outcome, RequestState, Wait
 from expunge.takedown.model_name import DEFAULT_NAME
 from expunge.takedown.object_store import Store, StoreUnreachable
 from expunge.takedown.picture_files import decode_pictures
 from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
 from expunge.takedown.request_files import RequestFiles, id_of
-from expunge.takedown.states import StateLog, View
+from expunge.takedown.states import StateLog
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,10 @@ class Inbox:
         fields |= {"filed_at": self._clock().replace(microsecond=0)}
         return file_request(self, fields, [Path(path) for path in pictures], id)
 
+    @without_collecting()
     def requests(self) -> list[Entry]:
         """Every request with its state, by id. The states lack their certificates, which ``entry`` has."""
-        states = self._states.latest(self._view())
+        states = self._states.latest(self._view)
         requests = {id_of(key): request for key, request in self.files.all().items()}
         return [_entry(each, requests[each], states.get(each, RequestState())) for each in sorted(requests)]
 
@@ -113,7 +115,7 @@ class Inbox:
             ExpungeError: there is none under that id; the message lists what there is.
         """
         request = self.files.find(request_id)
-        return _entry(request_id, request, self._states.read(request_id, self._view()))
+        return _entry(request_id, request, self._states.read(request_id, self._view))
 
     def state(self, request_id: str) -> RequestState:
         """What became of a request so far. Raises ExpungeError if there is none under that id."""
@@ -154,7 +156,7 @@ class Inbox:
         self, owner: str
     ) -> tuple[dict[TakedownRequest, dict[str, str]], dict[str, str], tuple[TakedownRequest, ...]]:
         """What ``owner`` may claim, with the hashes of each; why some cannot be read, by id; and what was fulfilled."""
-        states, stale = self._states.latest(self._view()), self._stale(self._clock())
+        states, stale = self._states.latest(self._view), self._stale(self._clock())
         good: dict[TakedownRequest, dict[str, str]] = {}
         reasons: dict[str, str] = {}
         forgotten = []
@@ -209,7 +211,7 @@ class Inbox:
 
     def release_all(self, owner: str, reason: str) -> None:
         """Give up every claim that ``owner`` holds."""
-        for request_id, state in self._states.latest(self._view()).items():
+        for request_id, state in self._states.latest(self._view).items():
             if state.claim is not None and state.claim.owner == owner:
                 self.release(request_id, reason, owner)
 
@@ -223,7 +225,7 @@ class Inbox:
         Raises:
             ExpungeError: one is missing, bad, or not the one that was there when the request was claimed.
         """
-        claimed = self._states.read(request.id, self._view()).hashes
+        claimed = self._states.read(request.id, self._view).hashes
         for name, data, pixels in decode_pictures(self.files.pictures(request)):
             if claimed.get(f"{request.id}/{name}", digest := sha256(data).hexdigest()) != digest:
                 raise ExpungeError(
@@ -232,8 +234,8 @@ class Inbox:
                 )
             yield pixels
 
-    def _view(self) -> View:
-        """What a stored state amounts to under the present champion.
+    def _view(self) -> Callable[[str, RequestState], RequestState]:
+        """What a stored state amounts to under the present champion, for states that were read before.
 
         A fulfilled request that it does not cover is open again, and so is one that waits for an approval which nobody
         can give any more.
@@ -271,14 +273,14 @@ class Inbox:
         now = self._clock()  # one time for both questions, or a lease could run out between them
         stale = self._stale(now)
         moved = self._states.move(
-            request_id, lambda state: change(state, now=now), self._view(), lambda state: state.is_open_to(owner, stale)
+            request_id, lambda state: change(state, now=now), self._view, lambda state: state.is_open_to(owner, stale)
         )
         return moved is not None
 
     def _move(self, request_id: str, change: Callable[[RequestState], RequestState]) -> RequestState:
         self.entry(request_id)  # complains if there is none
         try:
-            state = self._states.move(request_id, change, self._view())
+            state = self._states.move(request_id, change, self._view)
         except StoreUnreachable:
             raise
         except ExpungeError as error:

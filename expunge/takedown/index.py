@@ -1,8 +1,8 @@
 """What was read of many objects, kept in one: a pure cache, so that ten thousand need not be read again each time.
 
-It holds each object's content with the object's stamp, and is believed only where the store tells the same stamp still.
-It may be deleted at any time, is whole or not there, and of several writers the last one wins. It lies beside the states
-and is checked as they are: whoever can change it can change them.
+It holds each object's content with the object's stamp, and is believed only where the store still tells the same stamp.
+It may be deleted at any time, is whole or not there, and of several writers the last one wins. It lies beside the
+states and is checked as they are: whoever can change it can change them.
 """
 
 import contextlib
@@ -46,8 +46,7 @@ class Index(Generic[Content]):
         """The contents of those objects that have not changed since the index was written, by key."""
         try:
             data = self._store.read(self._key, _MAX_BYTES)
-            with _no_garbage():
-                objects = self._stored.model_validate_json(data).objects
+            objects = self._stored.model_validate_json(data).objects
         except StoreUnreachable:
             raise
         except (ExpungeError, ValidationError):  # none yet, of another version, or none at all
@@ -66,19 +65,15 @@ class Index(Generic[Content]):
         if len(lasting) < _WORTH_WRITING:
             return
         objects = {key: (stamps[key], content) for key, content in known.items()} | lasting
-        data = (
-            self._stored.model_construct(format_version=1, objects=objects)
-            .model_dump_json(exclude_defaults=True)
-            .encode()
-        )
+        stored = self._stored.model_construct(format_version=1, objects=objects)
         # Who may only read lists all the same.
         with contextlib.suppress(ExpungeError):
-            self._store.replace(self._key, data)
+            self._store.replace(self._key, stored.model_dump_json(exclude_defaults=True).encode())
 
 
 @contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Look for no garbage meanwhile: among many new objects that are all kept, it takes as long as making them."""
+def without_collecting() -> Iterator[None]:
+    """Collect no garbage meanwhile: among many new objects that are all kept, looking takes as long as making them."""
     if not gc.isenabled():
         yield
         return

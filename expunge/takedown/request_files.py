@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 from expunge.errors import ExpungeError
-from expunge.takedown.index import Index
+from expunge.takedown.index import Index, without_collecting
 from expunge.takedown.object_store import MissingKey, Store, StoreUnreachable
 from expunge.takedown.picture_files import MAX_BYTES as MAX_PICTURE_BYTES
 from expunge.takedown.picture_files import decode_pictures
@@ -34,6 +34,7 @@ class RequestFiles:
             if not key.startswith(".") and key.lower().endswith((".yaml", ".yml"))
         }
 
+    @without_collecting()
     def all(self) -> dict[str, TakedownRequest | ExpungeError]:
         """Every request by its key, or why it is none. Raises StoreUnreachable."""
         stamps = self.stamps()
@@ -50,7 +51,7 @@ class RequestFiles:
                 except ExpungeError as error:
                     bad[key] = error
         self._index.keep(stamps, known, read)
-        found = {**known, **read, **bad}
+        found: dict[str, TakedownRequest | ExpungeError] = {**known, **read, **bad}
         return {key: found[key] for key in stamps}
 
     def find(self, request_id: str) -> TakedownRequest | ExpungeError:

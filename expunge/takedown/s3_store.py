@@ -143,7 +143,8 @@ def _read_listing(response_dict: dict[str, Any], customized_response_dict: dict[
         page = ElementTree.fromstring(response_dict["body"])
     except ElementTree.ParseError:
         return  # botocore will say it
-    objects, rest = [], []
+    objects: list[ElementTree.Element] = []
+    rest: list[ElementTree.Element] = []
     for node in page:
         (objects if node.tag.endswith("}Contents") else rest).append(node)
     if objects:
