@@ -1,6 +1,6 @@
 """Whether anything is lost or crowned twice when two runs overlap, on a folder and on a real S3 server.
 
-    python -m benchmarks.release.overlaps --out benchmarks/results/inbox/overlaps-folder.md         200 pairs, 20 minutes
+    python -m benchmarks.release.overlaps --out benchmarks/results/inbox/overlaps-folder.md     200 pairs, 20 minutes
     python -m benchmarks.release.overlaps --store s3 --out benchmarks/results/inbox/overlaps-s3.md
 
 Each pair has an inbox and a registry of its own and runs as ``tests/release/overlap.py`` says: tiny model, made numbers

@@ -11,7 +11,6 @@ from xml.etree import ElementTree
 from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
 
 from expunge.errors import ExpungeError
 from expunge.takedown.object_store import AlreadyExists, MissingKey, StoreUnreachable, check_key, too_large
@@ -104,7 +103,7 @@ class S3Store:
             if code in _LOST_RACE:
                 raise AlreadyExists(f"'{key}' exists already in {self.url}") from error
             raise StoreUnreachable(f"{self.url}: {error}") from error
-        except (BotoCoreError, ResponseParserError) as error:
+        except BotoCoreError as error:
             raise StoreUnreachable(f"{self.url}: {error}; check the endpoint and the credentials") from error
         except ValueError as error:  # of the endpoint's address
             raise StoreUnreachable(f"{self.url}: {error}; write AWS_ENDPOINT_URL as http://HOST:PORT") from error
@@ -139,10 +138,9 @@ def _read_listing(response_dict: dict[str, Any], customized_response_dict: dict[
 
     Botocore itself takes 0.2 ms for each, most of it for the time.
     """
-    try:
-        page = ElementTree.fromstring(response_dict["body"])
-    except ElementTree.ParseError:
-        return  # botocore will say it
+    if response_dict["status_code"] != 200:  # what is no XML counts as 500 by now
+        return
+    page = ElementTree.fromstring(response_dict["body"])
     objects: list[ElementTree.Element] = []
     rest: list[ElementTree.Element] = []
     for node in page:
