@@ -13,6 +13,7 @@ from expunge.takedown.object_store import AlreadyExists
 from expunge.takedown.picture_files import MAX_BYTES, decode_pictures
 from expunge.takedown.request import TakedownRequest
 from expunge.takedown.request_file import build_request, derive_id, dump_request
+from expunge.takedown.request_files import id_of
 
 if TYPE_CHECKING:
     from expunge.takedown.inbox import Entry, Inbox
@@ -48,13 +49,13 @@ def file_request(inbox: "Inbox", fields: dict[str, Any], paths: list[Path], requ
         contents[sha256(data).hexdigest()[:16] + (suffix if suffix in SUFFIXES else "")] = data
     fields = fields | {"pictures": list(contents)}
     wanted = build_request(fields | {"id": "unnamed" if request_id is None else request_id})
-    entries = {entry.id: entry for entry in inbox.requests()}
-    for entry in entries.values():
-        if filed := _same(entry, wanted):
+    requests = {id_of(key): request for key, request in inbox.files.all().items()}
+    for each, request in sorted(requests.items()):
+        if _asks_for_it(request, wanted) and (filed := _same(inbox.entry(each), wanted)):
             return filed
     for number in count(1):
         request = build_request(fields | {"id": request_id or derive_id(wanted.kind, wanted.target, number)})
-        if request.id not in entries and _create(inbox, request, contents):
+        if request.id not in requests and _create(inbox, request, contents):
             return Filing(request, inbox.state(request.id), created=True)
         if filed := _same(inbox.entry(request.id), request):  # somebody filed it at this very moment
             return filed
@@ -65,9 +66,13 @@ def file_request(inbox: "Inbox", fields: dict[str, Any], paths: list[Path], requ
 
 def _same(entry: "Entry", request: TakedownRequest) -> Filing | None:
     """The entry as a filing if it makes the request needless."""
-    if entry.request is None or not entry.state.is_live or not entry.request.asks_for(request.kind, request.target):
+    if entry.request is None or not entry.state.is_live or not _asks_for_it(entry.request, request):
         return None
     return Filing(entry.request, entry.state, created=False)
+
+
+def _asks_for_it(request: TakedownRequest | ExpungeError, wanted: TakedownRequest) -> bool:
+    return isinstance(request, TakedownRequest) and request.asks_for(wanted.kind, wanted.target)
 
 
 def _create(inbox: "Inbox", request: TakedownRequest, contents: dict[str, bytes]) -> bool:

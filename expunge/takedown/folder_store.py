@@ -3,7 +3,8 @@
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from errno import EACCES, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ENXIO, EPERM
@@ -14,6 +15,7 @@ from expunge.errors import ExpungeError
 from expunge.takedown.object_store import AlreadyExists, MissingKey, StoreUnreachable, check_key, too_large
 
 _TEMPORARY = ".tmp-"
+_SETTLED = 2 * 10**9  # ns; a file written twice within one tick of the file system's clock may keep its times
 # What one bad object can cause; any other error is the disk's or the system's.
 _THE_OBJECTS_OWN = {EACCES, EPERM, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ENXIO}
 
@@ -35,21 +37,31 @@ class FolderStore:
 
     def list(self, prefix: str = "", deep: bool = True) -> list[str]:
         """All keys that begin with ``prefix``, sorted. Links are listed; reading them complains."""
+        return [*self.stamps(prefix, deep)]
+
+    def stamps(self, prefix: str = "", deep: bool = True) -> dict[str, str]:
+        """The same with stamps: size, times and number of the file, once it is older than ``_SETTLED``."""
         above = prefix.rpartition("/")[0]
-        start = self.root / check_key(above) if above else self.root
-        keys: list[str] = []
+        within = f"{check_key(above)}/" if above else ""
+        found: dict[str, str] = {}
+        settled = time.time_ns() - _SETTLED
         with self._explaining(above or "."):
             if self.root.exists() and not self.root.is_dir():
                 raise NotADirectoryError(ENOTDIR, "is no folder")
             if any(folder.is_symlink() for folder in self._folders_to(above)):
                 raise OSError(ELOOP, "is a symbolic link")
-            for folder, folders, names in os.walk(start, onerror=_raise_unless_missing):
-                below = Path(folder).relative_to(self.root).as_posix()
-                within = "" if below == "." else f"{below}/"
-                keys += [within + name for name in names if not name.startswith(_TEMPORARY)]
-                if not deep:
-                    folders.clear()
-        return sorted(key for key in keys if key.startswith(prefix))
+            root, folders = str(self.root), [within]
+            while folders:
+                below = folders.pop()
+                with _entries(f"{root}/{below}") as entries:
+                    for entry in entries:
+                        if entry.is_dir():  # also a link to one
+                            folders += [f"{below}{entry.name}/"] if deep and not entry.is_symlink() else []
+                        elif entry.name.startswith(_TEMPORARY) or not (key := below + entry.name).startswith(prefix):
+                            continue
+                        else:
+                            found[key] = _stamp(entry, settled)
+        return {key: found[key] for key in sorted(found)}
 
     def read(self, key: str, limit: int) -> bytes:
         """The file's bytes. Raises MissingKey, or ExpungeError if it is a link, no file, or too large."""
@@ -156,6 +168,23 @@ class FolderStore:
             raise kind(f"'{key}' in {self.root}: {error.strerror or error}") from error
 
 
-def _raise_unless_missing(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
+@contextmanager
+def _entries(folder: str) -> Iterator[Iterable[os.DirEntry[str]]]:
+    """What lies in a folder; nothing if it is not there, or no longer."""
+    try:
+        entries = os.scandir(folder)
+    except FileNotFoundError:
+        yield ()
+        return
+    with entries:
+        yield entries
+
+
+def _stamp(entry: os.DirEntry[str], settled: int) -> str:
+    try:
+        file = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:  # taken away meanwhile, or written anew
+        return ""
+    if not stat.S_ISREG(file.st_mode) or max(file.st_mtime_ns, file.st_ctime_ns) > settled:
+        return ""
+    return f"{file.st_size} {file.st_mtime_ns} {file.st_ctime_ns} {file.st_ino}"

@@ -27,13 +27,14 @@ from expunge.errors import ExpungeError
 from expunge.takedown.champion_log import ChampionLog
 from expunge.takedown.filing import Filing, file_request
 from expunge.takedown.heartbeat import LEASE, Heartbeats
+from expunge.takedown.index import without_collecting
 from expunge.takedown.life_cycle import Claim, Outcome, RequestState, Wait
 from expunge.takedown.model_name import DEFAULT_NAME
 from expunge.takedown.object_store import Store, StoreUnreachable
 from expunge.takedown.picture_files import decode_pictures
 from expunge.takedown.request import TakedownBatch, TakedownRequest
 from expunge.takedown.request_files import RequestFiles, id_of
-from expunge.takedown.states import StateLog, View
+from expunge.takedown.states import StateLog
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Inbox:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.store = store
-        self.files = RequestFiles(store)
+        self.files = RequestFiles(store, model)
         self.champions = ChampionLog(store, model)
         self.heartbeats = Heartbeats(store, model, lease, clock)
         self._clock = clock
@@ -98,10 +99,12 @@ class Inbox:
         filed_at = self._clock().replace(microsecond=0)
         return file_request(self, fields | {"filed_at": filed_at}, [Path(path) for path in pictures], id)
 
+    @without_collecting()
     def requests(self) -> list[Entry]:
-        """Every request with its state, by id."""
-        states = self._states.latest(self._view())
-        return sorted((self._entry(key, states) for key in self.files.listed()), key=lambda entry: entry.id)
+        """Every request with its state, by id. The states lack their certificates, which ``entry`` has."""
+        states = self._states.latest(self._view)
+        requests = {id_of(key): request for key, request in self.files.all().items()}
+        return [_entry(each, requests[each], states.get(each, RequestState())) for each in sorted(requests)]
 
     def entry(self, request_id: str) -> Entry:
         """One request with its state.
@@ -109,12 +112,8 @@ class Inbox:
         Raises:
             ExpungeError: there is none under that id; the message lists what there is.
         """
-        keys = {id_of(key): key for key in self.files.listed()}
-        if request_id not in keys:
-            raise ExpungeError(
-                f"id: no request '{request_id}' in the inbox. It holds: {', '.join(sorted(keys)) or 'none'}"
-            )
-        return self._entry(keys[request_id], {request_id: self._states.read(request_id, self._view())})
+        request = self.files.find(request_id)
+        return _entry(request_id, request, self._states.read(request_id, self._view))
 
     def state(self, request_id: str) -> RequestState:
         """What became of a request so far. Raises ExpungeError if there is none under that id."""
@@ -166,22 +165,22 @@ class Inbox:
         self, owner: str, only: Collection[str]
     ) -> tuple[dict[TakedownRequest, dict[str, str]], dict[str, str], tuple[TakedownRequest, ...]]:
         """What ``owner`` may claim, with the hashes of each; why some cannot be read, by id; and what was fulfilled."""
-        states, stale = self._states.latest(self._view()), self._stale(self._clock())
+        states, stale = self._states.latest(self._view), self._stale(self._clock())
         good: dict[TakedownRequest, dict[str, str]] = {}
         reasons: dict[str, str] = {}
         forgotten = []
-        for key in self.files.listed():
+        for key, request in self.files.all().items():
             state = states.get(id_of(key), RequestState())
-            try:
-                if state.outcome is Outcome.FULFILLED:
-                    forgotten.append(self.files.read(key)[0])
-                elif state.is_open_to(owner, stale) and (not only or id_of(key) in only):
-                    request, hashes = self.files.examine(key)
-                    good[request] = hashes
-            except StoreUnreachable:
-                raise  # no fault of the request
-            except ExpungeError as error:
-                reasons[id_of(key)] = str(error)
+            if state.outcome is Outcome.FULFILLED:
+                forgotten += [request] if isinstance(request, TakedownRequest) else []
+            elif state.is_open_to(owner, stale) and (not only or id_of(key) in only):
+                try:
+                    whole, hashes = self.files.examine(key)
+                    good[whole] = hashes
+                except StoreUnreachable:
+                    raise  # no fault of the request
+                except ExpungeError as error:
+                    reasons[id_of(key)] = str(error)
         return good, reasons, tuple(forgotten)
 
     def close(
@@ -221,7 +220,7 @@ class Inbox:
 
     def release_all(self, owner: str, reason: str) -> None:
         """Give up every claim that ``owner`` holds."""
-        for request_id, state in self._states.latest(self._view()).items():
+        for request_id, state in self._states.latest(self._view).items():
             if state.claim is not None and state.claim.owner == owner:
                 self.release(request_id, reason, owner)
 
@@ -235,7 +234,7 @@ class Inbox:
         Raises:
             ExpungeError: one is missing, bad, or not the one that was there when the request was claimed.
         """
-        claimed = self._states.read(request.id, self._view()).hashes
+        claimed = self._states.read(request.id, self._view).hashes
         for name, data, pixels in decode_pictures(self.files.pictures(request)):
             if claimed.get(f"{request.id}/{name}", digest := sha256(data).hexdigest()) != digest:
                 raise ExpungeError(
@@ -244,8 +243,8 @@ class Inbox:
                 )
             yield pixels
 
-    def _view(self) -> View:
-        """What a stored state amounts to under the present champion.
+    def _view(self) -> Callable[[str, RequestState], RequestState]:
+        """What a stored state amounts to under the present champion, for states that were read before.
 
         A fulfilled request that it does not cover is open again, and so is one that waits for an approval which nobody
         can give any more.
@@ -283,14 +282,14 @@ class Inbox:
         now = self._clock()  # one time for both questions, or a lease could run out between them
         stale = self._stale(now)
         moved = self._states.move(
-            request_id, lambda state: change(state, now=now), self._view(), lambda state: state.is_open_to(owner, stale)
+            request_id, lambda state: change(state, now=now), self._view, lambda state: state.is_open_to(owner, stale)
         )
         return moved is not None
 
     def _move(self, request_id: str, change: Callable[[RequestState], RequestState]) -> RequestState:
         self.entry(request_id)  # complains if there is none
         try:
-            state = self._states.move(request_id, change, self._view())
+            state = self._states.move(request_id, change, self._view)
         except StoreUnreachable:
             raise
         except ExpungeError as error:
@@ -298,12 +297,8 @@ class Inbox:
         assert state is not None
         return state
 
-    def _entry(self, key: str, states: dict[str, RequestState]) -> Entry:
-        request_id = id_of(key)
-        state = states.get(request_id, RequestState())
-        try:
-            return Entry(request_id, state, self.files.read(key)[0])
-        except StoreUnreachable:
-            raise
-        except ExpungeError as error:
-            return Entry(request_id, state, None, str(error))
+
+def _entry(request_id: str, request: TakedownRequest | ExpungeError, state: RequestState) -> Entry:
+    if isinstance(request, ExpungeError):
+        return Entry(request_id, state, None, str(request))
+    return Entry(request_id, state, request)

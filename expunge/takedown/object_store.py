@@ -31,6 +31,13 @@ class Store(Protocol):
         """All keys that begin with ``prefix``, sorted; unless ``deep``, only those without a ``/`` after it."""
         ...
 
+    def stamps(self, prefix: str = "", deep: bool = True) -> dict[str, str]:
+        """The same keys, in that order, each with a stamp that is another one once the object was written again.
+
+        It is empty where that cannot be told, as of a file that was written in this very moment.
+        """
+        ...
+
     def read(self, key: str, limit: int) -> bytes:
         """The object's bytes.
 

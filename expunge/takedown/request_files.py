@@ -4,23 +4,79 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 from expunge.errors import ExpungeError
+from expunge.takedown.index import Index, without_collecting
 from expunge.takedown.object_store import MissingKey, Store, StoreUnreachable
 from expunge.takedown.picture_files import MAX_BYTES as MAX_PICTURE_BYTES
 from expunge.takedown.picture_files import decode_pictures
 from expunge.takedown.request import REQUEST_ID, TakedownRequest
 from expunge.takedown.request_file import MAX_BYTES, parse_request
 
+_NAMED = 20  # of the ids that there are, in a complaint
+
 
 class RequestFiles:
-    """The requests in a store, as they were filed or dropped there."""
+    """The requests in a store, as they were filed or dropped there.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: that of the inbox.
+        model: the registered model below whose states their index lies.
+    """
+
+    def __init__(self, store: Store, model: str) -> None:
         self._store = store
+        self._index = Index(store, f".models/{model}/index/requests.json", TakedownRequest)
 
-    def listed(self) -> list[str]:
-        """The request files: YAML in the root, not hidden."""
-        names = (key for key in self._store.list(deep=False) if not key.startswith("."))
-        return [name for name in names if name.lower().endswith((".yaml", ".yml"))]
+    def stamps(self) -> dict[str, str]:
+        """The request files, with their stamps: YAML in the root, not hidden."""
+        return {
+            key: stamp
+            for key, stamp in self._store.stamps(deep=False).items()
+            if not key.startswith(".") and key.lower().endswith((".yaml", ".yml"))
+        }
+
+    @without_collecting()
+    def all(self) -> dict[str, TakedownRequest | ExpungeError]:
+        """Every request by its key, or why it is none. Raises StoreUnreachable."""
+        stamps = self.stamps()
+        known = self._index.known(stamps) if stamps else {}
+        known = {key: request for key, request in known.items() if key == f"{request.id}.yaml"}
+        read: dict[str, TakedownRequest] = {}
+        bad: dict[str, ExpungeError] = {}
+        for key in stamps:
+            if key not in known:
+                try:
+                    read[key] = self.read(key)[0]
+                except StoreUnreachable:
+                    raise
+                except ExpungeError as error:
+                    bad[key] = error
+        self._index.keep(stamps, known, read)
+        found: dict[str, TakedownRequest | ExpungeError] = {**known, **read, **bad}
+        return {key: found[key] for key in stamps}
+
+    def find(self, request_id: str) -> TakedownRequest | ExpungeError:
+        """One request, or why it is none.
+
+        Raises:
+            ExpungeError: there is none under that id; the message lists what there is.
+        """
+        key: str | None = f"{request_id}.yaml"
+        if not REQUEST_ID.fullmatch(request_id):  # perhaps a stand-in
+            key = next((each for each in self.stamps() if id_of(each) == request_id), None)
+        try:
+            if key is not None:
+                return self.read(key)[0]
+        except StoreUnreachable:
+            raise
+        except MissingKey:
+            pass
+        except ExpungeError as error:
+            return error
+        ids = sorted(map(id_of, self.stamps()))
+        more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
+        raise ExpungeError(
+            f"id: no request '{request_id}' in the inbox. It holds: {', '.join(ids[:_NAMED]) or 'none'}{more}"
+        )
 
     def read(self, key: str) -> tuple[TakedownRequest, bytes]:
         """A request and its file's bytes.

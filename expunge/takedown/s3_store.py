@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 from boto3.session import Session
 from botocore.config import Config
@@ -41,13 +42,21 @@ class S3Store:
 
     def list(self, prefix: str = "", deep: bool = True) -> list[str]:
         """All keys that begin with ``prefix``, sorted; unless ``deep``, only those without a ``/`` after it."""
+        return [*self.stamps(prefix, deep)]
+
+    def stamps(self, prefix: str = "", deep: bool = True) -> dict[str, str]:
+        """The same with stamps: ETag, size and time, which a listing tells anyway."""
         shallow = {} if deep else {"Delimiter": "/"}
         with self._explaining(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._prefix + prefix, **shallow
             )
-            keys = [item["Key"].removeprefix(self._prefix) for page in pages for item in page.get("Contents", [])]
-        return sorted(key for key in keys if key and not key.endswith("/"))
+            found = {
+                item["Key"].removeprefix(self._prefix): f"{item['ETag']} {item['Size']} {item['LastModified']}"
+                for page in pages
+                for item in page.get("Contents", [])
+            }
+        return {key: found[key] for key in sorted(found) if key and not key.endswith("/")}
 
     def read(self, key: str, limit: int) -> bytes:
         """The object's bytes. Raises MissingKey, or ExpungeError if it is too large, before fetching it."""
@@ -119,4 +128,26 @@ def _client() -> Any:
 
     client = with_addresses("auto")
     # Servers other than AWS answer to HOST/BUCKET.
-    return client if ".amazonaws.com" in client.meta.endpoint_url else with_addresses("path")
+    client = client if ".amazonaws.com" in client.meta.endpoint_url else with_addresses("path")
+    client.meta.events.register("before-parse.s3.ListObjectsV2", _read_listing)
+    return client
+
+
+def _read_listing(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+    """Read the objects in a page of a listing, as texts, and leave the rest of it to botocore.
+
+    Botocore itself takes 0.2 ms for each, most of it for the time.
+    """
+    if response_dict["status_code"] != 200:  # what is no XML counts as 500 by now
+        return
+    page = ElementTree.fromstring(response_dict["body"])
+    objects: list[ElementTree.Element] = []
+    rest: list[ElementTree.Element] = []
+    for node in page:
+        (objects if node.tag.endswith("}Contents") else rest).append(node)
+    if objects:
+        page[:] = rest
+        response_dict["body"] = ElementTree.tostring(page)
+        customized_response_dict["Contents"] = [
+            {field.tag.rpartition("}")[2]: field.text or "" for field in node} for node in objects
+        ]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from expunge.errors import ExpungeError
+from expunge.takedown.index import Index, without_collecting
 from expunge.takedown.life_cycle import RequestState
 from expunge.takedown.object_store import AlreadyExists, Store
 
@@ -14,7 +15,9 @@ _MAX_BYTES = 4_000_000
 _ATTEMPTS = 100
 _OLD = ".state/"  # where states lay when an inbox served one model
 
-View = Callable[[str, RequestState], RequestState]
+# What stored states amount to today, by their request's id. It is asked for once they are read, not before: they follow
+# from crownings, and one that was read under an earlier crowning would seem to have no champion.
+View = Callable[[], Callable[[str, RequestState], RequestState]]
 
 
 class StateLog:
@@ -28,15 +31,18 @@ class StateLog:
     def __init__(self, store: Store, model: str) -> None:
         self._store = store
         self._folder = f".models/{model}/requests/"
+        self._index = Index(store, f".models/{model}/index/states.json", RequestState)
 
+    @without_collecting()
     def latest(self, view: View) -> dict[str, RequestState]:
-        """The present state of every request that has one, by id.
+        """The present state of every request that has one, by id; without the certificates, which ``read`` has.
 
         Args:
-            view: what a stored state amounts to today; asked for each.
+            view: what stored states amount to today.
         """
+        stamps = self._store.stamps(self._folder)
         keys: dict[str, str] = {}
-        for key in self._store.list(self._folder):
+        for key in stamps:
             if match := _BELOW.fullmatch(key, len(self._folder)):
                 keys[match[1]] = key  # sorted: the last one has the highest number
         if not keys and any(_BELOW.fullmatch(key, len(_OLD)) for key in self._store.list(_OLD)):
@@ -44,11 +50,16 @@ class StateLog:
                 f"inbox: its states lie in {_OLD}, as an earlier version of Expunge kept them; move them to "
                 f"{self._folder} (in a folder: mkdir -p {self._folder} && mv {_OLD}* {self._folder})"
             )
-        return {request_id: view(request_id, self._load(key)) for request_id, key in keys.items()}
+        known = self._index.known(stamps) if keys else {}
+        read = {key: _listed(self._load(key)) for key in keys.values() if key not in known}
+        self._index.keep(stamps, {key: known[key] for key in keys.values() if key in known}, read)
+        seen = view()
+        return {request_id: seen(request_id, known.get(key) or read[key]) for request_id, key in keys.items()}
 
     def read(self, request_id: str, view: View) -> RequestState:
         """The present state of one request, as ``view`` has it; that of an untouched one if there is none."""
-        return view(request_id, self._current(request_id)[1])
+        stored = self._current(request_id)[1]
+        return view()(request_id, stored)
 
     def move(
         self,
@@ -67,7 +78,7 @@ class StateLog:
         """
         for _ in range(_ATTEMPTS):
             number, stored = self._current(request_id)
-            state = view(request_id, stored)
+            state = view()(request_id, stored)
             if not still_possible(state):
                 return None
             changed = change(state)
@@ -95,3 +106,8 @@ class StateLog:
             return RequestState.model_validate_json(self._store.read(key, _MAX_BYTES))
         except ValidationError as error:
             raise ExpungeError(f"'{key}' is no state of a request that this version of Expunge can read") from error
+
+
+def _listed(state: RequestState) -> RequestState:
+    """Without its certificate, which may be a hundred times as large as the rest."""
+    return state.model_copy(update={"certificate": None}) if state.certificate is not None else state

@@ -580,6 +580,28 @@ def test_only_what_the_champion_covers_is_fulfilled(inbox: Inbox) -> None:
     assert [each.status for each in inbox.state("style-noto").history] == ["claimed", "fulfilled", "pending", "claimed"]
 
 
+def test_what_is_fulfilled_while_the_inbox_is_read_does_not_seem_reopened(
+    inbox: Inbox, folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between reading the champion log and the states another run crowns and closes."""
+    for name in ("noto", "blob"):
+        inbox.file(kind="style", target=name)
+    ids(inbox)
+    fulfil(inbox, "style-noto")
+    real = inbox.champions.current
+
+    def meanwhile():
+        found = real()
+        monkeypatch.undo()
+        fulfil(Inbox(open_store(folder), clock=clock), "style-blob")
+        return found
+
+    monkeypatch.setattr(inbox.champions, "current", meanwhile)
+    assert inbox.state("style-blob").label == "claimed"
+    assert inbox.state("style-blob").label == "fulfilled"
+    assert [event.status for event in inbox.state("style-blob").history] == ["claimed", "fulfilled"]
+
+
 def test_a_request_waits_for_an_approval_until_it_is_overtaken_or_too_late(inbox: Inbox, clock: Clock) -> None:
     for name in ("noto", "blob", "flat"):
         inbox.file(kind="style", target=name)

@@ -6,15 +6,18 @@ import sys
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from botocore.awsrequest import AWSRequest, AWSResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from expunge.errors import ExpungeError
+from expunge.takedown import folder_store
 from expunge.takedown.folder_store import FolderStore
-from expunge.takedown.object_store import AlreadyExists, MissingKey, Store, check_key, open_store
+from expunge.takedown.object_store import AlreadyExists, MissingKey, Store, StoreUnreachable, check_key, open_store
 from expunge.takedown.s3_store import S3Store
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +54,20 @@ def test_a_shallow_list_stays_above(store: Store) -> None:
         store.create(key, b"")
     assert store.list(deep=False) == ["b.yaml"]
     assert store.list("a/", deep=False) == ["a/two.png"]
+
+
+def test_a_stamp_is_another_one_once_the_object_was_written_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_store, "_SETTLED", 0)
+    for key in ("a.yaml", "b.yaml", "c/d"):
+        store.create(key, b"first")
+    before = store.stamps()
+    assert [*before] == store.list() and all(before.values()) and store.stamps() == before
+    assert store.stamps("c/") == {"c/d": before["c/d"]} and [*store.stamps(deep=False)] == ["a.yaml", "b.yaml"]
+    store.replace("a.yaml", b"other")
+    after = store.stamps()
+    assert after["a.yaml"] != before["a.yaml"] and after["b.yaml"] == before["b.yaml"]
 
 
 def test_what_is_deleted_is_gone_and_need_not_have_been_there(store: Store) -> None:
@@ -223,6 +240,40 @@ def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     for method in (lambda s: s.list(), lambda s: s.create("a", b"")):
         with pytest.raises(ExpungeError, match="inbox: "):
             method(FolderStore(tmp_path / "inbox"))
+
+
+# S3 only
+
+
+def test_odd_keys_and_many_pages_are_listed(s3_server: str) -> None:
+    store = open_store(f"s3://expunge/{uuid.uuid4().hex}")
+    keys = ["a b.yaml", "a&b<c>.yaml", "a+b.yaml", "ä.yaml", "a%20b.yaml", 'a"b.yaml']
+    for key in keys:
+        store.create(key, b"")
+    assert store.list() == sorted(keys)
+    paginated = store._client.get_paginator("list_objects_v2").paginate(
+        Bucket="expunge", Prefix=store._prefix, PaginationConfig={"PageSize": 2}
+    )
+    assert [len(page["Contents"]) for page in paginated] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("body", [b"<ListBucketResult><Contents><Key>a</Key>", b"busy"])
+def test_a_listing_that_was_cut_short_is_the_stores_fault(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    store = S3Store("s3://bucket/x")
+
+    class Body(BytesIO):
+        def stream(self) -> list[bytes]:
+            return [self.read()]
+
+    def answer(request: AWSRequest, **_: object) -> AWSResponse:
+        return AWSResponse(request.url, 200, {}, Body(body))
+
+    store._client.meta.events.register("before-send.s3.ListObjectsV2", answer)
+    with pytest.raises(StoreUnreachable, match=r"s3://bucket/x: .*\(500\).*Internal Server Error"):
+        store.list()
 
 
 # Addresses
