@@ -20,6 +20,7 @@ COMMANDS = {
     "draw": ("expunge.cli.draw", "Draw a prompt with two model versions side by side."),
     "evaluate": ("expunge.cli.evaluate", "Measure a model against another one."),
     "certificate": ("expunge.cli.certificates", "Verify a certificate, or export what it says."),
+    "purge": ("expunge.cli.purge", "Remove pictures of what was taken down."),
     "report": ("expunge.cli.report", "Show or open the latest report."),
 }
 

@@ -1,0 +1,25 @@
+"""What is kept of the forbidden once a takedown is closed."""
+
+from typing import Literal
+
+from expunge.settings import Settings
+
+Thumbnails = Literal["blurred", "none"]
+Superseded = Literal["keep", "hide", "delete"]
+
+
+class RetentionSettings(Settings):
+    """What becomes of pictures of a target, its gradients, and models that still draw it. Numbers and hashes stay.
+
+    Attributes:
+        forbidden: ``at once``: pictures and gradients leave artifact store, tracking server and local folders when
+            their request is closed. ``keep``: they stay until ``expunge purge``.
+        thumbnails: what is left of those pictures in pages: eight pixels a side, or nothing.
+        superseded_versions: of the registered versions that still draw something taken down, and are neither champion
+            nor former champion nor made from the champion: ``keep``; ``hide``, then Expunge opens none of them; or
+            ``delete`` them with their files. All that still draw it are marked.
+    """
+
+    forbidden: Literal["at once", "keep"] = "at once"
+    thumbnails: Thumbnails = "blurred"
+    superseded_versions: Superseded = "keep"
