@@ -21,7 +21,7 @@ from expunge.case import Case
 from expunge.evaluation.result import EvaluationResult
 from expunge.pictures.picture_set import PictureSet
 from expunge.release.findings import Findings
-from expunge.release.purge import Purged, PurgePlan, purge
+from expunge.release.purging import Purged, PurgePlan, purge
 from expunge.release.registry import Registry
 from expunge.release.retention import RetentionSettings
 from expunge.release.superseded import decide

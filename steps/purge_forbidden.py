@@ -5,7 +5,7 @@ from typing import Annotated
 from zenml import step
 
 import materializers  # noqa: F401
-from expunge.release.purge import Purged
+from expunge.release.purging import Purged
 from expunge.release.retention import RetentionSettings
 from steps.artifact_purge import purge_everything
 

@@ -193,11 +193,11 @@ class Registry:
     @answered
     def delete(self, version: int) -> None:
         """Delete a version and its model's files. Its runs stay, with report, certificates and numbers."""
-        stored = self._client.get_model_version(self.name, str(version))
-        if stored.model_id:
-            where = self._client.get_logged_model(stored.model_id).artifact_location
-            get_artifact_repository(where, self.tracking_uri).delete_artifacts()
-            self._client.delete_logged_model(stored.model_id)
+        source = urlparse(self._client.get_model_version(self.name, str(version)).source or "")
+        if source.scheme == "models":  # logged by us; files of elsewhere are not ours
+            logged = self._client.get_logged_model(source.path.lstrip("/"))
+            get_artifact_repository(logged.artifact_location, self.tracking_uri).delete_artifacts()
+            self._client.delete_logged_model(logged.model_id)
         self._client.delete_model_version(self.name, str(version))
 
     @answered

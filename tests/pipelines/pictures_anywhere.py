@@ -24,10 +24,11 @@ def found_in(files: Iterable[tuple[str, bytes]], pictures: Iterable[np.ndarray])
     """How many pictures of those each file holds, by name; files without any are left out."""
     wanted = {hash_of(picture): np.ascontiguousarray(picture) for picture in pictures}
     side = next(iter(wanted.values())).shape[0]
+    plain = {key: (picture.tobytes(), _png(picture)) for key, picture in wanted.items()}
     counts = {}
     for name, data in files:
         held = {hash_of(each) for each in _decoded(name, data, side)} & set(wanted)
-        held |= {key for key, picture in wanted.items() if picture.tobytes() in data or _png(picture) in data}
+        held |= {key for key, ways in plain.items() if any(way in data for way in ways)}
         if held:
             counts[name] = len(held)
     return counts
