@@ -4,6 +4,7 @@ Of a set of pictures the others stay. The step that made it counts as expired fr
 instead of using what is left; it takes from the store of drawn pictures what that still holds.
 """
 
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -12,9 +13,9 @@ from zenml import log_metadata
 from zenml.client import Client
 from zenml.io import fileio
 from zenml.materializers.base_materializer import BaseMaterializer
+from zenml.materializers.structured_string_materializer import HTML_FILENAME
 from zenml.models import ArtifactVersionResponse, StepRunResponse
-from zenml.types import HTMLString
-from zenml.utils import source_utils
+from zenml.utils import io_utils, source_utils
 from zenml.utils.pagination_utils import depaginate
 
 from expunge.case import Case
@@ -29,6 +30,7 @@ from expunge.release.taken_down import TakenDown, what_was_taken_down
 from expunge.reports.purged_page import purged_page
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
+from materializers.picture_set import SHEET
 
 MODEL_OF = {"pictures_before": "base", "pictures_after": "unlearned"}  # by artifact, the input that drew it
 MARK = "purged"  # in an artifact's metadata: the requests that it was purged of
@@ -89,24 +91,21 @@ class ArtifactPurge:
         return sum(purge_one(each, self._made_by(each.producer_step_run_id)) for each in made)
 
     def _purge_pictures(self, artifact: ArtifactVersionResponse, step: StepRunResponse) -> int:
-        shown = self._shown(artifact, step.inputs.get(MODEL_OF.get(artifact.name, "model"), ()))
+        shown = self._shown(artifact, _digests(step, MODEL_OF.get(artifact.name, "model")))
         if not shown:
             return 0
         pictures: PictureSet = artifact.load()
         left = pictures.where(lambda prompt: not any(each.target.matches(prompt) for each in shown))
         if (count := len(pictures) - len(left)) and not self.plan.dry_run:
             self._expire(step)
-            fileio.rmtree(artifact.uri)
-            kept = self._materializer(artifact)
-            kept.save(left)
-            kept.save_visualizations(left)
+            self._replace(artifact, left)
         self._mark(artifact, shown)
         return count
 
     def _purge_gradients(self, artifact: ArtifactVersionResponse, step: StepRunResponse) -> int:
         """Of a cache that a target of its case went into, facts and chart stay."""
         weights = f"{artifact.uri}/gradients.safetensors"
-        shown = self._shown(artifact, step.inputs.get("model", ()))
+        shown = self._shown(artifact, _digests(step, "model"))
         if not shown or not fileio.exists(weights):
             return 0
         case: Case = step.inputs["case"][0].load()
@@ -124,12 +123,15 @@ class ArtifactPurge:
         elif "result" in step.inputs:
             result: EvaluationResult = step.inputs["result"][0].load()
             models = [result.model.digest, result.against.digest]
-        if not self.plan.shown(models, _made_at(artifact)):
+        shown = self._shown(artifact, models)
+        if not shown:
             return 0
-        page, count = self.plan.page(str(artifact.load()), models, _made_at(artifact))
+        page, count = self.plan.page(str(artifact.load()), shown)
         if count and not self.plan.dry_run:
             self._expire(step)
-            self._materializer(artifact).save(HTMLString(page))
+            with fileio.open(f"{artifact.uri}/{HTML_FILENAME}", "w") as file:
+                file.write(page)
+        self._mark(artifact, shown)
         return count
 
     def _purge_model(self, artifact: ArtifactVersionResponse, step: StepRunResponse) -> int:
@@ -140,9 +142,8 @@ class ArtifactPurge:
             fileio.rmtree(artifact.uri)
         return 1
 
-    def _shown(self, artifact: ArtifactVersionResponse, drawn_by: Sequence[ArtifactVersionResponse]) -> list[TakenDown]:
-        """What the artifact may show and was not purged of yet."""
-        models = [each.content_hash for each in drawn_by if each.content_hash]
+    def _shown(self, artifact: ArtifactVersionResponse, models: Sequence[str]) -> list[TakenDown]:
+        """What the artifact, drawn by these models, may show and was not purged of yet."""
         done = set(artifact.run_metadata.get(MARK, ()))
         return [each for each in self.plan.shown(models, _made_at(artifact)) if each.request_id not in done]
 
@@ -155,9 +156,21 @@ class ArtifactPurge:
         """Before anything is removed: no later run is to find what is left of it in the cache."""
         self._client.update_step_run(step.id, cache_expires_at=datetime.now(UTC))
 
-    def _materializer(self, artifact: ArtifactVersionResponse) -> BaseMaterializer:
+    def _replace(self, artifact: ArtifactVersionResponse, left: PictureSet) -> None:
+        """File by file, the sheet of pictures first: a run beside this one finds a whole set at nearly any moment."""
+        sheet = f"{artifact.uri}/{SHEET}"
         made_by = source_utils.load_and_validate_class(artifact.materializer, expected_class=BaseMaterializer)
-        return made_by(uri=artifact.uri, artifact_store=self._client.active_stack.artifact_store)
+        store = self._client.active_stack.artifact_store
+        if not made_by(uri=artifact.uri, artifact_store=store).save_visualizations(left) and fileio.exists(sheet):
+            fileio.remove(sheet)
+        with tempfile.TemporaryDirectory() as folder:
+            made_by(uri=folder, artifact_store=store).save(left)
+            io_utils.copy_dir(folder, artifact.uri, overwrite=True)
+
+
+def _digests(step: StepRunResponse, model: str) -> list[str]:
+    """Of a model among the step's inputs; none if there is no such input."""
+    return [each.content_hash for each in step.inputs.get(model, ()) if each.content_hash]
 
 
 def _made_at(artifact: ArtifactVersionResponse) -> datetime:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from expunge.evaluation.result import EvaluationResult
 from expunge.pictures.picture_store import PICTURES, PictureStore
 from expunge.release.chain import folder_of
+from expunge.release.model_version import SEPARATOR
 from expunge.release.registry import Registry
 from expunge.release.retention import Thumbnails
 from expunge.release.settling import REPORTS
@@ -20,6 +21,8 @@ from expunge.release.store_errors import answering
 from expunge.release.superseded import Decided, settle_superseded
 from expunge.release.taken_down import TakenDown
 from expunge.release.tracking import open_store
+
+PURGED_OF = "purged_of"  # tag of a version: the requests whose pictures left its reports
 
 # (page, names of targets, whether a prompt asks for one, whether to leave thumbnails) → page and number of pictures
 PurgedPage = Callable[[str, Collection[str], Callable[[str], bool], bool], tuple[str, int]]
@@ -79,15 +82,13 @@ class PurgePlan:
         """What pictures by these models, by digest, drawn at that time, may show."""
         return [each for each in self.taken if each.is_drawn_by(models, made_at)]
 
-    def page(self, page: str, models: Collection[str], made_at: datetime) -> tuple[str, int]:
-        """A page of these models without the pictures that are to go, and their number."""
-        shown = self.shown(models, made_at)
+    def page(self, page: str, shown: Sequence[TakenDown]) -> tuple[str, int]:
+        """A page without the pictures of those targets, and how many there were."""
 
         def shows(text: str) -> bool:
             return any(each.named_in(text) for each in shown)
 
-        names = {each.target.name for each in shown}
-        return self._page_of(page, names, shows, self._thumbnails == "blurred")
+        return self._page_of(page, {each.target.name for each in shown}, shows, self._thumbnails == "blurred")
 
 
 def purge(plan: PurgePlan, registry: Registry, pictures: Path = PICTURES) -> Purged:
@@ -120,20 +121,25 @@ def _purge_store(plan: PurgePlan, store: PictureStore) -> int:
 
 
 def _purge_reports(plan: PurgePlan, registry: Registry) -> int:
-    """Of every version, in its local folder and in its runs."""
+    """Of every version, in its local folder and in its runs. A tag says what they were purged of already."""
     client, count = open_store(registry.tracking_uri)[0], 0
     for version in registry.history() if plan.taken else ():
-        models, made_at = [version.digest, version.tags.get("sha256_base_model", "")], version.registered_at
+        shown = plan.shown([version.digest, version.tags.get("sha256_base_model", "")], version.registered_at)
         for page in sorted(folder_of(REPORTS, version.name, version.version).glob("*.html")):
-            count += _purge_file(plan, page, models, made_at)
+            count += _purge_file(plan, page, shown)
+        done = set(version.tags.get(PURGED_OF, "").split(SEPARATOR))
+        if not (left := [each for each in shown if each.request_id not in done]):
+            continue
         for run_id in (*version.earlier_runs, version.run_id):
             with answering(registry.tracking_uri), tempfile.TemporaryDirectory() as here:
                 pages = [item.path for item in client.list_artifacts(run_id, "report") if item.path.endswith(".html")]
                 for path in pages:
                     copied = Path(client.download_artifacts(run_id, path, here))
-                    if (purged := _purge_file(plan, copied, models, made_at)) and not plan.dry_run:
+                    if (purged := _purge_file(plan, copied, left)) and not plan.dry_run:
                         client.log_artifact(run_id, str(copied), "report")
                     count += purged
+        if not plan.dry_run:
+            registry.tag(version.version, PURGED_OF, SEPARATOR.join(each.request_id for each in shown))
     return count
 
 
@@ -145,12 +151,12 @@ def _purge_evaluations(plan: PurgePlan, folder: Path) -> int:
         if numbers.is_file():
             result = EvaluationResult.model_validate_json(numbers.read_bytes())
             made_at = datetime.fromtimestamp(page.stat().st_mtime, UTC)
-            count += _purge_file(plan, page, [result.model.digest, result.against.digest], made_at)
+            count += _purge_file(plan, page, plan.shown([result.model.digest, result.against.digest], made_at))
     return count
 
 
-def _purge_file(plan: PurgePlan, file: Path, models: Collection[str], made_at: datetime) -> int:
-    page, count = plan.page(file.read_text(encoding="utf-8"), models, made_at)
+def _purge_file(plan: PurgePlan, file: Path, shown: Sequence[TakenDown]) -> int:
+    page, count = plan.page(file.read_text(encoding="utf-8"), shown)
     if count and not plan.dry_run:
         file.write_text(page, encoding="utf-8")
     return count
