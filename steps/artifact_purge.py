@@ -46,7 +46,7 @@ def purge_everything(inbox: str, registered_model: str, retention: RetentionSett
         dry_run: count alone, and change nothing.
     """
     box, registry = Inbox(open_store(inbox), registered_model), Registry(name=registered_model)
-    taken = what_was_taken_down(box, registry) if retention.forbidden == "at once" else []
+    taken = what_was_taken_down(box, registry, retention.forbidden)
     versions = decide(box, registry, retention.superseded_versions)
     plan = PurgePlan(taken, versions, retention.thumbnails, purged_page, dry_run)
     removed = ArtifactPurge(plan).run()

@@ -4,6 +4,7 @@ from typing import Literal
 
 from expunge.settings import Settings
 
+Forbidden = Literal["at once", "when fulfilled", "keep"]
 Thumbnails = Literal["blurred", "none"]
 Superseded = Literal["keep", "hide", "delete"]
 
@@ -13,13 +14,14 @@ class RetentionSettings(Settings):
 
     Attributes:
         forbidden: ``at once``: pictures and gradients leave artifact store, tracking server and local folders when
-            their request is closed. ``keep``: they stay until ``expunge purge``.
+            their request is closed. ``when fulfilled``: those of a failed one stay, so that trying again draws nothing
+            anew. ``keep``: all stay until ``expunge purge``.
         thumbnails: what is left of those pictures in pages: eight pixels a side, or nothing.
         superseded_versions: of the registered versions that still draw something taken down, and are neither champion
             nor former champion nor made from the champion: ``keep``; ``hide``, then Expunge opens none of them; or
             ``delete`` them with their files. All that still draw it are marked.
     """
 
-    forbidden: Literal["at once", "keep"] = "at once"
+    forbidden: Forbidden = "at once"
     thumbnails: Thumbnails = "blurred"
     superseded_versions: Superseded = "keep"

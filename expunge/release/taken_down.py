@@ -11,9 +11,16 @@ from expunge.prompts.world import World
 from expunge.release.findings import Findings
 from expunge.release.model_version import ModelVersion
 from expunge.release.registry import Registry
+from expunge.release.retention import Forbidden
 from expunge.release.settling import FINDINGS
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.life_cycle import Outcome
+
+OUTCOMES: dict[Forbidden, tuple[Outcome, ...]] = {
+    "at once": (Outcome.FULFILLED, Outcome.FAILED),
+    "when fulfilled": (Outcome.FULFILLED,),
+    "keep": (),
+}
 
 
 @dataclass(frozen=True)
@@ -55,9 +62,9 @@ class TakenDown:
         return re.compile(rf"(?<!\w)(?:{either})(?!\w)", re.IGNORECASE)
 
 
-def what_was_taken_down(inbox: Inbox, registry: Registry) -> list[TakenDown]:
-    """Every request that is closed as fulfilled or failed, as far as a registered version tells of its target."""
-    outcomes = (Outcome.FULFILLED, Outcome.FAILED)
+def what_was_taken_down(inbox: Inbox, registry: Registry, policy: Forbidden = "at once") -> list[TakenDown]:
+    """Every closed request that is due by the policy, as far as a registered version tells of its target."""
+    outcomes = OUTCOMES[policy]
     closed = {entry.id: entry.state for entry in inbox.requests() if entry.state.outcome in outcomes}
     versions = registry.history() if closed else []
     forgotten = what_each_forgot(inbox, versions)

@@ -82,6 +82,9 @@ def test_who_draws_what_was_taken_down(box, registry, line, work):  # noqa: F811
     failed = work_and_settle(box, registry, work, "horse", passed=False)
     taken = {each.request_id: each for each in what_was_taken_down(box, registry)}
     assert sorted(taken) == ["object-cat", "object-dog", "object-fish", "object-horse"]
+    asked = what_was_taken_down(box, registry, "when fulfilled")
+    assert sorted(each.request_id for each in asked) == ["object-cat", "object-dog", "object-fish"]
+    assert what_was_taken_down(box, registry, "keep") == []
     base = line[0].tags["sha256_base_model"]
     digests = [version.digest for version in line]
     assert taken["object-cat"].drawn_by == {base} and taken["object-dog"].drawn_by == {base, digests[0]}
