@@ -16,6 +16,7 @@ from expunge.reports.figures import grid_png
 from materializers.folder import loaded_folder, saved_folder
 
 FORMAT_VERSION = 1
+SHEET = "grid.png"
 
 
 class PictureSetMaterializer(BaseMaterializer):
@@ -60,7 +61,7 @@ class PictureSetMaterializer(BaseMaterializer):
         if not len(data):
             return {}
         shown = data.select(np.linspace(0, len(data) - 1, min(96, len(data))).astype(int).tolist())
-        path = f"{self.uri}/grid.png"
+        path = f"{self.uri}/{SHEET}"
         with self.artifact_store.open(path, "wb") as file:
             file.write(_png(np.asarray(grid_png(shown, columns=12))))
         return {path: VisualizationType.IMAGE}

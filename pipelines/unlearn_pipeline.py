@@ -11,6 +11,7 @@ from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.gate import GateThresholds
 from expunge.pictures.drawing import DrawingSettings
+from expunge.release.retention import RetentionSettings
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.model_name import check_name
 from expunge.takedown.object_store import open_store
@@ -44,6 +45,7 @@ def unlearn_pipeline(
     device: str = "auto",
     hide_target_pictures: bool = False,
     only: list[str] = [],  # noqa: B006
+    retention: RetentionSettings = RetentionSettings(),  # noqa: B008
 ) -> None:
     """Work on every pending takedown request; with none pending, end at once.
 
@@ -64,6 +66,7 @@ def unlearn_pipeline(
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or another name that torch knows.
         hide_target_pictures: leave pictures of the targets out of the report altogether.
         only: ids of the requests to work on; all that are pending if empty.
+        retention: what becomes of pictures of a target, and of models that still draw it, when its request is closed.
     """
     check_name(registered_model)
     tests = _chosen_comeback(comeback)
@@ -100,6 +103,7 @@ def unlearn_pipeline(
         from steps.gate import gate as hold_gate
         from steps.gather_findings import gather_findings
         from steps.load_base_model import load_base_model
+        from steps.purge_forbidden import purge_forbidden
         from steps.register_model import register_model
         from steps.resolve_case import resolve_case
         from steps.settle_version import settle_version
@@ -110,6 +114,7 @@ def unlearn_pipeline(
         with held(box, owner):
             takedowns = finish_takedowns(inbox, registered_model, takedowns, owner)
             if not takedowns.load().requests:
+                purge_forbidden(inbox, registered_model, retention)
                 print("A run that had died is finished; nothing else is pending.")
                 return
             case = resolve_case(world, judges, drawing, takedowns, device)
@@ -127,6 +132,7 @@ def unlearn_pipeline(
             report = write_report(findings, reports, before, after, trace, cache, diversity, hide_target_pictures)
             version = register_model(unlearned, findings, registered_model, report)
             if settle_version(inbox, version, owner).load() != "overtaken":
+                purge_forbidden(inbox, registered_model, retention)
                 return
         print("Another run has promoted its model meanwhile: going round again, on top of that.")
     box.release_all(owner, "overtaken by other runs again and again")

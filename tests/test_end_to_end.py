@@ -111,7 +111,8 @@ def test_model_that_fails_the_gate_is_not_promoted_and_finished_work_is_not_repe
     box = Inbox(open_store(".expunge/inbox"))
     dog = box.file(kind="object", target="dog").request.id
     strict = LENIENT | {"minimum_target_samples": 100_000}
-    run = unlearn_pipeline(**PARAMETERS, gate=strict)
+    kept = {"forbidden": "when fulfilled"}  # by default its pictures would be gone, and drawn anew
+    run = unlearn_pipeline(**PARAMETERS, gate=strict, retention=kept)
 
     assert box.state(dog).label == "failed" and "samples" in box.state(dog).reason
     registry = Registry()

@@ -22,6 +22,7 @@ COMMANDS = {
     "draw": ("expunge.cli.draw", "Draw a prompt with two model versions side by side."),
     "evaluate": ("expunge.cli.evaluate", "Measure a model against another one."),
     "certificate": ("expunge.cli.certificates", "Verify a certificate, or export what it says."),
+    "purge": ("expunge.cli.purge", "Remove pictures of what was taken down."),
     "report": ("expunge.cli.report", "Show or open the latest report."),
     "stack": ("expunge.cli.stack", "Say what is missing for the set-up."),
     "schedule": ("expunge.cli.schedule", "Retrain at set times, by cron or systemd."),

@@ -43,3 +43,4 @@ def approve(version: int, reason: str, name: str, box: Inbox, machine: bool) -> 
     else:
         say(f"Champion: {box.champions.model} version {version}, approved by {name}", "bold")
         say(f"Closed: {', '.join(closed)}")
+        say("Pictures of what was taken down stay until the next run, or until `expunge purge`.")

@@ -2,14 +2,17 @@
 
 A file's name is the hash of everything that the pictures depend on: the model, its sampler, prompts, seeds and drawing
 settings. The same evaluation again finds all of them, another target on the same models finds the world's, and a run
-finds the pool of its retain set among what it evaluates.
+finds the pool of its retain set among what it evaluates. The file itself says which model drew what, so that what shows
+a taken-down target can be told and removed.
 """
 
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +25,27 @@ from expunge.pictures.drawing import DrawingSettings
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.pictures.shards import Shard
 from expunge.progress import track
+from expunge.prompts.world import Prompt
 
 FORMAT_VERSION = 2
 PICTURES = Path(".expunge/evaluations/pictures")
+
+
+@dataclass(frozen=True)
+class StoredShard:
+    """A file in the store, as it describes itself.
+
+    Attributes:
+        path: of the file.
+        model: digest of the model that drew it; empty if it does not say, as those of before.
+        prompts: what was asked for.
+        written_at: when it was drawn.
+    """
+
+    path: Path
+    model: str
+    prompts: tuple[Prompt, ...]
+    written_at: datetime
 
 
 class PictureStore:
@@ -52,25 +73,42 @@ class PictureStore:
         try:
             with safe_open(self._path(key), "numpy") as file:
                 pictures = file.get_tensor("pictures")
-                if (file.metadata() or {}) != _facts(key, pictures):
+                if not _facts(key, pictures).items() <= (file.metadata() or {}).items():
                     return None
                 return PictureSet(shard.prompts, shard.seeds, pictures)
         except (OSError, ValueError, SafetensorError):
             return None
 
-    def keep(self, key: str, pictures: np.ndarray) -> None:
-        """Write pictures down.
+    def keep(self, key: str, pictures: np.ndarray, prompts: Sequence[Prompt], model: str) -> None:
+        """Write pictures down, with what was asked for and the digest of the model that drew them.
 
         Raises:
             ExpungeError: they cannot be written.
         """
+        asked = json.dumps([prompt.model_dump(mode="json") for prompt in prompts])
+        facts = _facts(key, pictures) | {"prompts": asked, "model": model}
         try:
             with tempfile.TemporaryDirectory(prefix="partial-", dir=self.folder) as folder:
                 partial = Path(folder) / "pictures.safetensors"
-                save_file({"pictures": np.ascontiguousarray(pictures)}, partial, _facts(key, pictures))
+                save_file({"pictures": np.ascontiguousarray(pictures)}, partial, facts)
                 os.replace(partial, self._path(key))
         except (OSError, SafetensorError) as error:
             raise ExpungeError(f"pictures: {self.folder} cannot be written: {error}. Make room or rights.") from error
+
+    def shards(self) -> Iterator[StoredShard]:
+        """Every file, without its pictures. One that is damaged, or does not say, has no model and no prompts."""
+        for path in sorted(self.folder.glob("*.safetensors")):
+            facts: dict[str, str] = {}
+            try:
+                written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                with safe_open(path, "numpy") as file:
+                    facts = file.metadata() or {}
+            except FileNotFoundError:
+                continue  # another process was quicker
+            except (OSError, SafetensorError):
+                facts = {}
+            prompts = tuple(Prompt.model_validate(each) for each in json.loads(facts.get("prompts", "[]")))
+            yield StoredShard(path, facts.get("model", ""), prompts, written_at)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key[:32]}.safetensors"
@@ -106,7 +144,7 @@ class Drawer:
             return known
         texts = [prompt.text for prompt in shard.prompts]
         pictures = self.model.draw(texts, shard.seeds, **self.drawing.model_dump())
-        self.store.keep(key, pictures)
+        self.store.keep(key, pictures, shard.prompts, self.digest)
         return PictureSet(shard.prompts, shard.seeds, pictures)
 
 

@@ -85,11 +85,12 @@ def roll_back(log: ChampionLog, registry: Registry, planned: RollBack, reason: s
     """Make the former champion the champion again. The requests that it does not cover are open from then on.
 
     Raises:
-        ExpungeError: there is no reason.
+        ExpungeError: there is no reason, or the version was deleted.
         Overtaken: the champion is no longer the one that the roll-back was planned from.
     """
     if not reason.strip():
         raise ExpungeError("reason: is empty; say why the champion is taken back, it goes on the record")
+    registry.get(planned.back_to)
     crowning = Crowning(
         version=planned.back_to,
         replaces=planned.instead_of,
@@ -113,7 +114,8 @@ def follow(log: ChampionLog, registry: Registry) -> int | None:
     if current is None or current.why == "found":
         current = _found(log, registry)
     while current is not None:
-        registry.call_champion(current.version, log.former())
+        former, kept = log.former(), {version.version for version in registry.history()}
+        registry.call_champion(current.version, former if former in kept else None)  # deleted: see ``superseded``
         now = log.current()
         if now == current:
             return current.version
@@ -124,8 +126,9 @@ def follow(log: ChampionLog, registry: Registry) -> int | None:
 def _found(log: ChampionLog, registry: Registry) -> Crowning | None:
     """Begin the log with the versions that the champion was made from, and it; one that was cut short goes on."""
     line = [champion] if (champion := registry.champion()) else []
-    while line and line[0].made_from is not None:
-        line.insert(0, registry.get(line[0].made_from))
+    kept = {version.version: version for version in registry.history()}
+    while line and (before := kept.get(line[0].made_from or 0)):
+        line.insert(0, before)
     begun = {each.version for each in log.entries()}
     covers: tuple[str, ...] = ()
     for version in line:

@@ -22,6 +22,7 @@ import mlflow
 from mlflow.entities import Dataset, DatasetInput, Metric
 from mlflow.entities.model_registry import ModelVersion as StoredVersion
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from expunge.errors import ExpungeError
 from expunge.release.model_version import Evidence, ModelVersion
@@ -33,7 +34,8 @@ from expunge.takedown.owner import this_owner
 __all__ = ["Evidence", "ModelVersion", "Registry", "TrainingLog"]
 
 CHAMPION, FORMER, CHALLENGER = "champion", "former-champion", "challenger"
-RESERVED_TAGS = ("digest", "evidence_runs", "registered_at")
+DRAWS, HIDDEN = "draws_taken_down", "hidden"  # tags: request ids; "true" if Expunge is not to open the version
+RESERVED_TAGS = ("digest", "evidence_runs", "registered_at", DRAWS, HIDDEN)
 HIGHEST_VERSION = 2**31 - 1  # what the stores' databases hold
 
 
@@ -147,8 +149,16 @@ class Registry:
         """The diffusers folder of a version, to be read and not changed.
 
         The store's own if the store is on this machine, else a copy, made once, in ``.expunge/models``.
+
+        Raises:
+            ExpungeError: there is none; or it is hidden, and not champion again.
         """
         chosen = self.get(version)
+        if chosen.tags.get(HIDDEN) and CHAMPION not in chosen.aliases:
+            raise ExpungeError(
+                f"version {chosen.version} of {self.name} is hidden: it still draws what {chosen.tags.get(DRAWS)} took "
+                "down. With `expunge purge --superseded-versions keep` it can be opened again."
+            )
         uri = self._client.get_model_version_download_uri(self.name, str(chosen.version))
         if uri.startswith("file:"):
             # Read directly: MLflow unquotes the address twice, and so loses folders with a "%" in their path.
@@ -192,6 +202,16 @@ class Registry:
         with tempfile.TemporaryDirectory() as here:
             copied = self._client.download_artifacts(run_id, folder, here)
             shutil.copytree(copied, to, dirs_exist_ok=True)
+
+    @answered
+    def delete(self, version: int) -> None:
+        """Delete a version and its model's files. Its runs stay, with report, certificates and numbers."""
+        source = urlparse(self._client.get_model_version(self.name, str(version)).source or "")
+        if source.scheme == "models":  # logged by us; files of elsewhere are not ours
+            logged = self._client.get_logged_model(source.path.lstrip("/"))
+            get_artifact_repository(logged.artifact_location, self.tracking_uri).delete_artifacts()
+            self._client.delete_logged_model(logged.model_id)
+        self._client.delete_model_version(self.name, str(version))
 
     @answered
     def with_digest(self, digest: str) -> ModelVersion | None:

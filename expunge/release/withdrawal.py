@@ -22,9 +22,10 @@ def withdraw(log: ChampionLog, registry: Registry) -> list[str]:
         return []
     present = entries[-1]
     lost = {id for each in entries for id in each.covers} - set(present.covers)
-    for number in sorted({each.version for each in entries if set(each.covers) & lost}):
-        version = registry.get(number)
-        if not (here := sorted(lost & set(version.requests))):
+    concerned = {each.version for each in entries if set(each.covers) & lost}
+    for version in reversed(registry.history()):  # what was deleted has no certificate here to withdraw
+        number = version.version
+        if number not in concerned or not (here := sorted(lost & set(version.requests))):
             continue
         folder = REPORTS / f"{version.name}-{number}"
         folder.mkdir(parents=True, exist_ok=True)
