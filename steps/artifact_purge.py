@@ -116,22 +116,23 @@ class ArtifactPurge:
         return int(bool(gone))
 
     def _purge_page(self, artifact: ArtifactVersionResponse, step: StepRunResponse) -> int:
-        models: list[str] = []
+        models: dict[str, str] = {}  # by the side of a pair of pictures
         if "findings" in step.inputs:
             findings: Findings = step.inputs["findings"][0].load()
-            models = [findings.lineage.hashes.base_model, findings.lineage.hashes.unlearned_model]
+            hashes = findings.lineage.hashes
+            models = {"Before": hashes.base_model, "After": hashes.unlearned_model}
         elif "result" in step.inputs:
             result: EvaluationResult = step.inputs["result"][0].load()
-            models = [result.model.digest, result.against.digest]
-        shown = self._shown(artifact, models)
-        if not shown:
+            models = {"Before": result.against.digest, "After": result.model.digest}
+        shown = {side: self._shown(artifact, [digest]) for side, digest in models.items()}
+        if not any(shown.values()):
             return 0
         page, count = self.plan.page(str(artifact.load()), shown)
         if count and not self.plan.dry_run:
             self._expire(step)
             with fileio.open(f"{artifact.uri}/{HTML_FILENAME}", "w") as file:
                 file.write(page)
-        self._mark(artifact, shown)
+        self._mark(artifact, [each for targets in shown.values() for each in targets])
         return count
 
     def _purge_model(self, artifact: ArtifactVersionResponse, step: StepRunResponse) -> int:

@@ -4,8 +4,9 @@
 """
 
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -24,8 +25,9 @@ from expunge.release.tracking import open_store
 
 PURGED_OF = "purged_of"  # tag of a version: the requests whose pictures left its reports
 
-# (page, names of targets, whether a prompt asks for one, whether to leave thumbnails) → page and number of pictures
-PurgedPage = Callable[[str, Collection[str], Callable[[str], bool], bool], tuple[str, int]]
+# (page, names of targets, whether a prompt asks for one, whether to leave thumbnails, side of pairs) → page, how many
+PurgedPage = Callable[[str, Collection[str], Callable[[str], bool], bool, str], tuple[str, int]]
+Shown = Mapping[str, Sequence[TakenDown]]  # by the side of a pair, what its model draws of what was taken down
 
 
 class Purged(BaseModel):
@@ -82,13 +84,19 @@ class PurgePlan:
         """What pictures by these models, by digest, drawn at that time, may show."""
         return [each for each in self.taken if each.is_drawn_by(models, made_at)]
 
-    def page(self, page: str, shown: Sequence[TakenDown]) -> tuple[str, int]:
+    def page(self, page: str, shown: Shown) -> tuple[str, int]:
         """A page without the pictures of those targets, and how many there were."""
+        count = 0
+        for side, targets in shown.items():
+            shows = partial(_named, targets)
+            names = {each.target.name for each in targets}
+            page, gone = self._page_of(page, names, shows, self._thumbnails == "blurred", side)
+            count += gone
+        return page, count
 
-        def shows(text: str) -> bool:
-            return any(each.named_in(text) for each in shown)
 
-        return self._page_of(page, {each.target.name for each in shown}, shows, self._thumbnails == "blurred")
+def _named(targets: Sequence[TakenDown], text: str) -> bool:
+    return any(each.named_in(text) for each in targets)
 
 
 def purge(plan: PurgePlan, registry: Registry, pictures: Path = PICTURES) -> Purged:
@@ -124,11 +132,13 @@ def _purge_reports(plan: PurgePlan, registry: Registry) -> int:
     """Of every version, in its local folder and in its runs. A tag says what they were purged of already."""
     client, count = open_store(registry.tracking_uri)[0], 0
     for version in registry.history() if plan.taken else ():
-        shown = plan.shown([version.digest, version.tags.get("sha256_base_model", "")], version.registered_at)
+        models = {"Before": version.tags.get("sha256_base_model", ""), "After": version.digest}
+        shown = {side: plan.shown([digest], version.registered_at) for side, digest in models.items()}
         for page in sorted(folder_of(REPORTS, version.name, version.version).glob("*.html")):
             count += _purge_file(plan, page, shown)
         done = set(version.tags.get(PURGED_OF, "").split(SEPARATOR))
-        if not (left := [each for each in shown if each.request_id not in done]):
+        left = {side: [each for each in each_side if each.request_id not in done] for side, each_side in shown.items()}
+        if not any(left.values()):
             continue
         for run_id in (*version.earlier_runs, version.run_id):
             with answering(registry.tracking_uri), tempfile.TemporaryDirectory() as here:
@@ -139,7 +149,8 @@ def _purge_reports(plan: PurgePlan, registry: Registry) -> int:
                         client.log_artifact(run_id, str(copied), "report")
                     count += purged
         if not plan.dry_run:
-            registry.tag(version.version, PURGED_OF, SEPARATOR.join(each.request_id for each in shown))
+            of = {each.request_id for each_side in shown.values() for each in each_side}
+            registry.tag(version.version, PURGED_OF, SEPARATOR.join(sorted(of)))
     return count
 
 
@@ -151,11 +162,12 @@ def _purge_evaluations(plan: PurgePlan, folder: Path) -> int:
         if numbers.is_file():
             result = EvaluationResult.model_validate_json(numbers.read_bytes())
             made_at = datetime.fromtimestamp(page.stat().st_mtime, UTC)
-            count += _purge_file(plan, page, plan.shown([result.model.digest, result.against.digest], made_at))
+            models = {"Before": result.against.digest, "After": result.model.digest}
+            count += _purge_file(plan, page, {side: plan.shown([each], made_at) for side, each in models.items()})
     return count
 
 
-def _purge_file(plan: PurgePlan, file: Path, shown: Sequence[TakenDown]) -> int:
+def _purge_file(plan: PurgePlan, file: Path, shown: Shown) -> int:
     page, count = plan.page(file.read_text(encoding="utf-8"), shown)
     if count and not plan.dry_run:
         file.write_text(page, encoding="utf-8")

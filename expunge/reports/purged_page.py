@@ -10,12 +10,14 @@ from PIL import Image
 
 _PICTURE = re.compile(r'<img src="data:image/[^;"]+;base64,([^"]+)" alt="([^"]*)">')
 _REVEAL = re.compile(r'<label class="reveal-label.*?</label>', re.DOTALL)
-_NOTE = '<p class="note">The request is closed: these pictures were purged. Numbers and hashes stay.</p>'
+_NOTE = (
+    '<p class="note">The request is closed: pictures of models that draw it were purged. Numbers and hashes stay.</p>'
+)
 _SIDE = 8  # pixels that a blurred thumbnail keeps
 
 
 def purged_page(
-    page: str, names: Collection[str], shows: Callable[[str], bool], blurred: bool = True
+    page: str, names: Collection[str], shows: Callable[[str], bool], blurred: bool = True, side: str = ""
 ) -> tuple[str, int]:
     """The page without the pictures of targets, and how many there were. Of a page without any: itself, and none.
 
@@ -26,6 +28,7 @@ def purged_page(
         names: of the targets, as in the headings.
         shows: whether a prompt asks for one of them.
         blurred: whether thumbnails of ``8 × 8`` pixels are left in their place, or even grey.
+        side: ``Before`` or ``After``: of pairs, the pictures of the one model alone; both if empty.
     """
     headings = tuple(f"Prompts for the target “{escape(name)}”" for name in names)
     count = 0
@@ -35,7 +38,8 @@ def purged_page(
 
         def purge(found: re.Match[str], whole: bool = of_target) -> str:
             nonlocal count
-            if not whole and not shows(unescape(found[2])):
+            other = bool(side) and found[2].startswith(("Before, ", "After, ")) and not found[2].startswith(f"{side}, ")
+            if other or not (whole or shows(unescape(found[2]))):
                 return found[0]
             count += 1
             return f'<img data-purged src="{_left_of(found[1], blurred)}" alt="{found[2]}">'
@@ -43,7 +47,9 @@ def purged_page(
         before = count
         parts[place] = _PICTURE.sub(purge, part)
         if of_target and count > before:
-            parts[place] = _REVEAL.sub(_NOTE, parts[place])
+            # What is left stays blurred until it is asked for.
+            told = rf"\g<0>{_NOTE}" if _PICTURE.search(parts[place]) else _NOTE
+            parts[place] = _REVEAL.sub(told, parts[place])
     return "<h3>".join(parts), count
 
 

@@ -93,7 +93,7 @@ def test_an_error_after_registering_costs_no_second_unlearning(job, box: Inbox, 
             run(job)
     assert box.state(cat).label == "pending" and Registry().champion() is None
     again = run(job)
-    assert list(again.steps) == ["collect_takedowns", "finish_takedowns"]
+    assert list(again.steps) == ["collect_takedowns", "finish_takedowns", "purge_forbidden"]
     assert box.state(cat).label == "fulfilled" and Registry().champion().version == 1
 
 

@@ -50,8 +50,20 @@ def test_pictures_under_a_target_go_and_all_others_stay(report_html, read_page, 
         assert blurred or np.ptp(now.reshape(-1, 3), axis=0).max() <= 4
     assert sum(purged for purged, *_ in after) == count
     read_page(page)
-    assert "these pictures were purged" in page and page.count("Show these") == report_html.count("Show these") - 1
+    assert "models that draw it were purged" in page and page.count("Show these") == report_html.count("Show these") - 1
     assert purged_page(page, [name], never, blurred) == (page, 0)
+
+
+def test_of_pairs_the_pictures_of_one_model_go(report_html, read_page):
+    name = re.search("Prompts for the target “([^”]+)”", report_html)[1]
+    whole = purged_page(report_html, [name], never)[1]
+    page, count = purged_page(report_html, [name], never, side="Before")
+    assert 0 < count == whole / 2
+    assert {alt.split(",")[0] for purged, _, alt in pictures(page) if purged} == {"Before"}
+    assert "models that draw it were purged" in page and page.count("Show these") == report_html.count("Show these")
+    read_page(page)
+    assert purged_page(page, [name], never, side="Before") == (page, 0)
+    assert purged_page(page, [name], never, side="After")[1] == whole / 2
 
 
 def test_pictures_whose_prompt_asks_for_it_go_wherever_they_stand(report_html):
