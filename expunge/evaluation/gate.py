@@ -41,7 +41,10 @@ class GateThresholds(Settings):
         default=0.80, ge=0, le=1, description="for each target, earlier ones too: low end of UA after unlearning"
     )
     unlearning_accuracy_clip_at_least: float = Field(
-        default=0.80, ge=0, le=1, description="for each target: the same by CLIP, where it is a second judge"
+        default=0.65,
+        ge=0,
+        le=1,
+        description="for each target: the same by CLIP, where it is a second judge; less, for it errs more often",
     )
     content_kept_at_least: float = Field(
         default=0.3, ge=0, le=1, description="for each target: low end of content kept, after / before"
