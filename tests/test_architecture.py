@@ -14,7 +14,15 @@ ROOT = Path(__file__).resolve().parent.parent
 PICKLES = {".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
 MLFLOW_USERS = {
     f"expunge/release/{name}.py"
-    for name in ("pyfunc_model", "registry", "store_check", "store_errors", "stored_model", "tracking")
+    for name in (
+        "pyfunc_model",
+        "registry",
+        "store_check",
+        "store_errors",
+        "stored_model",
+        "stored_version",
+        "tracking",
+    )
 }
 
 

@@ -8,7 +8,8 @@ import click
 
 from expunge.cli.inbox_options import with_inbox
 from expunge.cli.output import print_json, print_table, say
-from expunge.takedown.inbox import Entry, Inbox
+from expunge.takedown.entry import Entry
+from expunge.takedown.inbox import Inbox
 from expunge.takedown.life_cycle import Outcome, RequestState, Status
 from expunge.takedown.request import Kind
 from expunge.takedown.standing import BY_HAND

@@ -19,8 +19,7 @@ from expunge.release.tracking import (  # isort: skip
     PROCESS, STATE, TrainingLog, default_tracking_uri, end_dead_runs, log_files, open_store, run_ending,
 )  # fmt: skip
 import mlflow
-from mlflow.entities import Dataset, DatasetInput, Metric
-from mlflow.entities.model_registry import ModelVersion as StoredVersion
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -28,6 +27,7 @@ from expunge.errors import ExpungeError
 from expunge.release.model_version import Evidence, ModelVersion
 from expunge.release.store_errors import answered, answering
 from expunge.release.stored_model import check_folder, diffusers_folder, log_folder
+from expunge.release.stored_version import as_input, as_version
 from expunge.takedown.model_name import DEFAULT_NAME, check_name, quoted
 from expunge.takedown.owner import this_owner
 
@@ -86,7 +86,7 @@ class Registry:
         run_id = run.info.run_id
         with run_ending(self._client, run_id):
             log_files(self._client, run_id, evidence.files)
-            self._client.log_inputs(run_id, [_dataset(name, digest) for name, digest in evidence.datasets.items()])
+            self._client.log_inputs(run_id, [as_input(name, digest) for name, digest in evidence.datasets.items()])
             if found:
                 version = self._renew(found, run_id, tags, evidence.metrics)
             else:
@@ -270,7 +270,7 @@ class Registry:
         # A search leaves the aliases out.
         aliases = self._client.get_registered_model(self.name).aliases if found else {}
         return [
-            _version(each, [alias for alias, at in aliases.items() if str(at) == str(each.version)]) for each in found
+            as_version(each, [alias for alias, at in aliases.items() if str(at) == str(each.version)]) for each in found
         ]
 
     def _exists(self) -> bool:
@@ -297,27 +297,4 @@ class Registry:
             if error.error_code == "PERMISSION_DENIED" and not self._exists():
                 return None  # with accounts, MLflow's word for an alias of a model that is not there
             raise
-        return _version(found, list(found.aliases))
-
-
-def _dataset(name: str, digest: str) -> DatasetInput:
-    return DatasetInput(
-        Dataset(name=name, digest=digest[:36], source_type="sha256", source=digest)
-    )  # 36: MLflow's limit
-
-
-def _version(stored: StoredVersion, aliases: list[str]) -> ModelVersion:
-    created = datetime.fromtimestamp(stored.creation_timestamp / 1000, UTC)
-    registered = stored.tags.get("registered_at")
-    *earlier, run_id = json.loads(stored.tags.get("evidence_runs", "[]")) or [stored.run_id or ""]
-    return ModelVersion(
-        name=stored.name,
-        version=int(stored.version),
-        aliases=tuple(sorted(aliases)),
-        created_at=created,
-        tags=stored.tags,
-        run_id=run_id,
-        earlier_runs=tuple(earlier),
-        digest=stored.tags.get("digest", ""),
-        registered_at=datetime.fromisoformat(registered) if registered else created,
-    )
+        return as_version(found, list(found.aliases))

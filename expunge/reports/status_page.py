@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from expunge.reports.rendering import moment, render
-from expunge.takedown.inbox import Entry
+from expunge.takedown.entry import Entry
 from expunge.takedown.standing import Standing
 
 SHOWN = ("pending", "running", "waiting", "overdue", "for_a_person", "failed", "rejected", "fulfilled")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expunge.errors import ExpungeError
+from expunge.takedown.entry import Entry
 from expunge.takedown.life_cycle import RequestState
 from expunge.takedown.object_store import AlreadyExists
 from expunge.takedown.picture_files import MAX_BYTES, decode_pictures
@@ -16,7 +17,7 @@ from expunge.takedown.request_file import build_request, derive_id, dump_request
 from expunge.takedown.request_files import id_of
 
 if TYPE_CHECKING:
-    from expunge.takedown.inbox import Entry, Inbox
+    from expunge.takedown.inbox import Inbox
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -64,7 +65,7 @@ def file_request(inbox: "Inbox", fields: dict[str, Any], paths: list[Path], requ
     raise AssertionError("count() never ends")
 
 
-def _same(entry: "Entry", request: TakedownRequest) -> Filing | None:
+def _same(entry: Entry, request: TakedownRequest) -> Filing | None:
     """The entry as a filing if it makes the request needless."""
     if entry.request is None or not entry.state.is_live or not _asks_for_it(entry.request, request):
         return None

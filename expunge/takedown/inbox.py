@@ -14,7 +14,6 @@ behind.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -25,6 +24,7 @@ import numpy as np
 
 from expunge.errors import ExpungeError
 from expunge.takedown.champion_log import ChampionLog
+from expunge.takedown.entry import Entry
 from expunge.takedown.filing import Filing, file_request
 from expunge.takedown.heartbeat import LEASE, Heartbeats
 from expunge.takedown.index import without_collecting
@@ -35,28 +35,6 @@ from expunge.takedown.picture_files import decode_pictures
 from expunge.takedown.request import TakedownBatch, TakedownRequest
 from expunge.takedown.request_files import RequestFiles, id_of
 from expunge.takedown.states import StateLog
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One request in the inbox.
-
-    Attributes:
-        id: its id; for a file whose name is no id, a stand-in that begins with ``_``.
-        state: what became of it.
-        request: its content, or None if the file cannot be read as a request.
-        problem: why it cannot, else empty.
-    """
-
-    id: str
-    state: RequestState
-    request: TakedownRequest | None
-    problem: str = ""
-
-    def is_overdue(self, now: datetime) -> bool:
-        """Whether it should have been fulfilled before now, and was not."""
-        fulfilled = self.state.outcome is Outcome.FULFILLED
-        return self.request is not None and not fulfilled and self.request.is_overdue(now)
 
 
 class Inbox:
@@ -104,7 +82,7 @@ class Inbox:
         """Every request with its state, by id. The states lack their certificates, which ``entry`` has."""
         states = self._states.latest(self._view)
         requests = {id_of(key): request for key, request in self.files.all().items()}
-        return [_entry(each, requests[each], states.get(each, RequestState())) for each in sorted(requests)]
+        return [Entry.of(each, requests[each], states.get(each, RequestState())) for each in sorted(requests)]
 
     def entry(self, request_id: str) -> Entry:
         """One request with its state.
@@ -113,7 +91,7 @@ class Inbox:
             ExpungeError: there is none under that id; the message lists what there is.
         """
         request = self.files.find(request_id)
-        return _entry(request_id, request, self._states.read(request_id, self._view))
+        return Entry.of(request_id, request, self._states.read(request_id, self._view))
 
     def state(self, request_id: str) -> RequestState:
         """What became of a request so far. Raises ExpungeError if there is none under that id."""
@@ -296,9 +274,3 @@ class Inbox:
             raise type(error)(f"request '{request_id}' {error}") from error
         assert state is not None
         return state
-
-
-def _entry(request_id: str, request: TakedownRequest | ExpungeError, state: RequestState) -> Entry:
-    if isinstance(request, ExpungeError):
-        return Entry(request_id, state, None, str(request))
-    return Entry(request_id, state, request)

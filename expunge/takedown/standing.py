@@ -6,7 +6,8 @@ from statistics import median
 
 from pydantic import BaseModel, ConfigDict
 
-from expunge.takedown.inbox import Entry, Inbox
+from expunge.takedown.entry import Entry
+from expunge.takedown.inbox import Inbox
 from expunge.takedown.life_cycle import Outcome, RequestState, Status
 
 BY_HAND = "retried by hand"  # the reason on a retry that a person asked for
