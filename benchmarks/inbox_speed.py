@@ -4,8 +4,8 @@
     python benchmarks/inbox_speed.py --place s3://expunge/bench --sizes 100 1000       a server as boto3 finds it
 
 Three of four requests are closed, each with a claim before and a certificate of 3 kB; the others are held by another
-host, so that nothing can be claimed. Each operation is a process of its own: seconds of CPU, user and system together, from
-an opened inbox to the result, imports excluded. The checkouts take turns, so that other work on the machine hits both
+host, so that nothing can be claimed. Each operation is a process of its own: seconds of CPU, user and system, from an
+opened inbox to the result, imports excluded. The checkouts take turns, so that other work on the machine hits both
 alike; it raises all seconds, so read the ratios. The first listing, which writes the index, is not counted.
 """
 
