@@ -1,6 +1,6 @@
 """What listing, filing and an empty claim cost in an inbox of many requests, beside an earlier checkout.
 
-    python benchmarks/inbox_speed.py --place /tmp/inbox --before ../earlier --json benchmarks/results/inbox/folder.json
+    python benchmarks/inbox_speed.py --place inbox --before ../earlier --json benchmarks/results/inbox/folder.json
     python benchmarks/inbox_speed.py --place s3://expunge/bench --sizes 100 1000       a server as boto3 finds it
 
 Three of four requests are closed, each with a claim before and a certificate of 3 kB; the others are held by another
