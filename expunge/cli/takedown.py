@@ -56,7 +56,7 @@ def list_requests(status: str | None, box: Inbox, machine: bool) -> None:
     """List the requests in the inbox."""
     entries = [entry for entry in box.requests() if status in (None, entry.state.status.value, entry.state.label)]
     if machine:
-        print_json([_facts(entry) for entry in entries])
+        print_json([_facts(entry, {"certificate"}) for entry in entries])  # ``show`` has them
     elif not entries:
         say(f"No {status + ' ' if status else ''}requests in {box.store}.")
     else:
@@ -113,13 +113,13 @@ def _tell_moved(request_id: str, state: RequestState, machine: bool) -> None:
         say(f"{request_id} is {state.label} again.")
 
 
-def _facts(entry: Entry) -> dict[str, Any]:
+def _facts(entry: Entry, without: set[str] | None = None) -> dict[str, Any]:
     return {
         "id": entry.id,
         "status": entry.state.label,
         "request": entry.request.model_dump(mode="json") if entry.request else None,
         "problem": entry.problem,
-        "state": entry.state.model_dump(mode="json"),
+        "state": entry.state.model_dump(mode="json", exclude=without),
     }
 
 
