@@ -18,8 +18,8 @@ def finish(
 ) -> TakedownBatch:
     """Settle the versions that carry claimed requests; returns what is left to be done.
 
-    A version carries a request if it was made for that very request. Unless it is champion already, all its requests
-    must be in the batch, and nobody may have overtaken it, rolled back from it, or closed one of them since.
+    A version carries a request if it was made for that very request, and nobody closed that since. One that passed but
+    is not champion yet is promoted only if all its requests are in the batch, and nobody overtook or rolled it back.
 
     Args:
         inbox: opened for the registered model.
@@ -54,9 +54,13 @@ def _finish_one(inbox: Inbox, settling: Settling, carried: list[str], owner: str
         covered = [id for id in carried if id in entries[-1].covers]
         settling.close(covered, owner)
         return covered
-    if crowned or set(carried) != set(version.requests) or any(_closed_since(inbox, id, version) for id in carried):
+    left = [id for id in carried if not _closed_since(inbox, id, version)]
+    if not settling.findings.decision.passed:
+        settling.close(left, owner)  # the others may be closed already
+        return left
+    if crowned or set(left) != set(version.requests):
         return []
-    return carried if settling.settle(owner) != "overtaken" else []
+    return left if settling.settle(owner) != "overtaken" else []
 
 
 def _closed_since(inbox: Inbox, request_id: str, version: ModelVersion) -> bool:

@@ -169,6 +169,14 @@ def test_what_a_dead_run_registered_is_finished(box, registry, work, passed):
     assert len(registry.history()) == 1
 
 
+def test_of_a_version_that_failed_the_rest_is_closed(box, registry, work):
+    work("cat", "dog", passed=False)
+    Settling(box, registry, 1, page_of).close(["object-cat"], US)
+    box.release("object-dog")
+    assert finish(box, registry, claim(box, THEM), page_of, THEM).requests == ()
+    assert set(labels(box).values()) == {"failed"}
+
+
 def test_what_was_promoted_already_is_closed(box, registry, work):
     version = work("cat", "dog")
     promote(box.champions, registry, version, decision_on(box, registry, version))
