@@ -40,13 +40,13 @@ def finish(
         settling = Settling(inbox, registry, version.version, page_of)
         asked = {each.id: each for each in settling.findings.case.batch.requests}
         carried = [id for id, request in left.items() if asked.get(id) == request]
-        done = _finish_one(inbox, settling, carried, owner)
+        done = _finish_one(inbox, registry, settling, carried, owner)
         forgotten += [left[id] for id in done if inbox.state(id).outcome is Outcome.FULFILLED]
         left = {id: request for id, request in left.items() if id not in done}
     return TakedownBatch(requests=tuple(left.values()), forgotten=_once(forgotten))
 
 
-def _finish_one(inbox: Inbox, settling: Settling, carried: list[str], owner: str) -> list[str]:
+def _finish_one(inbox: Inbox, registry: Registry, settling: Settling, carried: list[str], owner: str) -> list[str]:
     """Settle one version for the requests that it carries; returns those that are done."""
     version, entries = settling.version, inbox.champions.entries()
     crowned = any(each.version == version.version for each in entries)
@@ -57,6 +57,8 @@ def _finish_one(inbox: Inbox, settling: Settling, carried: list[str], owner: str
     left = [id for id in carried if not _closed_since(inbox, id, version)]
     if not settling.findings.decision.passed:
         settling.close(left, owner)  # the others may be closed already
+        if left:
+            registry.call_challenger(version.version)
         return left
     if crowned or set(left) != set(version.requests):
         return []

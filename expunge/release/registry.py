@@ -88,15 +88,18 @@ class Registry:
             log_files(self._client, run_id, evidence.files)
             self._client.log_inputs(run_id, [as_input(name, digest) for name, digest in evidence.datasets.items()])
             if found:
-                version = self._renew(found, run_id, tags, evidence.metrics)
+                version = self._renew(found, run_id, tags, evidence)
             else:
-                version = self._store(folder, run_id, tags, evidence.metrics)
-        if evidence.description:
-            self._client.update_model_version(self.name, str(version), evidence.description)
+                version = self._store(folder, run_id, tags, evidence)
+        self.call_challenger(version)
+        return self.get(version)
+
+    @answered
+    def call_challenger(self, version: int) -> None:
+        """Set the alias of the version that was registered last, unless that is champion."""
         current = self.champion()
         if current is None or current.version != version:
             self._client.set_registered_model_alias(self.name, CHALLENGER, str(version))
-        return self.get(version)
 
     @answered
     def call_champion(self, champion: int, former: int | None) -> None:
@@ -236,22 +239,25 @@ class Registry:
                 return Path(self._client.download_artifacts(version.run_id, wanted, str(target)))
         return None
 
-    def _store(self, folder: Path, run_id: str, tags: dict[str, str], metrics: Mapping[str, float]) -> int:
+    def _store(self, folder: Path, run_id: str, tags: dict[str, str], evidence: Evidence) -> int:
         mlflow.set_tracking_uri(self.tracking_uri)
         uri, model_id = log_folder(folder, run_id)
-        self._log(run_id, metrics, model_id)
+        self._log(run_id, evidence.metrics, model_id)
         try:
             self._client.create_registered_model(self.name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         # The version appears with its digest or not at all: a registration cut short is simply repeated.
-        made = self._client.create_model_version(self.name, uri, run_id, tags=tags, model_id=model_id)
+        made = self._client.create_model_version(
+            self.name, uri, run_id, tags, description=evidence.description, model_id=model_id
+        )
         return int(made.version)
 
-    def _renew(self, version: ModelVersion, run_id: str, tags: dict[str, str], metrics: Mapping[str, float]) -> int:
+    def _renew(self, version: ModelVersion, run_id: str, tags: dict[str, str], evidence: Evidence) -> int:
         """Make a run's evidence that of a version that was there before."""
-        self._log(run_id, metrics, self._client.get_model_version(self.name, str(version.version)).model_id)
+        self._log(run_id, evidence.metrics, self._client.get_model_version(self.name, str(version.version)).model_id)
+        self._client.update_model_version(self.name, str(version.version), evidence.description)
         runs = [*version.earlier_runs, version.run_id, run_id]
         # The evidence first, the time last: cut short, the version is as old as it was, and its work is done again.
         for name, value in ({"evidence_runs": json.dumps(runs)} | tags).items():
