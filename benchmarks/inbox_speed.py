@@ -73,7 +73,7 @@ def seconds_of(what: str, place: str, checkout: Path) -> float:
     """CPU of one operation by the code of a checkout. Raises CalledProcessError if it fails."""
     done = subprocess.run(
         [sys.executable, "-P", "-c", TIMED, what, place],  # not what lies in the working directory
-        capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(checkout.resolve())},
+        capture_output=True, encoding="utf-8", check=True, env=os.environ | {"PYTHONPATH": str(checkout.resolve())},
     )  # fmt: skip
     return float(done.stdout)
 

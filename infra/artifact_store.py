@@ -7,6 +7,7 @@ import json
 from secrets import token_hex
 
 from zenml.client import Client
+from zenml.utils import io_utils
 
 from expunge.errors import explained
 
@@ -18,11 +19,9 @@ def probe() -> dict[str, str]:
     facts = {"stack": stack.name, "path": store.path, "problem": ""}
     file = f"{store.path.rstrip('/')}/.stack-check-{written}"
     try:
-        with store.open(file, "w") as stream:
-            stream.write(written)
-        with store.open(file, "r") as stream:
-            if stream.read() != written:
-                facts["problem"] = "it gives back something else than was written"
+        io_utils.write_file_contents_as_string(file, written)
+        if io_utils.read_file_contents_as_string(file) != written:
+            facts["problem"] = "it gives back something else than was written"
         store.remove(file)
     except Exception as error:  # of whatever library the store uses
         facts["problem"] = explained(error) or f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -75,7 +75,7 @@ def _set_up(folder: Path, password: str) -> None:
     half = folder / f"data.{os.getpid()}"
     how = ["--auth=scram-sha-256", "--pwfile=/dev/stdin", "--encoding=UTF8", "--locale=C", "--no-instructions"]
     command = [*_program("initdb"), "-D", str(half), "-U", OWNER, *how]
-    done = subprocess.run(command, input=password + "\n", capture_output=True, text=True)
+    done = subprocess.run(command, input=password + "\n", capture_output=True, encoding="utf-8")
     if done.returncode:
         raise RuntimeError(
             f"PostgreSQL cannot be set up in {folder}: {done.stderr.strip()[-300:]}; as root it needs user "

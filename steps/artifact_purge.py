@@ -130,8 +130,7 @@ class ArtifactPurge:
         page, count = self.plan.page(str(artifact.load()), shown)
         if count and not self.plan.dry_run:
             self._expire(step)
-            with fileio.open(f"{artifact.uri}/{HTML_FILENAME}", "w") as file:
-                file.write(page)
+            io_utils.write_file_contents_as_string(f"{artifact.uri}/{HTML_FILENAME}", page)
         self._mark(artifact, [each for targets in shown.values() for each in targets])
         return count
 

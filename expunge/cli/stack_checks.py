@@ -112,7 +112,7 @@ def _artifact_store() -> str:
     """Asked in a process of its own: the library knows nothing of ZenML."""
     command = [sys.executable, "-m", "infra.artifact_store"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=ARTIFACT_SECONDS)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=ARTIFACT_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise ExpungeError(f"no answer within {ARTIFACT_SECONDS:.0f} s") from error
     answer = done.stdout.strip().rpartition("\n")[2]

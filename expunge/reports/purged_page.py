@@ -36,10 +36,13 @@ def purged_page(
     for place, part in enumerate(parts):
         of_target = place > 0 and bool(headings) and unescape(part).startswith(tuple(map(unescape, headings)))
 
-        def purge(found: re.Match[str], whole: bool = of_target) -> str:
+        # Of the one model's pictures; where the other model drew the very same, that goes too.
+        same = {data for data, alt in _PICTURE.findall(part) if alt.startswith(f"{side}, ")}
+
+        def purge(found: re.Match[str], whole: bool = of_target, same: set[str] = same) -> str:
             nonlocal count
             other = bool(side) and found[2].startswith(("Before, ", "After, ")) and not found[2].startswith(f"{side}, ")
-            if other or not (whole or shows(unescape(found[2]))):
+            if (other and found[1] not in same) or not (whole or shows(unescape(found[2]))):
                 return found[0]
             count += 1
             return f'<img data-purged src="{_left_of(found[1], blurred)}" alt="{found[2]}">'

@@ -112,7 +112,7 @@ def _word(text: str) -> str:
 
 
 def _checked(*command: str, **environment: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=os.environ | environment)
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split())[:400]
         raise ExpungeError(f"{command[0]}: {said}; check the paths and times of the schedule.")

@@ -71,7 +71,7 @@ def test_the_main_job_puts_it_into_the_report(judged, tiny_folder: Path) -> None
     from expunge.takedown.object_store import open_store
     from pipelines.unlearn_pipeline import unlearn_pipeline
 
-    box = Inbox(open_store("inbox"))
+    box = Inbox(open_store("inbox"), "tiny-comeback")
     filed = [box.file(kind="object", target=name).request.id for name in ("cat", "dog")]
     drawing = {"steps": 1, "guidance": 1}
     run = unlearn_pipeline(
