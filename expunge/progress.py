@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 Item = TypeVar("Item")
-LEAST_WIDTH = 20  # characters
+LEAST_WIDTH = 60  # characters; less leaves columns of a table none
 
 
 def make_streams_safe() -> None:

@@ -51,16 +51,20 @@ def file(
     type=click.Choice([*dict.fromkeys([each.value for each in (*Status, *Outcome)])]),
     help="Only requests of that status or outcome.",
 )
+@click.option("--limit", type=click.IntRange(0), default=100, help="How many the table shows, by default 100; 0: all.")
 @with_inbox
-def list_requests(status: str | None, box: Inbox, machine: bool) -> None:
-    """List the requests in the inbox."""
+def list_requests(status: str | None, limit: int, box: Inbox, machine: bool) -> None:
+    """List the requests in the inbox; --json lists all of them, a table those that moved last."""
     entries = [entry for entry in box.requests() if status in (None, entry.state.status.value, entry.state.label)]
     if machine:
         print_json([_facts(entry, {"certificate"}) for entry in entries])  # ``show`` has them
     elif not entries:
         say(f"No {status + ' ' if status else ''}requests in {box.store}.")
     else:
-        print_table(["id", "kind", "target", "status", "since", "due", "reason"], [_row(entry) for entry in entries])
+        shown = sorted(entries, key=_moved)[-limit:] if 0 < limit < len(entries) else entries
+        print_table(["id", "kind", "target", "status", "since", "due", "reason"], [_row(entry) for entry in shown])
+        if len(shown) < len(entries):
+            say(f"The {len(shown)} that moved last of {len(entries)}; --limit 0 shows all.")
 
 
 @takedown.command()
@@ -121,6 +125,11 @@ def _facts(entry: Entry, without: set[str] | None = None) -> dict[str, Any]:
         "problem": entry.problem,
         "state": entry.state.model_dump(mode="json", exclude=without),
     }
+
+
+def _moved(entry: Entry) -> str:
+    """When it last moved, to sort by; what nobody has taken up yet is newer than anything."""
+    return entry.state.history[-1].time.isoformat() if entry.state.history else "~"
 
 
 def _row(entry: Entry) -> list[str]:

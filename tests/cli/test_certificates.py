@@ -28,7 +28,8 @@ def test_a_valid_one_is_a_table_and_exit_code_0(made: Release) -> None:
     done = run("verify", made.certificate, "--key", made.key, "--model", made.model)
     assert done.exit_code == 0 and done.stderr == ""
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["check", "format", "digest", "signature", "gate", "chain", "model"]
+    checks = ["format", "digest", "signature", "gate", "chain", "withdrawn", "model"]
+    assert [line.split()[0] for line in lines] == ["check", *checks]
     assert all(line.split()[1] == "ok" for line in lines[1:])
 
 
@@ -36,7 +37,7 @@ def test_machines_get_json_alone(made: Release) -> None:
     done = run("verify", made.certificate, "--key", made.key, "--json")
     told = json.loads(done.stdout)
     assert done.exit_code == 0 and told["valid"] is True
-    assert [each["result"] for each in told["checks"]] == ["ok"] * 5 + ["not checked"]
+    assert [each["result"] for each in told["checks"]] == ["ok"] * 6 + ["not checked"]
 
 
 def test_an_invalid_one_is_exit_code_2_with_what_failed_named(made: Release, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_every_piece_that_is_broken_is_told(tmp_path: Path) -> None:
     assert missing(findings) == [piece for piece in PIECES if piece != "artifact store"]
     assert "127.0.0.1:9 does not answer" in findings["tracking store"]["found"]
     assert findings["login"]["found"] == "not asked"
-    assert "others can read" in findings["certificate key"]["found"]
+    assert "others may read" in findings["certificate key"]["found"]
     assert "there is no file" in findings["model key"]["found"]
     done = run(tmp_path, "stack", "check", **given)
     assert "hidden" not in json.dumps(findings) + done.stdout + done.stderr

@@ -66,6 +66,18 @@ def test_listing(folder: Path) -> None:
     assert "No fulfilled requests" in expunge("takedown", "list", "--status", "fulfilled").stdout
 
 
+def test_a_long_list_shows_what_moved_last(folder: Path) -> None:
+    for name in ("cat", "dog", "horse"):
+        expunge("takedown", "file", "object", name)
+        if name == "cat":
+            claim(folder)
+    short = expunge("takedown", "list", "--limit", "2").stdout
+    assert "object-cat" not in short and "object-horse" in short and "moved last of 3" in short
+    whole = expunge("takedown", "list", "--limit", "0").stdout
+    assert "object-cat" in whole and "moved last" not in whole
+    assert len(facts("takedown", "list", "--limit", "2")) == 3
+
+
 def test_a_life_in_commands(folder: Path) -> None:
     expunge("takedown", "file", "style", "noto", "--reason", "[red]not markup[/red]")
     claim(folder)

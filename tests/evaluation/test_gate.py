@@ -154,10 +154,20 @@ def test_noise_in_the_targets_place_closes_the_gate(quantity, condition):
     """Found: a default that left grain, which CLIP took for the style, passed."""
     grain = _scores("cat", **{quantity: _change(0.9, 0.2, margin=0.1, samples=100)})
     assert list(_failed(judge(_evaluation(targets=(grain,)), GateThresholds()))) == [condition]
-    vague = _scores("cat", **{quantity: _change(0.8, 0.7, margin=0.5, samples=100)})
-    failed = _failed(judge(_evaluation(targets=(vague,)), GateThresholds()))
+
+
+@pytest.mark.parametrize(
+    ("vague", "condition"),
+    [
+        ({"unlearning_accuracy_clip": _forgotten(0.8, low=0.6)}, "unlearning accuracy by CLIP: cat"),
+        ({"content_kept": _change(0.8, 0.7, margin=0.5, samples=100)}, "content kept: cat"),
+        ({"proper_picture": _change(0.8, 0.7, margin=0.5, samples=100)}, "proper pictures: cat"),
+    ],
+)
+def test_what_may_be_enough_or_not_closes_the_gate(vague, condition):
+    failed = _failed(judge(_evaluation(targets=(_scores("cat", **vague),)), GateThresholds()))
     assert list(failed) == [condition]
-    if quantity != "unlearning_accuracy_clip":
+    if "by CLIP" not in condition:
         assert failed[condition].endswith("; raise evaluation.target_pictures")
 
 
