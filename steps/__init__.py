@@ -4,4 +4,5 @@ Every step imports ``materializers``, which tells ZenML how our types are stored
 with, ``collect_takedowns``, has no such type and stays light.
 """
 
-from steps import integrations  # noqa: F401  before ZenML compiles a pipeline, whichever step it begins with
+# Before ZenML compiles a pipeline, and before anything connects to a store, whichever step it begins with.
+from steps import integrations, patience  # noqa: F401

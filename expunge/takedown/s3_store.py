@@ -1,8 +1,9 @@
 """A prefix of an S3 bucket as an object store."""
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,12 +11,13 @@ from xml.etree import ElementTree
 
 from boto3.session import Session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError, ResponseStreamingError
 
 from expunge.errors import ExpungeError
 from expunge.takedown.object_store import AlreadyExists, MissingKey, StoreUnreachable, check_key, too_large
 
 _MISSING = {"NoSuchKey", "404", "NotFound"}
+CUT_OFF_WAITS = (1.0, 2.0, 4.0)  # seconds before an object whose bytes broke off is read again
 _LOST_RACE = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 
 
@@ -61,11 +63,25 @@ class S3Store:
     def read(self, key: str, limit: int) -> bytes:
         """The object's bytes. Raises MissingKey, or ExpungeError if it is too large, before fetching it."""
         with self._explaining(key):
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._full(key))
-            with answer["Body"] as body:
-                if answer["ContentLength"] > limit:
-                    raise too_large(key, limit)
-                return body.read()
+            for wait in CUT_OFF_WAITS:
+                try:
+                    return self._read(key, limit)
+                except (IncompleteReadError, ResponseStreamingError):  # the answer broke off, which botocore lets be
+                    time.sleep(wait)
+            return self._read(key, limit)
+
+    def _read(self, key: str, limit: int) -> bytes:
+        answer = self._client.get_object(Bucket=self._bucket, Key=self._full(key))
+        with closing(answer["Body"]) as body:
+            if answer["ContentLength"] > limit:
+                raise too_large(key, limit)
+            return body.read()
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        try:
+            return self._read(key, len(data)) == data
+        except ExpungeError:  # it is longer
+            return False
 
     def modified(self, key: str) -> datetime:
         """When the object was last written, in UTC, to the second."""
@@ -76,7 +92,13 @@ class S3Store:
     def create(self, key: str, data: bytes) -> None:
         """Write a new object; raises AlreadyExists if the key is taken or another writer was first."""
         with self._explaining(key):
-            self._client.put_object(Bucket=self._bucket, Key=self._full(key), Body=data, IfNoneMatch="*")
+            try:
+                self._client.put_object(Bucket=self._bucket, Key=self._full(key), Body=data, IfNoneMatch="*")
+            except ClientError as error:
+                # The first attempt may have written it though its answer was lost: then it is there, as given.
+                repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts")
+                if not (repeated and _code(error) in _LOST_RACE and self._holds(key, data)):
+                    raise
 
     def replace(self, key: str, data: bytes) -> None:
         """Write the object over whatever lies there."""
@@ -96,8 +118,10 @@ class S3Store:
         """Turn what boto3 says into a line for people."""
         try:
             yield
+        except ExpungeError:
+            raise
         except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
+            code = _code(error)
             if code in _MISSING:
                 raise MissingKey(f"there is no '{key}' in {self.url}") from error
             if code in _LOST_RACE:
@@ -109,6 +133,10 @@ class S3Store:
             raise StoreUnreachable(f"{self.url}: {error}; write AWS_ENDPOINT_URL as http://HOST:PORT") from error
 
 
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
 def _client() -> Any:
     """A client from a session of its own; boto3's shared one keeps the credentials that it once read."""
     session = Session()
@@ -118,7 +146,8 @@ def _client() -> Any:
         config = Config(
             connect_timeout=5,
             read_timeout=60,
-            retries={"mode": "standard", "max_attempts": 2},
+            # A command asks two times more and says what is wrong; a run is told by the environment to be patient.
+            retries=None if "AWS_MAX_ATTEMPTS" in os.environ else {"mode": "standard", "max_attempts": 2},
             s3={"addressing_style": style},
             # Not all servers know the newer checksums.
             request_checksum_calculation="when_required",

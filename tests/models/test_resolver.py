@@ -16,6 +16,8 @@ from safetensors.torch import load_file, save_file
 from expunge.errors import ExpungeError
 from expunge.models.resolver import load_text_to_image, open_model
 from expunge.release.base_model import load_base
+from expunge.takedown.inbox import Inbox
+from expunge.takedown.object_store import open_store
 
 PARTS = ("unet", "vae", "text_encoder")
 
@@ -160,11 +162,12 @@ def test_a_missing_part(part: str, folder: Path):
 @pytest.mark.slow
 def test_without_a_champion_the_configured_base_is_loaded(tiny_folder, tiny_model, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    model, facts = load_base(str(tiny_folder), "nothing-yet")
+    inbox = Inbox(open_store(tmp_path / "inbox"), "nothing-yet")
+    model, facts = load_base(str(tiny_folder), inbox)
     assert model.digest() == facts.digest == tiny_model.digest()
     assert (facts.source, facts.version) == (str(tiny_folder), None)
     with pytest.raises(ExpungeError, match=re.escape("base_model: './nowhere' is not there")):
-        load_base("./nowhere", "nothing-yet")
+        load_base("./nowhere", inbox)
 
 
 @pytest.fixture

@@ -1,0 +1,164 @@
+"""The main job in a process of its own, with a store that fails for a while when a given step starts.
+
+Tiny models, real S3, real MLflow, both behind a ``FaultyProxy``; MLflow's server reaches S3 through that too.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from expunge.release.registry import Registry
+from expunge.takedown.inbox import Inbox
+from expunge.takedown.object_store import open_store
+from tests.conftest import ROOT
+from tests.infra.faulty_proxy import Fault, FaultyProxy
+from tests.steps.test_entrypoints import EASY, WORLD
+from tests.tiny import make_tiny_pipeline
+from tests.tiny_clip import make_tiny_clip
+
+LIMIT = 600.0  # seconds that a run may take
+STEPS = (
+    "collect_takedowns", "finish_takedowns", "resolve_case", "load_base_model", "draw_pool", "diversify_datasets",
+    "cache_gradients", "unlearn", "evaluate", "gate", "gather_findings", "write_report", "register_model",
+    "settle_version", "purge_forbidden",
+)  # fmt: skip
+PLAIN = {"PYTHONPATH": str(ROOT), "COLUMNS": "400", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+_STARTED = re.compile(r"Step `(\w+)` has started")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: its exit status, the last line it said, all of it, and seconds from the fault on."""
+
+    status: int
+    line: str
+    said: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """The main job on one inbox and for one registered model, both of which nobody else uses.
+
+    Attributes:
+        folder: where it runs.
+        inbox: folder or URL.
+        model: name in the registry.
+        environment: beside that of this process.
+    """
+
+    folder: Path
+    inbox: str
+    model: str
+    environment: dict[str, str]
+
+    @classmethod
+    def prepare(cls, folder: Path, inbox: str, model: str, **environment: str) -> "Job":
+        """Make the tiny models and file one request."""
+        folder.mkdir(parents=True)
+        settings = {
+            "inbox": inbox,
+            "base_model": str(make_tiny_pipeline(folder / "model")),
+            "registered_model": model,
+            "world": "world.yaml",
+            "judges": f"local-dir:{make_tiny_clip(folder / 'clip')}",
+            "drawing": {"steps": 1, "guidance": 1},
+            "diversification": {"pool_per_stratum": 1, "forget_size": 6, "paired_size": 3},
+            "gradients": {"batch_size": 8},
+            "unlearning": {"steps": 2, "forget_batch_size": 2, "retain_batch_size": 2, "check_every": 2},
+            "check": {"pictures": 3, "steps": 1},
+            "evaluation": {"held_out_per_stratum": 1, "target_pictures": 6, "reference_pictures": 12},
+            "gate": EASY.model_dump(mode="json"),
+            "device": "cpu",
+        }
+        (folder / "world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False), encoding="utf-8")
+        config: dict[str, Any] = {"enable_cache": False, "parameters": settings}
+        (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        job = cls(folder, inbox, model, environment)
+        job.box().file(kind="object", target="cat")
+        return job
+
+    def box(self) -> Inbox:
+        """The inbox, by the way that never fails."""
+        inbox = self.inbox if "://" in self.inbox else self.folder / self.inbox
+        return Inbox(open_store(inbox), self.model)
+
+    def run(self, step: str = "", fault: AbstractContextManager[Any] | None = None, seconds: float = LIMIT) -> Ended:
+        """Run the job; ``fault`` is entered when ``step`` starts, and left after so many seconds or with the run."""
+        child = subprocess.Popen(
+            [Path(sys.executable).with_name("zenml"), "pipeline", "run", "unlearn_pipeline", "-c", "config.yaml"],
+            cwd=self.folder,
+            env=os.environ | PLAIN | self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert child.stdout
+        lines, began, failing = list[str](), time.monotonic(), ExitStack()
+        timers = [threading.Timer(LIMIT, child.kill), threading.Timer(seconds, failing.close)]
+        timers[0].start()
+        try:
+            for line in child.stdout:
+                lines.append(_COLOURS.sub("", line.rstrip()))
+                found = _STARTED.search(lines[-1])
+                if fault and found and found[1] == step:
+                    began = time.monotonic()
+                    failing.enter_context(fault)
+                    timers[1].start()
+            status = child.wait()
+        finally:
+            for timer in timers:
+                timer.cancel()
+            failing.close()
+        said = [line for line in lines if line.strip()]
+        return Ended(status, said[-1] if said else "", "\n".join(lines), time.monotonic() - began)
+
+    def problems(self) -> list[str]:
+        """What is not as after an undisturbed run: the request fulfilled, one version crowned, one certificate."""
+        ((entry),) = self.box().requests()
+        state = self.box().state(entry.id)
+        crowned = [each.version for each in self.box().champions.entries()]
+        champion = Registry(name=self.model).champion()
+        found = {
+            f"the request is {state.label}": state.label != "fulfilled",
+            "the request has no certificate": state.certificate is None,
+            f"crowned were {crowned}": len(crowned) != 1,
+            "the alias names another version": champion is None or [champion.version] != crowned,
+        }
+        return [problem for problem, is_so in found.items() if is_so]
+
+
+@contextmanager
+def failing(proxy: FaultyProxy, fault: Fault) -> Iterator[None]:
+    """A proxy's server fails."""
+    proxy.begin(fault)
+    try:
+        yield
+    finally:
+        proxy.end()
+
+
+@contextmanager
+def full(disk: Path) -> Iterator[None]:
+    """A file fills a disk to its last byte."""
+    filler = disk / "filler"
+    try:
+        with filler.open("wb", buffering=0) as file:
+            for size in (1 << 20, 1 << 12, 1):
+                with suppress(OSError):
+                    while file.write(bytes(size)):
+                        pass
+        yield
+    finally:
+        filler.unlink()
