@@ -14,18 +14,23 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+from urllib.parse import urlsplit
 
 import yaml
 
 from expunge.release.registry import Registry
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
+from infra.s3_stack import register_s3_stack
+from infra.tracking_server import tracking_server
 from tests.conftest import ROOT
 from tests.infra.faulty_proxy import Fault, FaultyProxy
 from tests.steps.test_entrypoints import EASY, WORLD
 from tests.tiny import make_tiny_pipeline
 from tests.tiny_clip import make_tiny_clip
 
+ZENML = Path(sys.executable).with_name("zenml")
 LIMIT = 600.0  # seconds that a run may take
 STEPS = (
     "collect_takedowns", "finish_takedowns", "resolve_case", "load_base_model", "draw_pool", "diversify_datasets",
@@ -33,7 +38,7 @@ STEPS = (
     "settle_version", "purge_forbidden",
 )  # fmt: skip
 PLAIN = {"PYTHONPATH": str(ROOT), "COLUMNS": "400", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
-_STARTED = re.compile(r"Step `(\w+)` has started")
+_STARTED = re.compile(r"Step `?(\w+)`? has started")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -97,7 +102,7 @@ class Job:
     def run(self, step: str = "", fault: AbstractContextManager[Any] | None = None, seconds: float = LIMIT) -> Ended:
         """Run the job; ``fault`` is entered when ``step`` starts, and left after so many seconds or with the run."""
         child = subprocess.Popen(
-            [Path(sys.executable).with_name("zenml"), "pipeline", "run", "unlearn_pipeline", "-c", "config.yaml"],
+            [ZENML, "pipeline", "run", "unlearn_pipeline", "-c", "config.yaml"],
             cwd=self.folder,
             env=os.environ | PLAIN | self.environment,
             stdout=subprocess.PIPE,
@@ -121,6 +126,8 @@ class Job:
             for timer in timers:
                 timer.cancel()
             failing.close()
+        if fault and not timers[1].ident:
+            raise AssertionError(f"step {step!r} has not started:\n" + "\n".join(lines))
         said = [line for line in lines if line.strip()]
         return Ended(status, said[-1] if said else "", "\n".join(lines), time.monotonic() - began)
 
@@ -137,6 +144,42 @@ class Job:
             "the alias names another version": champion is None or [champion.version] != crowned,
         }
         return [problem for problem, is_so in found.items() if is_so]
+
+
+@contextmanager
+def servers(endpoint: str, folder: Path) -> Iterator[dict[str, FaultyProxy]]:
+    """Proxies before an S3 server and an MLflow server of its own; this process and its children go through them.
+
+    ZenML, wherever the environment says that it is, gets a stack whose artifacts lie in that S3.
+    """
+    from zenml.client import Client
+
+    with ExitStack() as stack:
+        s3 = stack.enter_context(FaultyProxy(urlsplit(endpoint).port or 0))
+        stack.enter_context(patch.dict(os.environ, AWS_ENDPOINT_URL=f"http://127.0.0.1:{s3.port}"))
+        url = stack.enter_context(tracking_server(folder, "s3://mlflow"))
+        mlflow = stack.enter_context(FaultyProxy(urlsplit(url).port or 0))
+        stack.enter_context(patch.dict(os.environ, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{mlflow.port}"))
+        stack.callback(Client().activate_stack, Client().active_stack_model.id)
+        register_s3_stack(f"outage-{s3.port}", "s3://zenml")
+        yield {"s3": s3, "mlflow": mlflow}
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[Path]:
+    """A disk that can be filled, mounted at a new folder; ZenML, MLflow and temporary files lie on it. Needs root."""
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", place], check=True)
+    homes = {"ZENML_CONFIG_PATH": "config", "ZENML_REPOSITORY_PATH": "repository", "TMPDIR": "tmp"}
+    try:
+        for name in homes.values():
+            (place / name).mkdir()
+        here = {name: str(place / folder) for name, folder in homes.items()}
+        with patch.dict(os.environ, here | {"MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}):
+            subprocess.run([ZENML, "init", "--path", place / "repository"], check=True, capture_output=True)
+            yield place
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @contextmanager
