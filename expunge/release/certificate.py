@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation import Condition
 from expunge.metrics.numbers import Change
+from expunge.takedown.champion_log import Approval
 from expunge.takedown.life_cycle import Outcome
 from expunge.takedown.request import Kind
 
@@ -83,6 +84,7 @@ class Certificate(BaseModel):
         numbers: of the target and of the rest, by the quantity's name; None where it has no value. Any names: those
             that were measured when it was issued.
         links: to the model's files and the certificates before; formats 1 and 2 had none.
+        approval: by the person who let the version pass, where the gate asked for one.
         digest: SHA-256 of all other fields as canonical JSON. It shows changes; it is no signature.
     """
 
@@ -103,6 +105,7 @@ class Certificate(BaseModel):
     issued_at: AwareDatetime
     statement: str
     links: Links | None = None
+    approval: Approval | None = None
     digest: Sha256
 
     @model_validator(mode="after")

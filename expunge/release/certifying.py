@@ -12,6 +12,7 @@ from expunge.metrics.quantities import quantities_of
 from expunge.release.certificate import STATEMENT, Certificate, Links, digest_of, first_error, measured, sha256_of
 from expunge.release.findings import Findings
 from expunge.release.model_version import ModelVersion
+from expunge.takedown.champion_log import Approval
 from expunge.takedown.life_cycle import Outcome
 from expunge.takedown.request import TakedownRequest
 
@@ -24,6 +25,7 @@ def certify(
     version: ModelVersion | None,
     issued_at: datetime,
     links: Links | None = None,
+    approval: Approval | None = None,
 ) -> Certificate:
     """Draw up the certificate of one request.
 
@@ -35,6 +37,7 @@ def certify(
         issued_at: with a time zone.
         links: to the model's signed files and to the certificates of the version before; where they are not given the
             certificate names that version alone.
+        approval: a person's, where the gate asked for one.
 
     Raises:
         ExpungeError: the gate passed without evidence for this request, or without a registered model.
@@ -61,6 +64,7 @@ def certify(
         "issued_at": issued_at,
         "statement": STATEMENT,
         "links": (links or links_to(findings)).model_dump(mode="json"),
+        "approval": approval and approval.model_dump(mode="json"),
     }
     try:
         draft = Certificate.model_validate(fields | {"digest": "0" * 64})

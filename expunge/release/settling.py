@@ -5,7 +5,7 @@ one died, and ends as an undisturbed run would have.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +20,7 @@ from expunge.release.registration import SIGNED
 from expunge.release.registry import Registry
 from expunge.release.signing.envelope import sign_certificate
 from expunge.release.signing.model_signature import SIGNATURE, files_digest
-from expunge.takedown.champion_log import Approval, Overtaken
+from expunge.takedown.champion_log import Approval, Crowning, Overtaken
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.life_cycle import NotHeld, Wait
 
@@ -81,7 +81,8 @@ class Settling:
         They are written below ``.expunge/reports/VERSION`` and attached to the version's run in MLflow. A request that
         somebody else holds by now is left to them.
         """
-        folder, issued_at = self._fetched(self.version.version), self._decided_at()
+        folder, crowning = self._fetched(self.version.version), self._crowning()
+        issued_at, approval = (crowning.at, crowning.approval) if crowning else (self.version.registered_at, None)
         signature = folder / SIGNATURE
         links = links_to(
             self.findings,
@@ -89,7 +90,7 @@ class Settling:
             files_digest(signature) if signature.exists() else None,  # versions of before were not signed
         )
         asked = [each for each in self.findings.case.batch.requests if each.id in set(request_ids)]
-        certificates = [certify(request, self.findings, self.version, issued_at, links) for request in asked]
+        certificates = [certify(each, self.findings, self.version, issued_at, links, approval) for each in asked]
         self._put_on_file(certificates, folder)
         failures = self.findings.failures()
         reason = f"the gate was not passed: {failures}" if failures else "the gate was passed"
@@ -114,13 +115,13 @@ class Settling:
                 self._inbox.wait(each, wait, owner)
         return "waiting"
 
-    def _decided_at(self) -> datetime:
-        """When the version was crowned, or when it was registered without passing: the same whoever asks, and when."""
+    def _crowning(self) -> Crowning | None:
+        """How the version was crowned, None if it did not pass: the same whoever asks, and when."""
         if not self.findings.decision.passed:
-            return self.version.registered_at
+            return None
         for each in reversed(self._inbox.champions.entries()):
             if each.version == self.version.version and each.why != "roll-back":
-                return each.at
+                return each
         raise ExpungeError(f"version {self.version.version} was never champion, so none of its requests is fulfilled")
 
     def _fetched(self, version: int) -> Path:

@@ -33,7 +33,6 @@ def statement_of_reasons(certificate: Certificate) -> dict[str, Any]:
       and ``illegal_content_explanation`` instead of the two ``incompatible_`` fields;
     - ``category``, which follows from the ground, and ``category_specification``;
     - ``source_type``: ``SOURCE_ARTICLE_16`` or ``SOURCE_TRUSTED_FLAGGER`` if the request came as such a notice;
-    - ``automated_decision``: ``AUTOMATED_DECISION_PARTIALLY`` if a person approved the model;
     - ``application_date``: the certificate's; put the day on which the model went into service if that is another.
 
     Raises:
@@ -60,7 +59,7 @@ def statement_of_reasons(certificate: Certificate) -> dict[str, Any]:
         "decision_facts": _facts(certificate)[:LONGEST_FACTS],
         "source_type": "SOURCE_TYPE_OTHER_NOTIFICATION",
         "automated_detection": "No",
-        "automated_decision": "AUTOMATED_DECISION_FULLY",
+        "automated_decision": f"AUTOMATED_DECISION_{'PARTIALLY' if certificate.approval else 'FULLY'}",
         "puid": certificate.digest,
     }
 
@@ -81,6 +80,8 @@ def _facts(certificate: Certificate) -> str:
                 f"{quantity.label} ({quantity.note}): {before} before, {after} after, of {change.after.samples}"
             )
     registered = f"It is version {certificate.registered_version} of {certificate.registered_model}."
+    if certificate.approval:  # whoever it was is no business of a public database
+        registered += f" A person approved it on {certificate.approval.at:%Y-%m-%d}."
     return " ".join(
         (
             f"The request was filed on {certificate.request.filed_at:%Y-%m-%d}. The model was changed by the method "

@@ -13,9 +13,12 @@ from click.testing import CliRunner
 
 from expunge.cli import main
 from expunge.models.text_to_image import TextToImage
+from expunge.release.certificate import load_certificate
 from expunge.release.promotion import promote
 from expunge.release.registry import Registry
 from expunge.release.settling import Settling
+from expunge.release.statement_of_reasons import statement_of_reasons
+from expunge.reports.certificate_page import render_certificate
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from tests.release.made_versions import findings_for, registered
@@ -106,6 +109,10 @@ def test_what_passed_waits_for_a_person_who_approves_it(job, box: Inbox) -> None
     approved = CliRunner().invoke(main, ["approve", "1", "--reason", "looked at it", "--name", "a person", "--json"])
     assert json.loads(approved.stdout) == {"champion": 1, "closed": [cat]}, approved.stderr
     assert box.state(cat).label == "fulfilled" and box.champions.current().approval.reason == "looked at it"
+    certificate = load_certificate(json.dumps(box.state(cat).certificate))
+    assert certificate.approval == box.champions.current().approval
+    assert "Approved by a person on" in render_certificate(certificate)
+    assert statement_of_reasons(certificate)["automated_decision"] == "AUTOMATED_DECISION_PARTIALLY"
 
 
 def test_a_schedule_runs_what_is_pending_and_what_failed_in_company_alone(job, box: Inbox, zenml_home: Path) -> None:

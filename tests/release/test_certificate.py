@@ -17,6 +17,7 @@ from expunge.release.certificate import Certificate, Hashes, Links, load_certifi
 from expunge.release.certifying import certify, links_to
 from expunge.release.model_version import ModelVersion
 from expunge.reports.certificate_page import render_certificate
+from expunge.takedown.champion_log import Approval
 from expunge.takedown.life_cycle import Outcome
 
 OF_FORMAT_1 = Path(__file__).with_name("certificate-of-format-1.json")
@@ -34,9 +35,11 @@ WHEN = datetime(2026, 11, 23, 14, 5, 6, 789, tzinfo=timezone(timedelta(hours=2))
 ATTACK = "<script>alert(1)</script>"
 
 
-def issue(parts, passed=True, request=None, version=VERSION, issued_at=WHEN, links=None, **found) -> Certificate:
+def issue(
+    parts, passed=True, request=None, version=VERSION, issued_at=WHEN, links=None, approval=None, **found
+) -> Certificate:
     findings = parts["findings"](**{"decision": parts["decision"](passed)} | found)
-    return certify(request or parts["requests"]()[1], findings, version, issued_at, links)
+    return certify(request or parts["requests"]()[1], findings, version, issued_at, links, approval)
 
 
 def with_digest(content: dict) -> str:
@@ -323,6 +326,15 @@ def test_the_page_says_everything_and_loads_nothing(parts, read_page):
         assert said in page.text
     levels = [int(name[1]) for name, _ in page.elements if name in ("h1", "h2", "h3")]
     assert levels[0] == 1 and set(levels[1:]) == {2}
+
+
+def test_who_approved_it_is_on_record(parts, read_page):
+    approval = Approval(name="an engineer", reason="looked <b>at it</b>", at=WHEN)
+    certificate = issue(parts, approval=approval)
+    assert load_certificate(certificate.model_dump_json()).approval == approval
+    assert "Approved by an engineer" in read_page(render_certificate(certificate)).text
+    assert not verify(certificate.model_copy(update={"approval": approval.model_copy(update={"name": "another"})}))
+    assert issue(parts).approval is None
 
 
 def test_the_page_names_the_models_files_and_what_came_before(parts, read_page):

@@ -2,11 +2,13 @@
 
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 
 from expunge.errors import ExpungeError
 from expunge.release.statement_of_reasons import statement_of_reasons
+from expunge.takedown.champion_log import Approval
 from tests.release.made_release import issue, judged_findings
 
 # What the database's API requires of a statement whose ground is its sender's terms (version 2).
@@ -54,6 +56,13 @@ def test_the_facts_are_the_certificates_and_name_nobody():
         update={"target": "Jane Doe", "requester": "J. Doe", "reason": "I am Jane Doe"}
     )
     assert "Doe" not in json.dumps(statement_of_reasons(certificate.model_copy(update={"request": asked})))
+
+
+def test_what_a_person_approved_was_not_decided_by_a_machine_alone():
+    by = Approval(name="an engineer", reason="looked at it", at=datetime(2026, 11, 24, tzinfo=UTC))
+    statement = statement_of_reasons(issue(judged_findings()).model_copy(update={"approval": by}))
+    assert statement["automated_decision"] == "AUTOMATED_DECISION_PARTIALLY"
+    assert "approved it on 2026-11-24" in statement["decision_facts"] and "engineer" not in json.dumps(statement)
 
 
 def test_what_was_not_fulfilled_restricted_nothing():
