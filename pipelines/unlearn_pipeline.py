@@ -85,6 +85,7 @@ def unlearn_pipeline(
                 "check": check,
                 "evaluation": evaluation,
                 "gate": gate,
+                "retention": retention,
             }.items()
         },
     }

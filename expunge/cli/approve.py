@@ -6,6 +6,7 @@ import click
 
 from expunge.cli.inbox_options import with_inbox
 from expunge.cli.output import print_json, say
+from expunge.cli.purge import purged, tell
 from expunge.errors import ExpungeError
 from expunge.takedown.champion_log import Approval
 from expunge.takedown.inbox import Inbox
@@ -19,7 +20,10 @@ from expunge.takedown.owner import this_person
 @click.option("--name", default=this_person, show_default="user and host", help="Who approves.")
 @with_inbox
 def approve(version: int, reason: str, name: str, box: Inbox, machine: bool) -> None:
-    """Let a VERSION that passed the gate and waits for a person become champion, and close its requests."""
+    """Let a VERSION that passed the gate and waits for a person become champion.
+
+    Its requests are closed, and pictures of what they name are purged as the run was told to.
+    """
     if not reason.strip() or not name.strip():
         raise ExpungeError("--reason and --name: are empty; both go on the record")
     waits = [entry for entry in box.requests() if entry.state.wait and entry.state.wait.version == version]
@@ -38,9 +42,11 @@ def approve(version: int, reason: str, name: str, box: Inbox, machine: bool) -> 
     if settled != "promoted":
         raise ExpungeError(f"version: {version} was {settled} meanwhile, so it is not promoted")
     closed = [entry.id for entry in waits if box.state(entry.id).status is Status.CLOSED]
+    # As the run itself would have: by its own policy, which versions of before did not write down.
+    retention = settling.findings.lineage.config.get("retention", {})
+    removed = purged(str(box.store), box.champions.model, retention)
     if machine:
-        print_json({"champion": version, "closed": closed})
+        print_json({"champion": version, "closed": closed, "purged": removed})
     else:
         say(f"Champion: {box.champions.model} version {version}, approved by {name}", "bold")
-        say(f"Closed: {', '.join(closed)}")
-        say("Pictures of what was taken down stay until the next run, or until `expunge purge`.")
+        tell(removed)

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
@@ -47,19 +47,26 @@ def purge(dry_run: bool, thumbnails: str, superseded_versions: str, inbox: str, 
     stay, and so do the pictures that a requester sent.
     """
     retention = {"thumbnails": thumbnails, "superseded_versions": superseded_versions}
-    asked = {"inbox": inbox, "registered_model": check_name(model, "--model"), "dry_run": dry_run}
+    found = purged(inbox, check_name(model, "--model"), retention, dry_run)
+    if machine:
+        print_json(found)
+    else:
+        tell(found, dry_run)
+
+
+def purged(inbox: str, model: str, retention: dict[str, Any], dry_run: bool = False) -> dict[str, Any]:
+    """Purge in a process of its own, since the command line never imports ZenML; what was removed."""
+    asked = {"inbox": inbox, "registered_model": model, "retention": retention, "dry_run": dry_run}
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.purge"],  # the command line itself never imports ZenML
-        input=json.dumps(asked | {"retention": retention}),
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
+        [sys.executable, "-m", "pipelines.purge"], input=json.dumps(asked), stdout=subprocess.PIPE, encoding="utf-8"
     )
     if done.returncode:
         sys.exit(2)  # it said why
-    found = json.loads(done.stdout.splitlines()[-1])
-    if machine:
-        print_json(found)
-        return
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def tell(found: dict[str, Any], dry_run: bool = False) -> None:
+    """Say what was removed."""
     say(f"Closed requests: {', '.join(found['requests']) or 'none'}", "bold")
     counts = [f"{found[name]} {what}" for name, what in COUNTED.items() if found[name]]
     say(f"{'Would remove' if dry_run else 'Removed'}: {', '.join(counts) or 'nothing'}")

@@ -107,7 +107,9 @@ def test_what_passed_waits_for_a_person_who_approves_it(job, box: Inbox) -> None
     refused = CliRunner().invoke(main, ["approve", "2", "--reason", "looked at it"])
     assert refused.exit_code == 2 and "version: 2 waits for no approval" in refused.stderr
     approved = CliRunner().invoke(main, ["approve", "1", "--reason", "looked at it", "--name", "a person", "--json"])
-    assert json.loads(approved.stdout) == {"champion": 1, "closed": [cat]}, approved.stderr
+    told = json.loads(approved.stdout)
+    assert (told["champion"], told["closed"]) == (1, [cat]), approved.stderr
+    assert told["purged"]["requests"] == [cat] and told["purged"]["artifact_pictures"] > 0
     assert box.state(cat).label == "fulfilled" and box.champions.current().approval.reason == "looked at it"
     certificate = load_certificate(json.dumps(box.state(cat).certificate))
     assert certificate.approval == box.champions.current().approval
