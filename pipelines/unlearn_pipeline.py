@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from zenml import pipeline
+from zenml import pipeline, wait
 
 from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation_settings import EvaluationSettings
@@ -23,6 +23,10 @@ from expunge.unlearning.unlearn_settings import (
     UnlearnSettings,
 )
 from steps.collect_takedowns import collect_takedowns
+
+if TYPE_CHECKING:
+    from expunge.release.approving import Answer
+    from expunge.release.model_version import ModelVersion
 
 ROUNDS = 5  # how often a run whose base was overtaken goes round again
 
@@ -132,12 +136,31 @@ def unlearn_pipeline(
             findings = gather_findings(base_facts, unlearned, forget, retain, case, scores, decision, config)
             report = write_report(findings, reports, before, after, trace, cache, diversity, hide_target_pictures)
             version = register_model(unlearned, findings, registered_model, report)
-            if settle_version(inbox, version, owner).load() != "overtaken":
+            settled = settle_version(inbox, version, owner).load()
+            if settled == "waiting" and gate.approval_wait_minutes:
+                settled = settle_version(inbox, version, owner, asked_for(version.load(), gate)).load()
+            if settled != "overtaken":
                 purge_forbidden(inbox, registered_model, retention)
                 return
         print("Another run has promoted its model meanwhile: going round again, on top of that.")
     box.release_all(owner, "overtaken by other runs again and again")
     raise ExpungeError(f"overtaken by other runs {ROUNDS} times; the requests are pending again, for the next run")
+
+
+def asked_for(version: "ModelVersion", gate: GateThresholds) -> "Answer":
+    """Somebody's answer in ZenML: dashboard, terminal, or ``zenml pipeline runs wait-conditions resolve``.
+
+    Without one in time ZenML pauses the run, and the requests wait for ``expunge approve``.
+    """
+    from expunge.release.approving import Answer
+
+    return wait(
+        schema=Answer,
+        question=f"{version.name} version {version.version} passed the gate; its report is on its run in MLflow. "
+        f"Shall it become champion, without {', '.join(version.requests)}?",
+        timeout=round(60 * gate.approval_wait_minutes),
+        name=f"approve-{version.name}-{version.version}",
+    )
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import Annotated
 from zenml import step
 
 import materializers  # noqa: F401
+from expunge.release.approving import Answer, act_on
 from expunge.release.model_version import ModelVersion
 from expunge.release.registry import Registry
 from expunge.release.settling import Settling
@@ -14,7 +15,15 @@ from expunge.takedown.object_store import open_store
 
 
 @step(enable_cache=False)
-def settle_version(inbox: str, version: ModelVersion, owner: str) -> Annotated[str, "settled"]:
-    """``promoted``, ``failed``, ``waiting`` for a person, or ``overtaken`` by another run, which closes nothing."""
-    box = Inbox(open_store(inbox), version.name)
-    return Settling(box, Registry(name=version.name), version.version, render_certificate).settle(owner)
+def settle_version(
+    inbox: str, version: ModelVersion, owner: str, answer: Answer | None = None
+) -> Annotated[str, "settled"]:
+    """``promoted``, ``failed``, ``waiting`` for a person, ``refused``, or ``overtaken``, which closes nothing.
+
+    Args:
+        answer: a person's, where the version waits for one.
+    """
+    box, registry = Inbox(open_store(inbox), version.name), Registry(name=version.name)
+    if answer:
+        return act_on(answer, box, registry, version.version, render_certificate)
+    return Settling(box, registry, version.version, render_certificate).settle(owner)

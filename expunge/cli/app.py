@@ -18,6 +18,7 @@ COMMANDS = {
     "status": ("expunge.cli.status", "Show what is pending, running, overdue, failed and done."),
     "champion": ("expunge.cli.champion", "Show the champion and its history."),
     "approve": ("expunge.cli.approve", "Approve a version that passed the gate."),
+    "refuse": ("expunge.cli.approve", "Refuse a version that passed the gate."),
     "roll-back": ("expunge.cli.roll_back", "Make the former champion the champion again."),
     "draw": ("expunge.cli.draw", "Draw a prompt with two model versions side by side."),
     "evaluate": ("expunge.cli.evaluate", "Measure a model against another one."),

@@ -73,6 +73,12 @@ class GateThresholds(Settings):
     approval_within_days: float = Field(
         default=14, gt=0, le=366, description="after so long without an approval the requests are pending again"
     )
+    approval_wait_minutes: float = Field(
+        default=0,
+        ge=0,
+        le=10_080,
+        description="how long the run itself waits for an answer in ZenML; expunge approve works from then on",
+    )
     minimum_target_samples: int = Field(default=60, ge=1, description="pictures that UA of each target rests on")
     minimum_retain_samples: int = Field(default=100, ge=1, description="pictures that RA, FD and AS rest on, each")
 

@@ -4,12 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
+from zenml.client import Client
+from zenml.enums import RunWaitConditionResolution
+from zenml.models import RunWaitConditionFilter, RunWaitConditionResolveRequest
 
 from expunge.cli import main
 from expunge.models.text_to_image import TextToImage
@@ -115,6 +120,45 @@ def test_what_passed_waits_for_a_person_who_approves_it(job, box: Inbox) -> None
     assert certificate.approval == box.champions.current().approval
     assert "Approved by a person on" in render_certificate(certificate)
     assert statement_of_reasons(certificate)["automated_decision"] == "AUTOMATED_DECISION_PARTIALLY"
+
+
+def answer_in_zenml(**said: Any) -> threading.Thread:
+    """Answer the next question of a run, as its dashboard does."""
+
+    store, project = Client().zen_store, Client().active_project.id  # a client reads files, which two threads must not
+
+    def answer() -> None:
+        while not (
+            asked := store.list_run_wait_conditions(RunWaitConditionFilter(project=project, status="pending"))
+        ).total:
+            time.sleep(0.2)
+        word = RunWaitConditionResolveRequest(resolution=RunWaitConditionResolution.CONTINUE, result=said)
+        store.resolve_run_wait_condition(asked[0].id, word)
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_run_can_ask_in_zenml_itself(job, box: Inbox) -> None:
+    gate = EASY.model_copy(update={"approval": "required", "approval_wait_minutes": 5.0}).model_dump()
+    cat = box.file(kind="object", target="cat").request.id
+    answer_in_zenml(approved=False, name="an engineer", reason="it draws a dog")
+    assert str(run(job, gate=gate).status) == "completed"
+    assert box.state(cat).label == "failed" and Registry().champion() is None
+    assert box.state(cat).reason == "an engineer refused version 1: it draws a dog"
+
+    box.retry(cat)
+    answer_in_zenml(approved=True, name="an engineer", reason="looked at it")
+    run(job, gate=gate)
+    assert box.state(cat).label == "fulfilled" and box.champions.current().approval.name == "an engineer"
+
+    dog = box.file(kind="object", target="dog").request.id
+    paused = run(job, gate=EASY.model_copy(update={"approval": "required", "approval_wait_minutes": 0.01}).model_dump())
+    assert str(paused.status) == "paused" and box.state(dog).label == "waiting"
+    refused = CliRunner().invoke(main, ["refuse", "2", "--reason", "not this one", "--name", "an engineer"])
+    assert refused.exit_code == 0 and "Refused: version 2" in refused.stdout, refused.stderr
+    assert box.state(dog).label == "failed" and box.champions.current().version == 1
 
 
 def test_a_schedule_runs_what_is_pending_and_what_failed_in_company_alone(job, box: Inbox, zenml_home: Path) -> None:
