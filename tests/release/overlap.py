@@ -11,7 +11,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from unittest.mock import patch
@@ -69,17 +69,14 @@ def run_pair(blank: Path, home: Path, place: str, model: TextToImage, number: in
 
     box = Inbox(open_store(place))
 
-    def run(run_number: int, seed: float) -> Callable[[], None]:
-        return lambda: _run(place, model, f"run-{run_number}", random.Random(seed))
+    def run(run_number: int, seed: float, only: Collection[str] = ()) -> Callable[[], None]:
+        return lambda: _run(place, model, f"run-{run_number}", random.Random(seed), only)
 
-    together = chance.random() < 0.25  # both ask for all that there is; else each finds a request of its own
-    for name in ("cat", "dog") if together else ("cat",):
-        box.file(kind="object", target=name)
-    first = _started(run(1, chance.random()), home)
-    if not together:
-        time.sleep(chance.uniform(0.0, 0.5))
-        box.file(kind="object", target="dog")
-    second = _started(run(2, chance.random()), home)
+    cat, dog = (box.file(kind="object", target=name).request.id for name in ("cat", "dog"))
+    together = chance.random() < 0.25  # both ask for all that there is; else each for a request of its own
+    first = _started(run(1, chance.random(), () if together else {cat}), home)
+    time.sleep(chance.uniform(0.0, 0.5))
+    second = _started(run(2, chance.random(), () if together else {dog}), home)
     statuses = []
     if killed:
         victim = chance.choice([first, second])
@@ -97,13 +94,13 @@ def run_pair(blank: Path, home: Path, place: str, model: TextToImage, number: in
     return {"killed": statuses.count(KILLED), **counts.get(), "runs that failed": failed}
 
 
-def _run(place: str, model: TextToImage, name: str, chance: random.Random) -> None:
-    """One run, from claim to close."""
+def _run(place: str, model: TextToImage, name: str, chance: random.Random, only: Collection[str] = ()) -> None:
+    """One run, from claim to close; of ``only`` those requests, if there are any."""
     box, registry, owner = Inbox(open_store(place)), Registry(), this_owner(name)
     overtaken = 0
     with box.heartbeats.kept_up(owner):
         while overtaken < ROUNDS:
-            left = finish(box, registry, box.claim_pending(owner, lambda batch: {}), page_of, owner)
+            left = finish(box, registry, box.claim_pending(owner, lambda batch: {}, only), page_of, owner)
             if not left.requests:
                 break
             base = follow(box.champions, registry)
