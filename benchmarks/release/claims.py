@@ -1,6 +1,7 @@
 """Whether each of many requests is closed once, whoever of its claimers dies, on two hosts.
 
     python -m benchmarks.release.claims --out benchmarks/results/inbox/claims.md          1,000 requests, six minutes
+    python -m benchmarks.release.claims --store s3 --out benchmarks/results/inbox/claims-s3.md
 
 Requests arrive for two minutes. Eight claimers, four of each host, work on them as ``tests/takedown/claimers.py`` says;
 some are killed by SIGKILL and replaced, some are frozen for longer than the lease, which is the product's. What must be
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.release.stores import STORES, place_on
 from expunge.benchmark.machine import command, machine
 from expunge.markdown import markdown_table
 from expunge.takedown.heartbeat import LEASE
@@ -30,6 +32,7 @@ BAR = 300  # seconds
 def main() -> None:
     """Run, print, and write the table down."""
     parser = argparse.ArgumentParser(description="Many claimers, random kills.")
+    parser.add_argument("--store", choices=STORES, default="folder")
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--claimers", type=int, default=8)
     parser.add_argument("--kills", type=int, default=24)
@@ -37,11 +40,11 @@ def main() -> None:
     parser.add_argument("--arriving", type=float, default=120, help="seconds")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, place_on(options.store, Path(folder)) as place:
         logs = Path(folder, "logs")
         logs.mkdir()
         trial = Trial(
-            place=str(Path(folder, "inbox")),
+            place=place,
             logs=logs,
             requests=options.requests,
             claimers=options.claimers,

@@ -15,30 +15,15 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from benchmarks.release.stores import STORES, place_on
 from expunge.benchmark.machine import command, machine
 from expunge.markdown import markdown_table
-from infra.object_store import object_store
 
 MUST_BE_NONE = (
     "lost updates", "double crownings", "not closed once", "not covered", "alias differs", "runs that failed",
 )  # fmt: skip
-
-
-@contextmanager
-def s3_place(folder: Path) -> Iterator[str]:
-    """A prefix in a bucket of a server of its own."""
-    os.environ |= {
-        "AWS_ACCESS_KEY_ID": "bench",
-        "AWS_SECRET_ACCESS_KEY": "only-here",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    with object_store(folder) as endpoint:
-        os.environ["AWS_ENDPOINT_URL"] = endpoint
-        yield "s3://expunge/pairs"
 
 
 def run_pairs(store: str, place: str, pairs: int, minutes: float, home: Path, blank: Path, model) -> dict[str, float]:
@@ -68,7 +53,7 @@ def run_pairs(store: str, place: str, pairs: int, minutes: float, home: Path, bl
 def main() -> None:
     """Run, print, and write the table down."""
     parser = argparse.ArgumentParser(description="Pairs of overlapping runs.")
-    parser.add_argument("--store", choices=("folder", "s3"), default="folder")
+    parser.add_argument("--store", choices=STORES, default="folder")
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=120, help="no pair begins later; the table says how many did")
     parser.add_argument("--out", type=Path, required=True)
@@ -85,7 +70,7 @@ def main() -> None:
         home = Path(folder)
         model = StableDiffusion.load(make_tiny_pipeline(home / "model"))
         blank = prepare(home, model)
-        with s3_place(home / "server") if options.store == "s3" else nullcontext(str(home / "inboxes")) as place:
+        with place_on(options.store, home) as place:
             sums = run_pairs(options.store, place, options.pairs, options.minutes, home, blank, model)
     rows = [[f"{name} (must be 0)" if name in MUST_BE_NONE else name, f"{sums[name]:g}"] for name in sums]
     text = f"Pairs of overlapping runs: {options.store}. `{command()}`\n\n{markdown_table(['what', 'count'], rows)}\n\n"
