@@ -46,7 +46,7 @@ format: setup ## put the code in its format
 	$(BIN)/ruff format .
 
 test: setup ## every test, the slow ones too (the fast tier alone: .venv/bin/pytest)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -rs -m "slow or not slow" --numprocesses logical --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs -m "slow or not slow" --numprocesses logical --dist loadfile --no-loadscope-reorder
 
 demo: setup ## two takedown requests, from filing to certificate
 	$(BIN)/python -m pipelines.demo

@@ -16,23 +16,26 @@ EXPERIMENT = "expunge"
 STATE = Path(".expunge")
 
 # MLflow reads these when it is imported. It wants a home, which an unknown user in a container has not. Unless told
-# otherwise it sends usage statistics to its makers, draws a progress bar for every file and keeps calling a server
-# that is not there for minutes.
+# otherwise it sends usage statistics to its makers and draws a progress bar for every file.
 if os.path.expanduser("~") == "~":
     os.environ["HOME"] = str(STATE.resolve())
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Metric, Param  # noqa: E402
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from sqlalchemy.engine import make_url  # noqa: E402
 
 from expunge.errors import ExpungeError  # noqa: E402
 from expunge.release.store_errors import answered, answering, shown  # noqa: E402
 from expunge.takedown.owner import owner_is_gone, this_owner  # noqa: E402
+
+# MLflow keeps calling a server that is not there for minutes, which is for runs to want, and no variable of this process,
+# since those that it starts would inherit it.
+MLFLOW_HTTP_REQUEST_MAX_RETRIES.default = 3
 
 FLUSH_VALUES = 500
 FLUSH_SECONDS = 2.0

@@ -8,10 +8,11 @@ import pytest
 
 from expunge.errors import ExpungeError
 from expunge.takedown.inbox import Inbox
+from expunge.takedown.model_name import DEFAULT_NAME
 from expunge.takedown.object_store import open_store
 from infra.s3_stack import register_s3_stack
 from infra.tracking_server import tracking_server
-from tests.test_end_to_end import LENIENT, PARAMETERS
+from tests.pipelines.test_purge import tiny_job
 
 pytestmark = pytest.mark.slow
 INBOX = "s3://expunge/main-job/inbox"
@@ -34,22 +35,22 @@ def keys(bucket: str) -> list[str]:
     return [each["Key"] for each in boto3.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])]
 
 
-def test_from_a_request_in_a_bucket_to_a_model_in_a_bucket(servers: str) -> None:
+def test_from_a_request_in_a_bucket_to_a_model_in_a_bucket(servers: str, tiny_folder: Path) -> None:
     from expunge.release.registry import Registry
     from pipelines.unlearn_pipeline import unlearn_pipeline
 
     box = Inbox(open_store(INBOX))
-    frog = box.file(kind="object", target="frog").request.id
-    run = unlearn_pipeline(inbox=INBOX, **PARAMETERS, gate=LENIENT)
+    cat = box.file(kind="object", target="cat").request.id
+    run = unlearn_pipeline(**tiny_job(INBOX, tiny_folder) | {"registered_model": DEFAULT_NAME})
 
     assert str(run.status) == "completed"
-    assert box.state(frog).label == "fulfilled"
+    assert box.state(cat).label == "fulfilled"
     artifact = run.steps["unlearn"].outputs["unlearned_model"][0]
     assert artifact.uri.startswith("s3://zenml/")
     assert any(key.endswith("unet/diffusion_pytorch_model.safetensors") for key in keys("zenml"))
     assert any(key.endswith("report.html") for key in keys("mlflow"))
     champion = Registry().champion()
-    assert champion is not None and champion.tags["requests"] == frog
+    assert champion is not None and champion.tags["requests"] == cat
     assert (Registry().folder(champion.version) / "model_index.json").is_file()
     assert not Path(".expunge/mlflow.db").exists()
 
