@@ -33,8 +33,8 @@ from expunge.errors import ExpungeError  # noqa: E402
 from expunge.release.store_errors import answered, answering, shown  # noqa: E402
 from expunge.takedown.owner import owner_is_gone, this_owner  # noqa: E402
 
-# MLflow keeps calling a server that is not there for minutes, which is for runs to want, and no variable of this process,
-# since those that it starts would inherit it.
+# MLflow keeps calling a server that is not there for minutes, which is for runs to want. No variable of this process:
+# those that it starts would inherit it.
 MLFLOW_HTTP_REQUEST_MAX_RETRIES.default = 3
 
 FLUSH_VALUES = 500
