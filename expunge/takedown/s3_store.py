@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 from xml.etree import ElementTree
 
 from boto3.session import Session
@@ -51,10 +51,13 @@ class S3Store:
         shallow = {} if deep else {"Delimiter": "/"}
         with self._explaining(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix + prefix, **shallow
+                Bucket=self._bucket,
+                Prefix=self._prefix + prefix,
+                EncodingType="url",  # said by us, botocore leaves the reading to us too, which here costs a tenth
+                **shallow,
             )
             found = {
-                item["Key"].removeprefix(self._prefix): f"{item['ETag']} {item['Size']} {item['LastModified']}"
+                _plain(item["Key"]).removeprefix(self._prefix): f"{item['ETag']} {item['Size']} {item['LastModified']}"
                 for page in pages
                 for item in page.get("Contents", [])
             }
@@ -131,6 +134,10 @@ class S3Store:
             raise StoreUnreachable(f"{self.url}: {error}; check the endpoint and the credentials") from error
         except ValueError as error:  # of the endpoint's address
             raise StoreUnreachable(f"{self.url}: {error}; write AWS_ENDPOINT_URL as http://HOST:PORT") from error
+
+
+def _plain(key: str) -> str:
+    return unquote_plus(key) if "%" in key or "+" in key else key
 
 
 def _code(error: ClientError) -> str:
