@@ -1,6 +1,6 @@
-"""What the main job does when a store fails, or the disk is full, from when a step starts on.
+"""What the main job does when a store fails, the disk is full, or it is killed itself, when a step starts.
 
-    python -m benchmarks.release.outages --out benchmarks/results/inbox/outages.md     an hour and a half; as root
+    python -m benchmarks.release.outages --out benchmarks/results/inbox/outages.md     two hours; as root
 
 Tiny models, real S3, MLflow and ZenML, each run in a process of its own (``tests/infra/outage.py``). Gone for 60 s,
 otherwise for 15 s; the disk until the run ends. A run heals, or stops with one line and a second run without a fault
@@ -21,7 +21,7 @@ from expunge.benchmark.machine import command, machine
 from expunge.markdown import markdown_table
 from infra.object_store import object_store
 from tests.infra.faulty_proxy import Fault, FaultyProxy
-from tests.infra.outage import STEPS, Ended, Job, failing, full, servers, small_disk
+from tests.infra.outage import STEPS, Ended, Job, failing, full, killed, servers, small_disk
 
 HEAD = ["store", "fault", "from step", "seen", "seconds from the fault to the end", "then"]
 SECONDS = {Fault.GONE: 60.0}  # 15 of the others
@@ -52,6 +52,8 @@ def cases() -> Iterator[Case]:
             yield Case("mlflow", fault.value, step)
     for step in BRIEFLY:
         yield Case("disk", "full", step)
+    for step in STEPS:
+        yield Case("the run", "kill -9", step)
 
 
 def try_case(case: Case, home: Path, proxies: dict[str, FaultyProxy]) -> list[str]:
@@ -63,6 +65,8 @@ def try_case(case: Case, home: Path, proxies: dict[str, FaultyProxy]) -> list[st
         (home / "disk").rmdir()
         return row
     job = Job.prepare(home / case.name, f"s3://expunge/{case.name}/inbox", case.name)
+    if case.store == "the run":
+        return _row(case, job, job.run(case.step, killed(job)))
     fault = Fault(case.fault)
     return _row(case, job, job.run(case.step, failing(proxies[case.store], fault), SECONDS.get(fault, 15.0)))
 
@@ -70,7 +74,7 @@ def try_case(case: Case, home: Path, proxies: dict[str, FaultyProxy]) -> list[st
 def _row(case: Case, job: Job, ended: Ended) -> list[str]:
     seen, then = "healed", ""
     if ended.status:
-        seen, again = ended.line, job.run()
+        seen, again = ended.line if ended.status > 0 else "killed", job.run()
         then = "the next run ended it" if again.status == 0 else f"the next run: {again.line}"
     problems = job.problems()
     return [case.store, case.fault, case.step, seen, f"{ended.seconds:.0f}", "; ".join([then, *problems]).strip("; ")]

@@ -17,6 +17,7 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
+import psutil
 import yaml
 
 from expunge.release.registry import Registry
@@ -190,6 +191,15 @@ def failing(proxy: FaultyProxy, fault: Fault) -> Iterator[None]:
         yield
     finally:
         proxy.end()
+
+
+@contextmanager
+def killed(job: Job) -> Iterator[None]:
+    """The run of a job that this process started is no more, by SIGKILL."""
+    for child in psutil.Process().children():
+        if child.cwd() == str(job.folder.resolve()):
+            child.kill()
+    yield
 
 
 @contextmanager

@@ -4,13 +4,14 @@ The whole table of steps, stores and faults is made by ``benchmarks/release/outa
 """
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.infra.faulty_proxy import Fault, FaultyProxy
-from tests.infra.outage import Job, failing, full, servers, small_disk
+from tests.infra.outage import Job, failing, full, killed, servers, small_disk
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +37,14 @@ def test_a_run_outlives_a_store(proxies: dict[str, FaultyProxy], tmp_path: Path,
     ended = job.run(step, failing(proxies[store], fault), seconds=10)
     assert ended.status == 0, ended.said
     assert job.problems() == []
+
+
+def test_a_run_that_is_killed_is_ended_by_the_next(proxies: dict[str, FaultyProxy], tmp_path: Path) -> None:
+    job = Job.prepare(tmp_path / "job", "s3://expunge/outages/killed", "outage-killed")
+    assert job.run("settle_version", killed(job)).status == -signal.SIGKILL
+    again = job.run()
+    assert again.status == 0, again.said
+    assert job.problems() == [] and "Step unlearn has started" not in again.said
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk that is small enough to be filled")
