@@ -14,7 +14,8 @@ from expunge.judges.panel import Panel
 from expunge.models.device import choose_device
 from expunge.pictures.drawing import DrawingSettings
 from expunge.prompts.load_world import load_world
-from expunge.prompts.named_targets import read_targets
+from expunge.prompts.named_targets import named_requests, read_targets
+from expunge.prompts.open_requests import opened
 from expunge.prompts.target import Target, resolve_forgotten, resolve_targets
 from expunge.prompts.world import Prompt, World
 from expunge.takedown.request import TakedownBatch
@@ -118,12 +119,17 @@ def resolve_case(
     Raises:
         ExpungeError: world or judges are not there, or a request names nothing that the model draws.
     """
-    known, requests = load_world(world), batch or TakedownBatch(requests=())
+    requests = batch or TakedownBatch(requests=())
+    known = opened(load_world(world), (*requests.forgotten, *requests.requests))
+    case = _unasked(known, world, judges, drawing, device)
+    targets, forgotten = resolve_targets(requests, known), resolve_forgotten(requests, known)
+    return case.about(targets, forgotten).model_copy(update={"batch": requests})
+
+
+def _unasked(known: World, name: str, judges: str, drawing: DrawingSettings, device: str) -> Case:
+    """A case about nothing yet."""
     return Case(
-        batch=requests,
-        targets=tuple(resolve_targets(requests, known)),
-        forgotten=tuple(resolve_forgotten(requests, known)),
-        world_name=world,
+        world_name=name,
         world=known,
         judges=judges,
         judges_digest=_panel(judges, known).digest(),
@@ -134,8 +140,8 @@ def resolve_case(
 
 def name_case(targets: Sequence[str], world: str, judges: str, drawing: DrawingSettings, device: str = "cpu") -> Case:
     """As ``resolve_case``, about targets as people type them, ``KIND:NAME``."""
-    case = resolve_case(world, judges, drawing, device=device)
-    return case.about(read_targets(targets, case.world))
+    known = opened(load_world(world), named_requests(targets))
+    return _unasked(known, world, judges, drawing, device).about(read_targets(targets, known))
 
 
 def _panel(judges: str, world: World) -> Panel:

@@ -5,6 +5,7 @@ from typing import Annotated
 from zenml import step
 
 from expunge.prompts.load_world import load_world
+from expunge.prompts.open_requests import opened
 from expunge.prompts.target import unworkable
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
@@ -21,4 +22,8 @@ def collect_takedowns(
     run does not retain it.
     """
     drawn = load_world(world)  # before anything is claimed or rejected: a world that cannot be read stops the run
-    return Inbox(open_store(inbox), registered_model).claim_pending(owner, lambda batch: unworkable(batch, drawn), only)
+
+    def examine(batch: TakedownBatch) -> dict[str, str]:
+        return unworkable(batch, opened(drawn, (*batch.forgotten, *batch.requests)))
+
+    return Inbox(open_store(inbox), registered_model).claim_pending(owner, examine, only)

@@ -55,7 +55,7 @@ def resolve_target(request: TakedownRequest, world: World) -> Target:
         ExpungeError: nothing the model draws goes by that name, and the message lists what it draws; the name means
             several things; or a synonym means something else.
     """
-    named = [(name, _meanings(name, request.kind, world)) for name in (request.target, *request.synonyms)]
+    named = [(name, meanings_of(name, request.kind, world)) for name in (request.target, *request.synonyms)]
     name, meanings = next((each for each in named if each[1]), ("", []))
     if not meanings:
         raise _unknown(request, world)
@@ -98,7 +98,7 @@ def _instead(request: TakedownRequest, factor: str, levels: tuple[str, ...], wor
     return f"{what}:{found[0]}"
 
 
-def _meanings(name: str, kind: Kind, world: World) -> list[tuple[str, tuple[str, ...]]]:
+def meanings_of(name: str, kind: Kind, world: World) -> list[tuple[str, tuple[str, ...]]]:
     """Factor and levels that a name can mean, in world order: by the nearest kind of likeness that there is."""
     factors = {factor: world.factors[factor] for factor in FACTORS_OF_KIND[kind] if factor in world.factors}
     if found := _called(name, factors):
@@ -173,7 +173,7 @@ def resolve_forgotten(batch: TakedownBatch, world: World) -> list[Target]:
             found.append(resolve_target(request, world))
         except ExpungeError:
             names = (request.target, *request.synonyms)
-            meanings = dict.fromkeys(each for name in names for each in _meanings(name, request.kind, world))
+            meanings = dict.fromkeys(each for name in names for each in meanings_of(name, request.kind, world))
             found += [_target(request, *each) for each in meanings]
     return found
 

@@ -65,12 +65,14 @@ class World(BaseModel):
     """What a model draws, as a world. The order of factors and levels is kept.
 
     ``subject`` is required; ``style`` and any other factor (background, place, mood …) are optional. A level without
-    wordings on a side is not asked for on that side.
+    wordings on a side is not asked for on that side. Requests may name other levels of the factors in ``open``, for a
+    model that draws more than anybody could list.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     templates: dict[Side, list[str]]
     factors: dict[str, dict[str, Level]]
+    open: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _templates_name_factors(self) -> "World":
@@ -80,6 +82,8 @@ class World(BaseModel):
             raise ValueError(f"the factor {empty[0]!r} has no levels; give it some or leave it out")
         if not self.templates.get("train"):
             raise ValueError("a world needs at least one train template")
+        if closed := [name for name in self.open if name not in self.factors or name not in STRATUM_FACTORS]:
+            raise ValueError(f"open: {closed[0]!r} given; requests can name levels of {list(STRATUM_FACTORS)}")
         for factor, levels in self.factors.items():
             self._check_levels(factor, levels)
         for template in (each for templates in self.templates.values() for each in templates):

@@ -1,0 +1,26 @@
+"""Open worlds: a request may name what the world does not list, and that becomes a level of its factor for the run."""
+
+from collections.abc import Iterable
+
+from expunge.prompts.target import FACTORS_OF_KIND, meanings_of
+from expunge.prompts.world import Level, World
+from expunge.takedown.request import TakedownRequest
+
+
+def opened(world: World, requests: Iterable[TakedownRequest]) -> World:
+    """The world, and what requests name beside it.
+
+    What none of a request's names means in the world becomes a level of the factor that its kind is about, if that is
+    among ``world.open``. It is asked for by its target and its synonyms: on the train side by all of them but the
+    first synonym, on the held-out side by that one, and by the target, in the held-out templates, where there is none.
+    The first request for something names it, whatever their order.
+    """
+    for request in sorted(requests, key=lambda each: (each.filed_at, each.id)):
+        names = (request.target, *request.synonyms)
+        factors = [factor for factor in FACTORS_OF_KIND[request.kind] if factor in world.open]
+        if len(factors) != 1 or any(meanings_of(name, request.kind, world) for name in names):
+            continue
+        level = Level(train=[names[0], *names[2:]], held_out=[names[1] if len(names) > 1 else names[0]])
+        levels = world.factors[factors[0]] | {request.target: level}
+        world = World.model_validate(world.model_dump() | {"factors": world.factors | {factors[0]: levels}})
+    return world
