@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlparse
 
 # Before MLflow itself: it sets how MLflow behaves when imported.
 from expunge.release.tracking import (  # isort: skip
-    PROCESS, STATE, TrainingLog, default_tracking_uri, end_dead_runs, log_files, open_store, run_ending,
+    PROCESS, STATE, TrainingLog, default_tracking_uri, end_dead_runs, log_datasets, log_files, open_store, run_ending,
 )  # fmt: skip
 import mlflow
 from mlflow.entities import Metric
@@ -86,7 +86,7 @@ class Registry:
         run_id = run.info.run_id
         with run_ending(self._client, run_id):
             log_files(self._client, run_id, evidence.files)
-            self._client.log_inputs(run_id, [as_input(name, digest) for name, digest in evidence.datasets.items()])
+            log_datasets(self._client, run_id, [as_input(*each) for each in evidence.datasets.items()])
             if found:
                 version = self._renew(found, run_id, tags, evidence)
             else:

@@ -8,10 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mlflow
@@ -25,7 +27,8 @@ from PIL import Image
 from expunge.errors import ExpungeError
 from expunge.release import tracking
 from expunge.release.registry import Evidence, ModelVersion, Registry, TrainingLog
-from expunge.release.tracking import FLUSH_VALUES, default_tracking_uri, open_store
+from expunge.release.stored_version import as_input
+from expunge.release.tracking import FLUSH_VALUES, default_tracking_uri, log_datasets, open_store
 from infra.tracking_server import tracking_server
 from tests.tiny import make_tiny_pipeline
 
@@ -268,6 +271,23 @@ with TrainingLog("unlearn", tracking_uri={store!r}) as log:
         assert client.get_run(alive.run_id).info.status == "RUNNING"
     run = client.get_run(run_id)
     assert run.info.status == "KILLED" and run.data.tags["expunge.ended"] == "its process was gone"
+
+
+def test_runs_that_name_the_same_data_in_the_same_moment_are_none_refused(registry, store):
+    client, experiment = open_store(store)
+    for number in range(4):
+        runs = [client.create_run(experiment).info.run_id for _ in range(6)]
+        data, together = [as_input("held-out", f"{number}" * 36)], threading.Barrier(len(runs))
+
+        def name_it(run_id: str, data=data, together=together) -> None:
+            own = MlflowClient(store)
+            together.wait(30)
+            log_datasets(own, run_id, data)
+
+        with ThreadPoolExecutor(len(runs)) as pool:
+            list(pool.map(name_it, runs))
+        named = [client.get_run(each).inputs.dataset_inputs[0].dataset.name for each in runs]
+        assert named == ["held-out"] * len(runs)
 
 
 @pytest.mark.slow
