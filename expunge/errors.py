@@ -55,6 +55,7 @@ NO_ROOM, NO_WAY = {ENOSPC, EDQUOT}, {EACCES, EIO, ELOOP, EMFILE, ENOTDIR, EPERM,
 # The first that fits is told. Errors of Python itself that a mistake of ours can raise as well stay tracebacks.
 REMEDIES = (
     Remedy("sqlalchemy.SQLAlchemyError", "database", "another process holds it: let that end first", "locked"),
+    Remedy("sqlalchemy.SQLAlchemyError", "database", "its disk is full: make room there", "disk is full|No space left"),
     Remedy("sqlalchemy.SQLAlchemyError", "database", DATABASE),
     Remedy("sqlite3.Error", "database", DATABASE),
     Remedy("mlflow.MlflowException", "MLflow", "check MLFLOW_TRACKING_URI; files that it misses may have been moved"),
@@ -65,6 +66,7 @@ REMEDIES = (
     Remedy("torch.OutOfMemoryError", "device", "draw fewer pictures at once, or choose --device cpu"),
     Remedy("builtins.MemoryError", "memory", "draw fewer pictures at once, or end what else runs here"),
     Remedy("builtins.RuntimeError", "home folder", "set HOME, or give a path without ~", "home directory"),
+    Remedy("safetensors.SafetensorError", "file system", "make room there", "No space left|quota"),
     Remedy("builtins.OSError", "file system", "give a shorter path", numbers={ENAMETOOLONG}),
     Remedy("builtins.OSError", "file system", "make room there", numbers=NO_ROOM),
     Remedy("builtins.OSError", "file system", "make it accessible, or give another path", numbers=NO_WAY),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
+from safetensors import SafetensorError
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from expunge.errors import ExpungeError, explained
 
@@ -37,6 +38,14 @@ def test_a_locked_database(tmp_path: Path) -> None:
         holder.execute("begin exclusive")
         line = explained(raised_by(lambda: query(f"sqlite:///{file}")))
     assert line == "database: database is locked; another process holds it: let that end first"
+
+
+def test_a_full_disk_below_weights_and_database() -> None:
+    weights = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    assert explained(weights).endswith("No space left on device (os error 28); make room there")
+    assert explained(SafetensorError("Error while deserializing header: HeaderTooLarge")) == ""
+    full = OperationalError("insert into t", {}, sqlite3.OperationalError("database or disk is full"))
+    assert explained(full) == "database: database or disk is full; its disk is full: make room there"
 
 
 def test_an_unknown_kind_of_database() -> None:
