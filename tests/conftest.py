@@ -12,6 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["ZENML_ANALYTICS_OPT_IN"] = "false"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+# Whatever imports ``steps`` is as patient as a run from then on; no test waits minutes for what is meant to be gone.
+IMPATIENCE = {"AWS_MAX_ATTEMPTS": "3", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
+os.environ.update(IMPATIENCE)
 
 
 @pytest.fixture(scope="session")

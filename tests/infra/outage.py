@@ -25,7 +25,7 @@ from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from infra.s3_stack import register_s3_stack
 from infra.tracking_server import tracking_server
-from tests.conftest import ROOT
+from tests.conftest import IMPATIENCE, ROOT
 from tests.infra.faulty_proxy import Fault, FaultyProxy
 from tests.steps.test_entrypoints import EASY, WORLD
 from tests.tiny import make_tiny_pipeline
@@ -105,7 +105,9 @@ class Job:
         child = subprocess.Popen(
             [ZENML, "pipeline", "run", "unlearn_pipeline", "-c", "config.yaml"],
             cwd=self.folder,
-            env=os.environ | PLAIN | self.environment,
+            env={name: value for name, value in os.environ.items() if name not in IMPATIENCE}
+            | PLAIN
+            | self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
