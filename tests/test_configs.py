@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
-CONFIGS = sorted((Path(__file__).parent.parent / "configs").rglob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))  # those below ``worlds`` run nothing
 COMMAND = re.compile(r"^# Run: +zenml pipeline run (\S+) -c (configs/\S+)$", re.MULTILINE)
 MERGE = "tag:yaml.org,2002:merge"
 
