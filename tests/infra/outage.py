@@ -27,9 +27,8 @@ from infra.s3_stack import register_s3_stack
 from infra.tracking_server import tracking_server
 from tests.conftest import IMPATIENCE, ROOT
 from tests.infra.faulty_proxy import Fault, FaultyProxy
-from tests.steps.test_entrypoints import EASY, WORLD
 from tests.tiny import make_tiny_pipeline
-from tests.tiny_clip import make_tiny_clip
+from tests.tiny_job import main_job
 
 ZENML = Path(sys.executable).with_name("zenml")
 LIMIT = 600.0  # seconds that a run may take
@@ -73,22 +72,8 @@ class Job:
     def prepare(cls, folder: Path, inbox: str, model: str, **environment: str) -> "Job":
         """Make the tiny models and file one request."""
         folder.mkdir(parents=True)
-        settings = {
-            "inbox": inbox,
-            "base_model": str(make_tiny_pipeline(folder / "model")),
-            "registered_model": model,
-            "world": "world.yaml",
-            "judges": f"local-dir:{make_tiny_clip(folder / 'clip')}",
-            "drawing": {"steps": 1, "guidance": 1},
-            "diversification": {"pool_per_stratum": 1, "forget_size": 6, "paired_size": 3},
-            "gradients": {"batch_size": 8},
-            "unlearning": {"steps": 2, "forget_batch_size": 2, "retain_batch_size": 2, "check_every": 2},
-            "check": {"pictures": 3, "steps": 1},
-            "evaluation": {"held_out_per_stratum": 1, "target_pictures": 6, "reference_pictures": 12},
-            "gate": EASY.model_dump(mode="json"),
-            "device": "cpu",
-        }
-        (folder / "world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False), encoding="utf-8")
+        settings = main_job(folder, make_tiny_pipeline(folder / "model"))
+        settings |= {"inbox": inbox, "registered_model": model}
         config: dict[str, Any] = {"enable_cache": False, "parameters": settings}
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         job = cls(folder, inbox, model, environment)

@@ -27,8 +27,8 @@ from expunge.reports.certificate_page import render_certificate
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from tests.release.made_versions import findings_for, registered
-from tests.steps.test_entrypoints import EASY, STRICT, WORLD
-from tests.tiny_clip import make_tiny_clip
+from tests.steps.test_entrypoints import EASY, STRICT
+from tests.tiny_job import main_job
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -41,20 +41,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zenml_home: Path, tiny_
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/.expunge/mlflow.db")
     monkeypatch.setenv("COLUMNS", "200")
-    Path("world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False), encoding="utf-8")
-    return {
-        "base_model": str(tiny_folder),
-        "world": "world.yaml",
-        "judges": f"local-dir:{make_tiny_clip(tmp_path / 'clip')}",
-        "drawing": {"steps": 1, "guidance": 1},
-        "diversification": {"pool_per_stratum": 1, "forget_size": 6, "paired_size": 3},
-        "gradients": {"batch_size": 8},
-        "unlearning": {"steps": 2, "forget_batch_size": 2, "retain_batch_size": 2, "check_every": 2},
-        "check": {"pictures": 3, "steps": 1},
-        "evaluation": {"held_out_per_stratum": 1, "target_pictures": 6, "reference_pictures": 12},
-        "gate": EASY.model_dump(),
-        "device": "cpu",
-    }
+    return main_job(tmp_path, tiny_folder)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from expunge.errors import ExpungeError
 from expunge.models.stable_diffusion import StableDiffusion
@@ -23,8 +22,8 @@ from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from tests.conftest import ROOT
 from tests.pipelines.pictures_anywhere import files_below, found_in
-from tests.steps.test_entrypoints import EASY, STRICT, WORLD
-from tests.tiny_clip import make_tiny_clip
+from tests.steps.test_entrypoints import EASY, STRICT
+from tests.tiny_job import main_job
 
 pytestmark = pytest.mark.slow
 MODEL, UNET = "tiny-purge", "diffusion_pytorch_model.safetensors"
@@ -39,18 +38,9 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zenml_home: Path, tiny_
 
 
 def tiny_job(inbox: str, model: Path) -> dict[str, Any]:
-    Path("world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False))
-    return {
+    return main_job(Path(), model) | {
         "inbox": inbox,
-        "base_model": str(model),
         "registered_model": MODEL,
-        "world": "world.yaml",
-        "judges": f"local-dir:{make_tiny_clip(Path('clip').resolve())}",
-        "drawing": {"steps": 1, "guidance": 1},
-        "diversification": {"pool_per_stratum": 1, "forget_size": 6, "paired_size": 3},
-        "gradients": {"batch_size": 8},
-        "unlearning": {"steps": 2, "forget_batch_size": 2, "retain_batch_size": 2, "check_every": 2},
-        "check": {"pictures": 3, "steps": 1},
         "evaluation": {"held_out_per_stratum": 1, "target_pictures": 6},
         "gate": EASY.model_copy(update={"minimum_retain_samples": 3}),  # when one of four subjects is left
     }
