@@ -34,9 +34,9 @@ from torch.nn.functional import mse_loss
 from update_speed import ratios, spread
 
 from expunge.benchmark.machine import machine
+from expunge.models.conditions import TOKENS
 from expunge.models.diffusion import DiffusionProcess
 from expunge.models.resolver import load_text_to_image
-from expunge.models.text_to_image import TOKENS
 from expunge.unlearning.batches import Batch, LatentSet, draw_batch, generator_of, predict
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.methods import StepSize, get_method

@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
@@ -20,6 +20,10 @@ from expunge.prompts.target import Target, resolve_forgotten, resolve_targets
 from expunge.prompts.world import Prompt, World
 from expunge.takedown.request import TakedownBatch
 
+if TYPE_CHECKING:  # torch takes seconds to import
+    from expunge.models.text_to_image import TextToImage
+
+Model = TypeVar("Model", bound="TextToImage")
 _PANELS: dict[tuple[str, str], Panel] = {}
 _LOADING = threading.Lock()  # mapped steps are threads of one process
 
@@ -77,6 +81,14 @@ class Case(BaseModel):
                 f"judges: the weights of '{self.judges}' changed since this case was resolved; start the run again."
             )
         return panel
+
+    def placed(self, model: Model) -> Model:
+        """The model where the case's models run, and of the size in which they draw; in place.
+
+        Raises:
+            ExpungeError: it does not draw that size.
+        """
+        return model.at_size(self.drawing.size).to(self.device)
 
     @property
     def gone(self) -> tuple[Target, ...]:

@@ -26,12 +26,21 @@ def loaded_folder(materializer: BaseMaterializer) -> Iterator[Path]:
     Raises:
         ExpungeError: its files are gone from the artifact store, though ZenML still knows of it.
     """
+    with materializer.get_temporary_directory(delete_at_exit=True) as folder:
+        load_into(materializer, Path(folder))
+        yield Path(folder)
+
+
+def load_into(materializer: BaseMaterializer, folder: Path) -> None:
+    """Copy the artifact into a folder that is there.
+
+    Raises:
+        ExpungeError: as ``loaded_folder``.
+    """
     if not fileio.exists(materializer.uri):
         name = "/".join(materializer.uri.rstrip("/").split("/")[-4:])
         raise ExpungeError(
             f"artifact: the files of {name} are gone from the artifact store, but the step that made them is cached; "
             "run again with enable_cache: false."
         )
-    with materializer.get_temporary_directory(delete_at_exit=True) as folder:
-        io_utils.copy_dir(materializer.uri, folder, overwrite=True)
-        yield Path(folder)
+    io_utils.copy_dir(materializer.uri, str(folder), overwrite=True)

@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 from zenml.enums import ArtifactType
 from zenml.materializers.base_materializer import BaseMaterializer
 
+from expunge.models.own_folder import OwnFolder
 from expunge.models.resolver import read_folder
 from expunge.models.text_to_image import TextToImage
-from materializers.folder import loaded_folder, saved_folder
+from materializers.folder import load_into, saved_folder
 
 
 class TextToImageMaterializer(BaseMaterializer):
@@ -17,9 +18,10 @@ class TextToImageMaterializer(BaseMaterializer):
     ASSOCIATED_ARTIFACT_TYPE: ClassVar = ArtifactType.MODEL
 
     def load(self, data_type: type[Any]) -> TextToImage:
-        """Read the model; the folder says of which family."""
-        with loaded_folder(self) as folder:
-            return read_folder(folder)
+        """Read the model; the folder says of which family. Its other parts are copied from there when it is saved."""
+        folder = OwnFolder()
+        load_into(self, folder.path)
+        return read_folder(folder)
 
     def save(self, data: TextToImage) -> None:
         """Write the model."""

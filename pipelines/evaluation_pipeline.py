@@ -30,6 +30,7 @@ def evaluation_pipeline(
     never_saw: str = "",
     folder: str = ".expunge/evaluations",
     hide_target_pictures: bool = False,
+    device: str = "auto",
 ) -> None:
     """What a model forgot, and what else changed. The same again takes every shard from the cache.
 
@@ -46,9 +47,10 @@ def evaluation_pipeline(
         never_saw: a model that never saw the targets, to compare with; named as the others.
         folder: where page and tables go, in a folder of their own.
         hide_target_pictures: leave pictures of the targets out of the page altogether.
+        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or another name that torch knows.
     """
     tests = chosen_comeback(comeback, targets, never_saw)
-    case = name_case(targets, world, judges, drawing)
+    case = name_case(targets, world, judges, drawing, device)
     after, after_facts = open_model(model, "model")
     before, before_facts = open_model(against, "against")
     shards, paired, cut_off = plan_evaluation(after, before, case, evaluation)

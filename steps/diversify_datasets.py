@@ -22,5 +22,5 @@ def diversify_datasets(
     Annotated[PictureSet, "forget_set"], Annotated[PictureSet, "retain_set"], Annotated[pd.DataFrame, "diversity"]
 ]:
     """Paired prompts, strata in balance, nearest neighbours among the retained, diversity measured."""
-    sets = diversify(model.to(case.device), pool, case, settings, read_references(inbox, case.batch, model.size))
+    sets = diversify(case.placed(model), pool, case, settings, read_references(inbox, case.batch, model.size))
     return sets.forget, sets.retain, sets.facts

@@ -21,5 +21,5 @@ def draw_shard(
     model: TextToImage, shard: Shard, case: Case, settings: EvaluationSettings
 ) -> tuple[Annotated[PictureSet, "pictures"], Annotated[JudgedPictures, "judged_pictures"]]:
     """Cached by the model's hash, prompts and seeds, so that the same shard again is not drawn."""
-    drawn = draw_prompts(model.to(case.device), shard.prompts, shard.seeds, case.drawing)
+    drawn = draw_prompts(case.placed(model), shard.prompts, shard.seeds, case.drawing)
     return drawn, judge_shard(drawn, case, settings)

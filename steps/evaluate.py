@@ -24,5 +24,5 @@ def evaluate(
     Annotated[PictureSet, "pictures_after"],
 ]:
     """Same prompts and noise before and after, with intervals; what was forgotten before is asked for again."""
-    done = evaluator.evaluate(unlearned.to(case.device), base.to(case.device), case, settings, PictureStore())
+    done = evaluator.evaluate(unlearned, base, case, settings, PictureStore())
     return done.evaluation, done.before(), done.after()

@@ -11,6 +11,8 @@ from expunge.pictures.drawing import DrawingSettings
 
 
 @step(enable_cache=False)
-def name_case(targets: list[str], world: str, judges: str, drawing: DrawingSettings) -> Annotated[Case, "case"]:
+def name_case(
+    targets: list[str], world: str, judges: str, drawing: DrawingSettings, device: str
+) -> Annotated[Case, "case"]:
     """``KIND:NAME`` each, in that world. Later steps are cached by the content of all of it."""
-    return case.name_case(targets, world, judges, drawing)
+    return case.name_case(targets, world, judges, drawing, device)

@@ -27,5 +27,5 @@ def try_comeback(
 ) -> Annotated[ComebackReport, "comeback"]:
     """All comes-back tests of one target, beside the original's and, if there is one, a never-saw model's."""
     given = {UNLEARNED: unlearned} | ({NEVER_SAW: never_saw} if never_saw else {})
-    models = {name: model.to(case.device) for name, model in given.items()}
-    return tests.try_comeback(original.to(case.device), models, case, target, settings, forget)
+    models = {name: case.placed(model) for name, model in given.items()}
+    return tests.try_comeback(case.placed(original), models, case, target, settings, forget)

@@ -28,7 +28,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tiny_folder: Path):
     """The model in ``tiny_folder``. Tests leave it as it is."""
-    from expunge.models.stable_diffusion import StableDiffusion
+    from expunge.models.families.stable_diffusion import StableDiffusion
 
     return StableDiffusion.load(tiny_folder)
 

@@ -61,7 +61,7 @@ def main() -> None:
     os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "HF_HUB_OFFLINE": "1"}  # before their packages are imported
     import torch
 
-    from expunge.models.stable_diffusion import StableDiffusion
+    from expunge.models.families.stable_diffusion import StableDiffusion
     from tests.release.overlap import prepare
     from tests.tiny import make_tiny_pipeline
 

@@ -23,6 +23,7 @@ LEAST_WIDTH = 256  # pixels; smaller pictures are enlarged by a whole factor
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31), help="Seed of the first row.")
 @click.option("--steps", default=20, show_default=True, type=click.IntRange(1, 1000), help="Sampling steps.")
 @click.option("--guidance", default=2.5, show_default=True, type=Number(1, 30), help="Guidance scale.")
+@click.option("--size", type=click.IntRange(8, 4096), help="Side of the pictures in pixels.  [default: the model's]")
 @click.option("--device", default="auto", show_default=True, help="Where to draw: cpu, cuda; auto for a GPU if any.")
 @as_json
 def draw(
@@ -34,6 +35,7 @@ def draw(
     seed: int,
     steps: int,
     guidance: float,
+    size: int | None,
     device: str,
     machine: bool,
 ) -> None:
@@ -48,9 +50,9 @@ def draw(
     where, seeds = choose_device(device), list(range(seed, seed + count))
     models = [open_model(source, field)[0] for source, field in ((left, "--with"), (right, "--against"))]
     columns = [
-        model.to(where).draw(
-            [prompt] * count, seeds, steps, guidance, progress="" if machine else f"Drawing with {name}"
-        )
+        model.at_size(size)
+        .to(where)
+        .draw([prompt] * count, seeds, steps, guidance, progress="" if machine else f"Drawing with {name}")
         for model, name in zip(models, (left, right), strict=True)
     ]
     try:

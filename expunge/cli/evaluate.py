@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     "an open_clip model.  [default: the CLIP judge]",
 )
 @click.option("--inception-weights", default="", metavar="FILE", help="For --features inception: a safetensors file.")
+@click.option("--size", type=click.IntRange(8, 4096), help="Side of the pictures in pixels.  [default: the models']")
+@click.option("--device", default="auto", show_default=True, help="Where to draw: cpu, cuda; auto for a GPU if any.")
 @click.option("--hide-target-pictures", is_flag=True, help="Leave pictures of the targets out of the page.")
 @as_json
 def evaluate(
@@ -53,6 +55,8 @@ def evaluate(
     judges: str,
     features: str,
     inception_weights: str,
+    size: int | None,
+    device: str,
     hide_target_pictures: bool,
     machine: bool,
 ) -> None:
@@ -78,9 +82,11 @@ def evaluate(
     tests = chosen_comeback(comeback, targets, never_saw)
     sizes, drawing = named_profile(profile)
     sizes = sizes.model_copy(update={"features": features, "inception_weights": inception_weights})
-    case = name_case(targets, world, judges, drawing)
+    case = name_case(targets, world, judges, drawing.model_copy(update={"size": size}), device)
     (after, facts), (before, base) = open_model(model), open_model(against, "--against")
-    tested = {UNLEARNED: after} | ({NEVER_SAW: open_model(never_saw, "--never-saw")[0]} if never_saw else {})
+    tested = {UNLEARNED: after} | (
+        {NEVER_SAW: case.placed(open_model(never_saw, "--never-saw")[0])} if never_saw else {}
+    )
     done = measure(after, before, case, sizes, PictureStore(), progress=not machine).called(facts, base)
     reports = []
     if tests:
@@ -88,6 +94,7 @@ def evaluate(
     words = ["expunge", "evaluate", model, "--against", against, *(f"--target={each}" for each in targets)]
     words += ["--profile", profile, "--world", world, "--judges", judges, "--comeback", comeback]
     optional = {"--never-saw": never_saw, "--features": features, "--inception-weights": inception_weights}
+    optional |= {"--size": str(size or ""), "--device": "" if device == "auto" else device}
     words += [word for option, value in optional.items() if value for word in (option, value)]
     shown = Shown(
         done.shards,

@@ -81,7 +81,7 @@ def embedding_attack(
     vectors, losses = _search(model, shown, start, settings, trial.seed, progress)
     asked = trial.asked("held_out", settings.pictures)
     seeds = [trial.seed + i for i in range(len(asked))]
-    texts, how = _with_signs(asked, trial, " ".join(signs)), trial.case.drawing.model_dump()
+    texts, how = _with_signs(asked, trial, " ".join(signs)), trial.case.drawing.how()
     with torch.no_grad():
         found = [
             trial.found(model.draw_conditions(words.encode(texts, each), seeds, **how)) for each in (start, vectors)

@@ -14,7 +14,8 @@ from expunge.errors import ExpungeError
 from expunge.judges.features import checked_features
 from expunge.metrics.intervals import bootstrap_mean, resampling_weights
 from expunge.metrics.numbers import Interval
-from expunge.models.text_to_image import TextToImage, chosen
+from expunge.models.conditions import chosen
+from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.settings import Settings
 from expunge.unlearning.batches import Batch, denoising_error, generator_of

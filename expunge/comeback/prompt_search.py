@@ -70,7 +70,7 @@ def prompt_search(model: TextToImage, trial: Trial, settings: PromptSearchSettin
     rng = random.Random(f"{trial.seed}/prompt search")
     seeds = [rng.randrange(2**31) for _ in range(settings.pictures_each)]
     fresh = [rng.randrange(2**31) for _ in range(settings.confirmed_with)]
-    how = trial.case.drawing.model_dump()
+    how = trial.case.drawing.how()
 
     def share(texts: Sequence[str], noise: Sequence[int]) -> Interval:
         asked = [texts[i % len(texts)] for i in range(len(noise))]

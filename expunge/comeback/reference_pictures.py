@@ -77,7 +77,7 @@ def reference_pictures(
     points = []
     for strength, asked in track([(each, asked) for each in settings.strengths for asked in ASKED], progress):
         texts = own if asked == "target" else [""] * len(own)
-        made = model.redraw(given.pictures, texts, seeds, strength, **trial.case.drawing.model_dump())
+        made = model.redraw(given.pictures, texts, seeds, strength, **trial.case.drawing.how())
         drawn = PictureSet(given.prompts, tuple(seeds), made)
         points.append(ReferencePoint(strength=strength, asked=asked, found=trial.share(drawn)))
     return ReferencePictures(given=trial.share(given), points=tuple(points))

@@ -83,6 +83,7 @@ def evaluate(
         ExpungeError: the models draw pictures of different sizes, a model does not read its target prompts to the end,
             or as in ``judge_shard`` and ``score``.
     """
+    model, against = case.placed(model), case.placed(against)
     check_sizes(model, against)
     shards = plan_evaluation(case, settings)
     warnings = check_readable([model, against], shards, case)

@@ -1,11 +1,13 @@
 """Diffusion over discrete noise levels, as diffusers' schedulers have it (Ho et al. 2020, arXiv 2006.11239)."""
 
+from pathlib import Path
 from typing import Any
 
 from diffusers import DDPMScheduler
 from torch import Tensor, nn
 
-from expunge.models.text_to_image import Conditions
+from expunge.models.conditions import Conditions
+from expunge.models.diffusers_model import DiffusersModel
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 # Samplers of diffusers that go down the discrete noise levels a denoiser was trained on. Flow matching and consistency
@@ -69,3 +71,11 @@ class DiffusionProcess:
     def predict(self, denoiser: nn.Module, noisy: Tensor, level: Tensor, conditions: Conditions) -> Tensor:
         """The denoiser's prediction, ``(b, c, h, w)``; it takes the conditions by their names."""
         return denoiser(noisy, level, **conditions).sample
+
+
+class DiffusionModel(DiffusionProcess, DiffusersModel):
+    """A pipeline whose denoiser goes down discrete noise levels; see both."""
+
+    def __init__(self, pipeline: Any, folder: Path | None = None) -> None:
+        DiffusionProcess.__init__(self, pipeline.scheduler)
+        DiffusersModel.__init__(self, pipeline, folder)

@@ -44,6 +44,8 @@ def update_with_weights(digest: Any, component: str, module: torch.nn.Module) ->
 
 def facts_of(part: Any) -> dict[str, Any]:
     """How a part of a pipeline is set up. Defaults are left out, so that a library's new option changes nothing."""
+    if hasattr(part, "tokenizer"):  # a processor of texts and pictures
+        return {"template": part.chat_template, **_tokenizer_facts(part.tokenizer)}
     if hasattr(part, "get_vocab"):
         return _tokenizer_facts(part)
     if hasattr(part.config, "to_diff_dict"):
@@ -63,6 +65,8 @@ def _tokenizer_facts(tokenizer: Any) -> dict[str, Any]:
     """Vocabulary, merges and added tokens. How the last batch was padded and cut is left out."""
     facts = {"length": tokenizer.model_max_length, "side": tokenizer.padding_side}
     facts["special"] = tokenizer.special_tokens_map
+    if getattr(tokenizer, "chat_template", None):
+        facts["template"] = tokenizer.chat_template
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return facts | {"vocabulary": tokenizer.get_vocab()}

@@ -2,7 +2,6 @@
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +11,21 @@ import torch
 from botocore.exceptions import BotoCoreError
 
 from expunge.errors import ExpungeError
+from expunge.models.conditions import cast
 from expunge.models.model_facts import ModelFacts
+from expunge.models.own_folder import OwnFolder
+from expunge.models.pipeline_folder import INDEX
 from expunge.models.text_to_image import TextToImage
 from expunge.plugins import load_plugin, plugin_names
 
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 SINGLE_FILE = re.compile(r"(?P<file>.+\.safetensors)(?:\?config=(?P<config>.+))?")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-INDEX, CLASS_INDEX = "model_index.json", "class_conditional.json"
+CLASS_INDEX = "class_conditional.json"
+REFUSED = {
+    "StableDiffusionXLImg2ImgPipeline": "a refiner, which draws nothing from a text alone; give the base model, and "
+    "draw with this one afterwards as before",
+}
 WAYS = (
     "a diffusers folder, FILE.safetensors?config=FOLDER, a hub id OWNER/NAME, s3://BUCKET/PREFIX, models:/NAME@ALIAS, "
     "models:/NAME/VERSION, or a version number or alias of the registered model"
@@ -51,21 +57,24 @@ def load_text_to_image(source: str | Path, field: str = "base_model") -> TextToI
     return open_model(source, field)[0]
 
 
-def read_folder(folder: Path, name: str = "") -> TextToImage:
+def read_folder(given: Path | OwnFolder, name: str = "") -> TextToImage:
     """Read a model's folder with its family's adapter. It is not tried.
 
     Args:
-        folder: holds ``model_index.json`` or ``class_conditional.json``.
+        given: holds ``model_index.json`` or ``class_conditional.json``; the model holds on to a folder of its own.
         name: how errors call it; the folder's path if empty.
 
     Raises:
         ExpungeError: it holds no model, one of no known family, or a broken one.
     """
+    folder = given.path if isinstance(given, OwnFolder) else given
     name = name or str(folder)
     if not any((folder / index).is_file() for index in (INDEX, CLASS_INDEX)):
         raise ExpungeError(f"'{name}' holds no {INDEX}, so it is not a diffusers folder.")
     with _said_in_one_line(f"'{name}' cannot be loaded"):
-        return _family(folder).load(folder)
+        model = _family(folder).load(folder)
+    model.lasting = given
+    return model
 
 
 def _found(text: str) -> tuple[TextToImage, str]:
@@ -99,6 +108,8 @@ def _family(folder: Path) -> type[TextToImage]:
     else:
         name = json.loads((folder / INDEX).read_text(encoding="utf-8"))["_class_name"]
     known = plugin_names("families")
+    if name in REFUSED:
+        raise ExpungeError(f"it is {REFUSED[name]}")
     if name not in known:
         raise ExpungeError(
             f"it is of the family {name}; known are {', '.join(known)}. A package adds one as an entry point in the "
@@ -123,23 +134,23 @@ def _from_file(file: Path, config: str | None) -> TextToImage:
 
 
 def _from_s3(url: str) -> TextToImage:
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            # A fresh one: fsspec would keep credentials, endpoint and listings of earlier calls.
-            files = fsspec.filesystem("s3", skip_instance_cache=True)
-            if not any(files.exists(f"{url.rstrip('/')}/{name}") for name in (INDEX, CLASS_INDEX)):
-                raise ExpungeError(f"'{url}' holds no {INDEX}, so it is not a diffusers folder.")
-            files.get(url.rstrip("/") + "/", folder + "/", recursive=True)
-        except (OSError, ValueError, BotoCoreError) as error:
-            raise ExpungeError(f"'{url}' cannot be read: {_first_line(error)}") from error
-        return read_folder(Path(folder), url)
+    folder = OwnFolder()
+    try:
+        # A fresh one: fsspec would keep credentials, endpoint and listings of earlier calls.
+        files = fsspec.filesystem("s3", skip_instance_cache=True)
+        if not any(files.exists(f"{url.rstrip('/')}/{name}") for name in (INDEX, CLASS_INDEX)):
+            raise ExpungeError(f"'{url}' holds no {INDEX}, so it is not a diffusers folder.")
+        files.get(url.rstrip("/") + "/", f"{folder.path}/", recursive=True)
+    except (OSError, ValueError, BotoCoreError) as error:
+        raise ExpungeError(f"'{url}' cannot be read: {_first_line(error)}") from error
+    return read_folder(folder, url)
 
 
 def _from_hub(hub_id: str) -> TextToImage:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    patterns = ["*.json", "*.txt", "*/*.json", "*/*.txt", "*/*.safetensors"]
+    patterns = ["*.json", "*.txt", *(f"*/*.{end}" for end in ("json", "txt", "model", "jinja", "safetensors"))]
     try:
         folder = snapshot_download(hub_id, allow_patterns=patterns)
     except (OSError, ValueError, HfHubHTTPError) as error:
@@ -148,21 +159,24 @@ def _from_hub(hub_id: str) -> TextToImage:
 
 
 def _try(model: TextToImage, name: str) -> None:
-    """Draw one picture in one step, encode it, and ask the denoiser about it, as every run will.
+    """Draw one picture of the smallest size in two steps, encode it, and ask the denoiser about it, as every run will.
 
-    It costs two passes of the denoiser and one each of encoder and decoder, for one picture.
+    It costs three passes of the denoiser and one each of encoder and decoder.
     """
     with _said_in_one_line(f"'{name}' cannot be drawn with"):
-        picture = model.draw([""], [0], steps=1, guidance=1.0)
+        size = model.at_size(model.smallest_size).size
+        picture = model.draw([""], [0], steps=2, guidance=1.0)
         latents, level = model.encode_pictures(picture), torch.tensor([model.levels // 2])
         place = next(model.denoiser.parameters())
+        conditions = cast(model.encode_texts([""]), place.device, place.dtype)
         with torch.no_grad():
-            predicted = model.predict(model.denoiser, latents.to(place), level, model.encode_texts([""]))
-        if picture.shape[1:3] != (model.size, model.size) or predicted.shape != latents.shape:
+            predicted = model.predict(model.denoiser, latents.to(place), level, conditions)
+        if picture.shape[1:3] != (size, size) or predicted.shape != latents.shape:
             raise ExpungeError(
-                f"it draws {picture.shape[1:3]} pixels of {model.size}, and predicts {tuple(predicted.shape)} for "
+                f"it draws {picture.shape[1:3]} pixels of {size}, and predicts {tuple(predicted.shape)} for "
                 f"{tuple(latents.shape)}"
             )
+        model.at_size(None)
 
 
 @contextmanager

@@ -15,51 +15,12 @@ import numpy as np
 
 from expunge.errors import ExpungeError
 from expunge.models.batched_drawing import in_batches
+from expunge.models.conditions import Conditions, chosen, filled_up
+from expunge.models.noise_process import NoiseProcess
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
-
-    Conditions = dict[str, Tensor]
-else:
-    Conditions = dict[str, Any]
-"""What text encoders give a denoiser: tensors by the name under which it takes them, each ``(n, …)``."""
-
-TOKENS = "encoder_hidden_states"  # what cross-attention reads, ``(n, tokens, d)``
-
-
-def chosen(conditions: Conditions, indices: Tensor) -> Conditions:
-    """The conditions at ``indices``, int64 ``(b,)``; each ``(b, …)``."""
-    return {name: tensor[indices] for name, tensor in conditions.items()}
-
-
-def cast(conditions: Conditions, device: torch.device, dtype: torch.dtype) -> Conditions:
-    """The conditions on a device; those of floating point in a dtype."""
-    return {
-        name: tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
-        for name, tensor in conditions.items()
-    }
-
-
-class NoiseProcess(Protocol):
-    """How pictures are noised and what a denoiser is to make of that: all that a loss needs."""
-
-    @property
-    def levels(self) -> int:
-        """Noise levels of the training schedule."""
-        ...
-
-    def noisy(self, latents: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-        """Latents ``(b, c, h, w)`` noised up to a level, int64 ``(b,)``, 0 … levels − 1."""
-        ...
-
-    def target(self, latents: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-        """What the denoiser should predict there, ``(b, c, h, w)``."""
-        ...
-
-    def predict(self, denoiser: nn.Module, noisy: Tensor, level: Tensor, conditions: Conditions) -> Tensor:
-        """What it predicts, ``(b, c, h, w)``; conditions each ``(b, …)``."""
-        ...
 
 
 class NewWords(Protocol):
@@ -89,6 +50,8 @@ class TextToImage(NoiseProcess, ABC):
 
     _rewrite: Callable[[str], str] | None = None
     _filter_facts: str = ""
+    _size: int | None = None
+    lasting: Any = None  # what must not be cleared away before the model
 
     @property
     @abstractmethod
@@ -97,8 +60,32 @@ class TextToImage(NoiseProcess, ABC):
 
     @property
     @abstractmethod
+    def native_size(self) -> int:
+        """Side of the pictures it was made for, in pixels."""
+
+    @property
+    def smallest_size(self) -> int:
+        """Side of the smallest pictures that it can draw, however badly, in pixels."""
+        return self.native_size
+
+    @property
     def size(self) -> int:
         """Side of the pictures it draws, in pixels."""
+        return self._size or self.native_size
+
+    def at_size(self, size: int | None) -> Self:
+        """Draw pictures of another size from now on, in place; None for its own.
+
+        Raises:
+            ExpungeError: it cannot draw that size.
+        """
+        if size is not None and size != self.native_size and (size < self.smallest_size or size % self.smallest_size):
+            raise ExpungeError(
+                f"size: {size} given; the model draws {self.native_size} pixels"
+                + (f", or a multiple of {self.smallest_size}." if self.smallest_size < self.native_size else ".")
+            )
+        self._size = size
+        return self
 
     @classmethod
     @abstractmethod
@@ -233,7 +220,7 @@ class TextToImage(NoiseProcess, ABC):
         seen = self.seen(texts)
         with torch.no_grad():
             found = [self._conditions(seen[start : start + batch_size]) for start in range(0, len(seen), batch_size)]
-        return {name: torch.cat([each[name] for each in found]) for name in found[0]}
+        return {name: torch.cat(filled_up([each[name] for each in found])) for name in found[0]}
 
     def encode_pictures(self, pictures: np.ndarray, batch_size: int = 64) -> Tensor:
         """Latents of uint8 pictures ``(n, h, w, 3)``, float32 ``(n, c, h, w)``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -21,7 +21,14 @@ class DrawingSettings(Settings):
 
     steps: int = Field(default=20, ge=1, le=1000, description="sampling steps; time grows in proportion")
     guidance: float = Field(default=2.5, ge=1, le=30, description="classifier-free guidance; 1: off, twice as fast")
+    size: int | None = Field(
+        default=None, ge=8, le=4096, description="side of the pictures in pixels; null: that of the model"
+    )
     batch_size: int = Field(default=64, ge=1, le=4096, description="pictures at once; memory grows in proportion")
+
+    def how(self) -> dict[str, Any]:
+        """As a model is told that has been given the size: ``Case.placed``."""
+        return self.model_dump(exclude={"size"})
 
 
 def draw_over_world(
@@ -43,7 +50,7 @@ def draw_prompts(
     model: TextToImage, prompts: Sequence[Prompt], seeds: Sequence[int], drawing: DrawingSettings, label: str = ""
 ) -> PictureSet:
     """Draw each prompt from its own noise seed, under a progress bar called ``label``; without one if it is empty."""
-    pictures = model.draw([prompt.text for prompt in prompts], seeds, progress=label, **drawing.model_dump())
+    pictures = model.draw([prompt.text for prompt in prompts], seeds, progress=label, **drawing.how())
     return PictureSet(tuple(prompts), tuple(seeds), pictures)
 
 

@@ -143,7 +143,7 @@ class Drawer:
         if (known := self.store.find(key, shard)) is not None:
             return known
         texts = [prompt.text for prompt in shard.prompts]
-        pictures = self.model.draw(texts, shard.seeds, **self.drawing.model_dump())
+        pictures = self.model.draw(texts, shard.seeds, **self.drawing.how())
         self.store.keep(key, pictures, shard.prompts, self.digest)
         return PictureSet(shard.prompts, shard.seeds, pictures)
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from expunge.errors import ExpungeError
-from expunge.models.text_to_image import Conditions, NoiseProcess, cast, chosen
+from expunge.models.conditions import Conditions, cast, chosen
+from expunge.models.noise_process import NoiseProcess
 from expunge.unlearning.objectives import noise_prediction_error
 
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from expunge.models.conditions import filled_up
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.unlearning.batches import LatentSet
@@ -25,13 +26,15 @@ def encode(model: TextToImage, pictures: PictureSet, anchors: PictureSet | None 
     paired = [prompt.paired for prompt in pictures.prompts if prompt.paired is not None]
     anchored = len(paired) == len(pictures)
     texts = list(dict.fromkeys(sentences + (paired if anchored else [])))
+    known = model.encode_texts(texts), model.encode_texts([""])
+    alike = {name: filled_up([each[name] for each in known]) for name in known[0]}
     place = {text: index for index, text in enumerate(texts)}
     return LatentSet(
         latents=model.encode_pictures(pictures.pictures),
         prompt_indices=torch.tensor([place[text] for text in sentences]),
-        conditions=model.encode_texts(texts),
+        conditions={name: asked for name, (asked, _) in alike.items()},
         strata=strata,
         anchor_indices=torch.tensor([place[text] for text in paired]) if anchored else None,
-        empty=model.encode_texts([""]),
+        empty={name: empty for name, (_, empty) in alike.items()},
         shows_target=torch.arange(len(pictures)) < shown if shown < len(pictures) else None,
     )

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from expunge.errors import ExpungeError
-from expunge.models.text_to_image import NoiseProcess
+from expunge.models.noise_process import NoiseProcess
 from expunge.progress import progress_bar
 from expunge.unlearning.batches import Batch, LatentSets, StratifiedSampler, draw_batch, generator_of
 from expunge.unlearning.calibration import Calibration, calibrate

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from expunge.models.text_to_image import NoiseProcess
+from expunge.models.noise_process import NoiseProcess
 from expunge.unlearning.batches import Batch, LatentSets, predict, present
 from expunge.unlearning.forget import ForgetLoss, Seen, make_forget_loss
 from expunge.unlearning.objectives import alignment_loss, noise_prediction_error, retain_loss

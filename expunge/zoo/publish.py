@@ -8,7 +8,7 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 
 from expunge.errors import ExpungeError
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.families.stable_diffusion import StableDiffusion
 from expunge.pictures.picture_set import PictureSet
 from expunge.reports.figures import grid_png
 from expunge.zoo.emoji_world import emoji_world

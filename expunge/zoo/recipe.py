@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer
 
 from expunge.judges.panel import Panel
 from expunge.metrics.retain_accuracy import as_asked
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.families.stable_diffusion import StableDiffusion
 from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.pictures.picture_set import PictureSet
 from expunge.progress import progress_bar

@@ -6,7 +6,7 @@ from expunge.benchmark.bench import Bench
 from expunge.benchmark.benchmark_settings import BenchmarkSettings, MethodEntry, TargetEntry
 from expunge.benchmark.cell import Cell, CellResult, result_of
 from expunge.case import Case
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.families.stable_diffusion import StableDiffusion
 from tests.metrics.colour_judges import WORLD, colour_panel
 
 CAT, DOG = {"kind": "object", "name": "cat"}, {"kind": "object", "name": "dog"}

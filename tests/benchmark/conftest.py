@@ -3,7 +3,7 @@
 import pytest
 
 from expunge.benchmark.bench import Bench
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.families.stable_diffusion import StableDiffusion
 from tests.benchmark.bench import make_bench, small
 from tests.evaluation.conftest import load_tiny
 from tests.threads import one_thread  # noqa: F401

@@ -7,7 +7,7 @@ from expunge.comeback.embedding_attack import EmbeddingSettings, embedding_attac
 from expunge.comeback.hiding import text_filter
 from expunge.comeback.trial import Trial
 from expunge.errors import ExpungeError
-from expunge.models.text_to_image import TOKENS
+from expunge.models.conditions import TOKENS
 from tests.comeback.conftest import colour_trial
 
 

@@ -8,7 +8,7 @@ import torch
 
 from expunge.comeback.hiding import WordFilter, text_filter
 from expunge.errors import ExpungeError
-from expunge.models.text_to_image import TOKENS
+from expunge.models.conditions import TOKENS
 from tests.comeback.conftest import colour_case, target_of
 from tests.metrics.colour_judges import WORLD
 

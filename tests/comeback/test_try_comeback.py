@@ -11,7 +11,7 @@ from expunge.comeback.comeback_table import as_frame, as_markdown
 from expunge.comeback.try_comeback import try_comeback
 from expunge.errors import ExpungeError
 from expunge.judges.panel import Panel
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.families.stable_diffusion import StableDiffusion
 from tests.comeback.conftest import SMALL, colour_case, target_of
 from tests.metrics.colour_judges import WORLD, colour_panel
 from tests.tiny import make_tiny_pipeline

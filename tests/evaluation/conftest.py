@@ -12,8 +12,8 @@ from expunge.evaluation.plan import paired, plan_evaluation
 from expunge.evaluation.score import Judged, Scores, score
 from expunge.judges.judged import judge_pictures
 from expunge.judges.panel import Panel
+from expunge.models.families.stable_diffusion import StableDiffusion
 from expunge.models.model_facts import ModelFacts
-from expunge.models.stable_diffusion import StableDiffusion
 from expunge.pictures.drawing import DrawingSettings
 from expunge.pictures.picture_set import PictureSet
 from expunge.pictures.picture_store import PictureStore

@@ -10,8 +10,8 @@ from expunge.errors import ExpungeError
 from expunge.evaluation.evaluator import check_sizes, evaluate
 from expunge.evaluation.plan import REFERENCE, paired
 from expunge.metrics.units import COSINE
+from expunge.models.families.stable_diffusion import StableDiffusion
 from expunge.models.model_facts import ModelFacts
-from expunge.models.stable_diffusion import StableDiffusion
 from expunge.pictures.picture_store import draw_shards
 from expunge.pictures.shards import plan_over_world
 from expunge.reports.evaluation_files import Shown, write_evaluation

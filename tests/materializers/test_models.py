@@ -10,8 +10,8 @@ from open_clip.model import CLIP
 from safetensors import SafetensorError
 
 from expunge.errors import ExpungeError
-from expunge.models.class_conditional import ClassConditional
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.families.class_conditional import ClassConditional
+from expunge.models.families.stable_diffusion import StableDiffusion
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.zoo.classifiers import FactorClassifier, make_network
 from expunge.zoo.clip import clip_config

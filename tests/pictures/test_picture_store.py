@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from expunge.errors import ExpungeError
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.families.stable_diffusion import StableDiffusion
 from expunge.pictures.drawing import DrawingSettings
 from expunge.pictures.picture_store import Drawer, PictureStore
 from expunge.pictures.shards import plan_over_world

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from expunge.errors import ExpungeError
-from expunge.models.stable_diffusion import StableDiffusion
+from expunge.models.families.stable_diffusion import StableDiffusion
 from expunge.pictures.picture_set import concatenate
 from expunge.prompts.target import Target
 from expunge.release.purging import Purged

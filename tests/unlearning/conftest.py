@@ -7,8 +7,8 @@ import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import nn
 
+from expunge.models.conditions import TOKENS
 from expunge.models.diffusion import DiffusionProcess
-from expunge.models.text_to_image import TOKENS
 from expunge.unlearning.batches import LatentSet, LatentSets
 from expunge.unlearning.gradient_cache import GradientCache, cache_gradients
 from expunge.unlearning.loop import Hooks

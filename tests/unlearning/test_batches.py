@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expunge.errors import ExpungeError
+from expunge.models.conditions import TOKENS
 from expunge.models.diffusion import DiffusionProcess
-from expunge.models.text_to_image import TOKENS
 from expunge.unlearning.batches import (
     LatentSet,
     StratifiedSampler,

@@ -10,7 +10,7 @@ import torch
 
 from expunge.case import Case
 from expunge.judges.panel import Panel
-from expunge.models.text_to_image import TOKENS
+from expunge.models.conditions import TOKENS
 from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.prompts.target import Target
 from expunge.takedown.request import Kind

@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor
 
 from expunge.errors import ExpungeError
-from expunge.models.text_to_image import chosen
+from expunge.models.conditions import chosen
 from expunge.unlearning.batches import Batch, predict
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import StepReport

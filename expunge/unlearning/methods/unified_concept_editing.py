@@ -22,7 +22,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from expunge.models.text_to_image import TOKENS
+from expunge.models.conditions import TOKENS
 from expunge.unlearning.batches import ANCHORS_MISSING, Batch, LatentSet, present
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import Coefficients, StepReport

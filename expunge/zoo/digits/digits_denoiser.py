@@ -4,7 +4,7 @@ import torch
 from diffusers import DDIMScheduler, UNet2DModel
 from pydantic import Field
 
-from expunge.models.class_conditional import ClassConditional
+from expunge.models.families.class_conditional import ClassConditional
 from expunge.models.loading import LOADING
 from expunge.progress import progress_bar
 from expunge.settings import Settings

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from expunge.judges.panel import Panel
-from expunge.models.class_conditional import ClassConditional
+from expunge.models.families.class_conditional import ClassConditional
 from expunge.settings import Settings
 from expunge.zoo.digits.digits_data import read_digits, split_digits
 from expunge.zoo.digits.digits_denoiser import DenoiserRecipe, train_model

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from expunge.errors import ExpungeError
-from expunge.models.text_to_image import TOKENS
+from expunge.models.conditions import TOKENS
 from expunge.unlearning.batches import Batch
 from expunge.unlearning.forget import FORGET_LOSSES, Seen, make_forget_loss
 

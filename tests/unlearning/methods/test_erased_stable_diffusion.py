@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from expunge.errors import ExpungeError
-from expunge.models.text_to_image import TOKENS
+from expunge.models.conditions import TOKENS
 from tests.unlearning.conftest import make_unet
 from tests.unlearning.methods.stage import FORGET, Stage
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from expunge.errors import ExpungeError
-from expunge.models.text_to_image import TOKENS
+from expunge.models.conditions import TOKENS
 from expunge.unlearning.batches import predict
 from expunge.unlearning.methods.saliency_unlearning import saliency_masks
 from tests.unlearning.methods.stage import Stage, make_cache

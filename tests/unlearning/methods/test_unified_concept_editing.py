@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from expunge.errors import ExpungeError
-from expunge.models.text_to_image import TOKENS
+from expunge.models.conditions import TOKENS
 from expunge.unlearning.methods.unified_concept_editing import edited_tokens, editing_matrix
 from tests.unlearning.methods.stage import FORGET, RETAIN, Stage
 

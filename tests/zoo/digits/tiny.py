@@ -2,7 +2,7 @@
 
 import torch
 
-from expunge.models.class_conditional import ClassConditional
+from expunge.models.families.class_conditional import ClassConditional
 from expunge.zoo.denoiser import make_scheduler
 from expunge.zoo.digits.digits_data import CLASSES
 from expunge.zoo.digits.digits_denoiser import make_denoiser

@@ -18,9 +18,10 @@ from diffusers import UNet2DModel
 from torch import Tensor
 
 from expunge.errors import ExpungeError, UnsupportedError
+from expunge.models.conditions import Conditions
 from expunge.models.diffusion import SAMPLERS, DiffusionProcess
 from expunge.models.loading import LOADING
-from expunge.models.text_to_image import Conditions, NewWords, TextToImage
+from expunge.models.text_to_image import NewWords, TextToImage
 
 LABELS = "class_labels"  # as ``UNet2DModel`` takes them, int64 ``(n,)``
 INDEX = "class_conditional.json"
@@ -61,8 +62,8 @@ class ClassConditional(DiffusionProcess, TextToImage):
         return json.dumps(self.classes)
 
     @property
-    def size(self) -> int:
-        """Side of the pictures it draws, in pixels."""
+    def native_size(self) -> int:
+        """Side of its pictures, in pixels; it draws no others."""
         return self.denoiser.config.sample_size
 
     def _conditions(self, texts: list[str]) -> Conditions:

@@ -13,13 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from expunge.models.conditions import TOKENS
 from expunge.models.diffusion import SAMPLERS
+from expunge.models.families.stable_diffusion import StableDiffusion
 from expunge.models.resolver import load_text_to_image, open_model
-from expunge.models.stable_diffusion import COMPONENTS, StableDiffusion
-from expunge.models.text_to_image import TOKENS
 from expunge.pictures.drawing import DrawingSettings, draw_prompts
 from tests.pictures.test_picture_set import make_set
 from tests.tiny import make_single_file, make_tiny_pipeline
+
+COMPONENTS = ("unet", "vae", "text_encoder")
 
 TEXTS = ["a cat in noto style", "a dog by twemoji", "the car on plain white", "an apple", "a horse"]
 SEEDS = [5, 0, 2**31 - 1, 5, 77]

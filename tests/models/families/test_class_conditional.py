@@ -10,9 +10,9 @@ import torch
 from diffusers import UNet2DModel
 
 from expunge.errors import ExpungeError
-from expunge.models.class_conditional import INDEX, LABELS, ClassConditional
+from expunge.models.conditions import cast
+from expunge.models.families.class_conditional import INDEX, LABELS, ClassConditional
 from expunge.models.resolver import load_text_to_image
-from expunge.models.text_to_image import cast
 from expunge.pictures.drawing import DrawingSettings, draw_prompts
 from expunge.zoo.digits.digits_data import CLASSES, digits_world, read_digits
 from expunge.zoo.digits.digits_denoiser import make_denoiser, make_scheduler

@@ -1,0 +1,294 @@
+"""What models that diffusers has a pipeline for share; a family adds how its denoiser is asked.
+
+Texts are encoded and pictures drawn by the pipeline itself: what is trained is what is drawn.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from diffusers.utils import logging as diffusers_logging
+from torch import Tensor, nn
+from transformers.utils import logging as transformers_logging
+
+from expunge.errors import ExpungeError, UnsupportedError
+from expunge.models.batched_drawing import in_batches
+from expunge.models.conditions import TOKENS, Conditions, cast
+from expunge.models.loading import LOADING
+from expunge.models.pipeline_folder import UNUSED, read_pipeline, write_pipeline
+from expunge.models.text_to_image import NewWords, TextToImage
+
+POOLED, MASK = "pooled", "mask"  # one vector a text, ``(n, d)``; which tokens count, ``(n, tokens)``
+UNCONDITIONAL = "unconditional "  # before the name of what guidance moves away from
+
+# Loading takes a second; its bars would drown those of long work.
+diffusers_logging.disable_progress_bar()
+transformers_logging.disable_progress_bar()
+
+
+class DiffusersModel(TextToImage):
+    """A diffusers pipeline as a model.
+
+    Args:
+        pipeline: the pipeline, float32.
+        folder: the one it was read from; None if it was made here.
+
+    Attributes:
+        pipeline: the pipeline, in eval mode.
+        folder: as given.
+
+    Raises:
+        ExpungeError: its parts do not fit together.
+    """
+
+    PIPELINE: ClassVar[Any]  # its class
+    DENOISER: ClassVar[str] = "transformer"
+    ENCODING: ClassVar[Mapping[str, Any]] = {}  # what ``encode_prompt`` is told beside the texts
+    ENCODED: ClassVar[tuple[str, ...]] = (TOKENS,)  # what it answers, in order; what is called "" is not needed
+    ASKED: ClassVar[Mapping[str, str]] = {TOKENS: "prompt_embeds"}  # how the pipeline calls conditions
+    GUIDED: ClassVar[bool] = True  # whether it takes conditions for guidance to move away from
+    DRAWING: ClassVar[Mapping[str, Any]] = {}  # what the pipeline is told beside the usual
+    REDRAWING: ClassVar[Any] = None  # class of the pipeline for image-to-image
+    WINDOW: ClassVar[int | None] = None  # tokens that are read; None: as the tokenizers say
+
+    def __init__(self, pipeline: Any, folder: Path | None = None) -> None:
+        self.pipeline, self.folder = pipeline, folder
+        self._sampler = dict(pipeline.scheduler.config)
+        pipeline.set_progress_bar_config(disable=True)
+        for part in self.parts().values():
+            if isinstance(part, nn.Module):
+                part.eval().requires_grad_(False)
+        self._fit()
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a diffusers folder; see the protocol. Always in float32."""
+        return cls(read_pipeline(cls.PIPELINE, folder, cls.DENOISER), folder)
+
+    @classmethod
+    def load_file(cls, file: Path, config: Path) -> Self:
+        """Read a single safetensors file with the configuration, vocabulary and scheduler of a folder."""
+        if not hasattr(cls.PIPELINE, "from_single_file"):
+            return super().load_file(file, config)
+        with LOADING:
+            pipeline = cls.PIPELINE.from_single_file(
+                str(file), config=str(config), local_files_only=True, torch_dtype=torch.float32, **cls._without()
+            )
+        return cls(pipeline)
+
+    def save(self, folder: Path) -> None:
+        """Write a stock diffusers folder, safetensors only: the denoiser, and the other parts as they were.
+
+        Raises:
+            ExpungeError: the model stands behind a filter, or the folder that it was read from is gone.
+        """
+        self.refuse_filter(folder)
+        write_pipeline(self.pipeline, self.DENOISER, self.folder, folder)
+
+    @classmethod
+    def _without(cls) -> dict[str, None]:
+        """Parts that ``from_single_file`` is not to make up."""
+        return {}
+
+    @property
+    def denoiser(self) -> nn.Module:
+        """The part that unlearning changes, in eval mode."""
+        return getattr(self.pipeline, self.DENOISER)
+
+    @property
+    def _config(self) -> Any:
+        """The denoiser's configuration."""
+        return self.denoiser.config
+
+    @property
+    def native_size(self) -> int:
+        """As the denoiser's configuration says, else the pipeline's default."""
+        side = self._config.get("sample_size") or self.pipeline.default_sample_size
+        return side * self.pipeline.vae_scale_factor
+
+    @property
+    def smallest_size(self) -> int:
+        """Latents of 8 × 8."""
+        return 8 * self.pipeline.vae_scale_factor
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of a picture's latents, as the loss is taken."""
+        side = self.size // self.pipeline.vae_scale_factor
+        return self._config.in_channels, side, side
+
+    def parts(self) -> dict[str, Any]:
+        """All that the pipeline draws with."""
+        known = self.pipeline.components
+        return {name: part for name, part in known.items() if part is not None and name not in UNUSED}
+
+    def sampling(self) -> str:
+        """Name of the sampler."""
+        return type(self.pipeline.scheduler).__name__.removesuffix("Scheduler")
+
+    def with_own_denoiser(self) -> Self:
+        """The model with a copy of its denoiser; everything else is shared."""
+        twin = copy.copy(self)
+        twin.pipeline = copy.copy(self.pipeline)
+        twin.pipeline.register_modules(**{self.DENOISER: copy.deepcopy(self.denoiser)})
+        return twin
+
+    def new_words(self, signs: Sequence[str]) -> NewWords:
+        """Refused, where a family does not say otherwise.
+
+        Raises:
+            UnsupportedError: always.
+        """
+        raise UnsupportedError(f"model: of {type(self).__name__}, words with embeddings of their own are not there.")
+
+    def _encoded(self, texts: list[str], **more: Any) -> Conditions:
+        """What the pipeline's own ``encode_prompt`` makes of texts."""
+        answer = self.pipeline.encode_prompt(list(texts), device=self.device, **{**self.ENCODING, **more})
+        return {name: each for name, each in zip(self.ENCODED, answer, strict=False) if name}
+
+    def _conditions(self, texts: list[str]) -> Conditions:
+        """Under the empty text stands the sampler's own unconditional branch, which may be encoded in another way."""
+        found = self._encoded(texts)
+        own = {name: each for name, each in found.items() if not name.startswith(UNCONDITIONAL)}
+        if len(own) < len(set(filter(None, self.ENCODED))) and not all(texts):
+            guided = self._encoded([""], do_classifier_free_guidance=True)
+            empty = torch.tensor([not text for text in texts], device=self.device)
+            for name, each in own.items():
+                instead = guided[UNCONDITIONAL + name].to(each)
+                own[name] = torch.where(empty.view(-1, *(1,) * (each.dim() - 1)), instead, each)
+        return cast(own, torch.device("cpu"), torch.float32)
+
+    def _prompted(self, conditions: Conditions, guidance: float) -> dict[str, Any]:
+        """Conditions and guidance as the pipeline takes them."""
+        place = next(self.denoiser.parameters())
+        given = {self.ASKED[name]: each for name, each in cast(conditions, place.device, place.dtype).items()}
+        if self.GUIDED:
+            empty = cast(self.encode_texts([""]), place.device, place.dtype)
+            count = len(next(iter(conditions.values())))
+            given |= {
+                f"negative_{self.ASKED[name]}": each.expand(count, *each.shape[1:]) for name, each in empty.items()
+            }
+        return {"guidance_scale": guidance, **given}
+
+    def _packed(self, latents: Tensor) -> Tensor:
+        """Latents ``(b, c, h, w)`` as the pipeline takes them."""
+        return latents
+
+    def _sample(
+        self, conditions: Conditions, generators: list[torch.Generator], steps: int, guidance: float
+    ) -> np.ndarray:
+        noise = torch.cat([torch.randn((1, *self.latent_shape), generator=each) for each in generators])
+        pictures = self.pipeline(
+            **self._prompted(conditions, guidance),
+            latents=self._packed(noise.to(next(self.denoiser.parameters()))),
+            height=self.size,
+            width=self.size,
+            num_inference_steps=steps,
+            generator=generators,
+            output_type="np",
+            **self.DRAWING,
+        ).images
+        self._restore_sampler()
+        return pictures
+
+    def _restore_sampler(self) -> None:
+        """Some samplers change their own configuration while they sample; a model stays what it was."""
+        sampler = self.pipeline.scheduler
+        if dict(sampler.config) != self._sampler:
+            self.pipeline.register_modules(scheduler=type(sampler).from_config(self._sampler))
+
+    def redraw(
+        self,
+        pictures: np.ndarray,
+        texts: Sequence[str],
+        seeds: Sequence[int],
+        strength: float,
+        steps: int = 20,
+        guidance: float = 2.5,
+        batch_size: int = 64,
+    ) -> np.ndarray:
+        """Image-to-image by diffusers' own pipeline; see the protocol.
+
+        Raises:
+            ExpungeError: so few steps and so little strength that not one step is made.
+            UnsupportedError: the family has no such pipeline.
+        """
+        if self.REDRAWING is None:
+            raise UnsupportedError(f"model: of {type(self).__name__}, image-to-image is not there for it.")
+        if int(steps * strength) < 1:
+            raise ExpungeError(
+                f"strength: {strength:g} of {steps} steps is less than one step; "
+                f"take a strength of at least {1 / steps:.2g}, or more steps."
+            )
+        pipeline = self.REDRAWING(**self.pipeline.components, **self._redrawing())
+        pipeline.set_progress_bar_config(disable=True)
+        place = next(self.pipeline.vae.parameters())
+
+        def batch(part: slice, generators: list[torch.Generator]) -> np.ndarray:
+            return pipeline(
+                **self._prompted(self.encode_texts(texts[part]), guidance if any(texts[part]) else 1.0),
+                image=(torch.from_numpy(pictures[part]).permute(0, 3, 1, 2).float() / 255).to(place.dtype),
+                strength=strength,
+                num_inference_steps=steps,
+                generator=generators,
+                output_type="np",
+            ).images
+
+        redrawn = in_batches(batch, len(texts), seeds, batch_size)
+        self._restore_sampler()
+        return redrawn
+
+    def _redrawing(self) -> dict[str, Any]:
+        """What the pipeline for image-to-image is made with beside the components."""
+        return {}
+
+    def _latents(self, pictures: Tensor) -> Tensor:
+        """Shifted and scaled: the posterior's mode."""
+        vae = self.pipeline.vae
+        mode = vae.encode(pictures).latent_dist.mode()
+        return (mode - (vae.config.get("shift_factor") or 0.0)) * vae.config.scaling_factor
+
+    def cut_off(self, texts: Sequence[str]) -> list[str]:
+        """What lies beyond the window of the text encoder that reads most; see the protocol."""
+        tokenizer, window = max(self._readers(), key=lambda reader: reader[1])
+        found = []
+        for text in self.seen(texts):
+            beyond = len(tokenizer(self._worded(text, tokenizer)).input_ids) - window
+            tokens = tokenizer(self._plain(text, tokenizer), add_special_tokens=False).input_ids
+            found.append(tokenizer.decode(tokens[-beyond:]).strip() if beyond > 0 else "")
+        return found
+
+    def _plain(self, text: str, tokenizer: Any) -> str:
+        """A text with the tokens of textual inversions spelt out."""
+        spelt = getattr(self.pipeline, "maybe_convert_prompt", None)
+        return spelt(text, tokenizer) if spelt else text
+
+    def _worded(self, text: str, tokenizer: Any) -> str:
+        """A text as the tokenizer gets it, with whatever a family puts around it."""
+        return self._plain(text, tokenizer)
+
+    def _readers(self) -> Iterator[tuple[Any, int]]:
+        """Tokenizers, with how many tokens their encoders read."""
+        for name, part in self.parts().items():
+            if name.startswith("tokenizer"):
+                tokenizer = getattr(part, "tokenizer", part)  # a processor has one
+                yield tokenizer, self.WINDOW or tokenizer.model_max_length
+
+    def _fit(self) -> None:
+        """Raise ``ExpungeError`` if the parts do not fit together."""
+        if self.native_size % self.smallest_size:
+            raise ExpungeError(
+                f"{self.DENOISER}: draws pictures of {self.native_size} pixels; must be a multiple of "
+                f"{self.smallest_size}, see sample_size in its config.json"
+            )
+        for name, part in self.parts().items():
+            if name.startswith("tokenizer"):
+                encoder = getattr(self.pipeline, name.replace("tokenizer", "text_encoder"))
+                words, known = len(getattr(part, "tokenizer", part)), encoder.get_input_embeddings().num_embeddings
+                if words > known:
+                    raise ExpungeError(
+                        f"{name}: has {words} words, its text encoder knows {known}; they are not of one model"
+                    )
