@@ -57,8 +57,7 @@ def forgotten(model: TextToImage, case: Case) -> tuple[TextToImage, int]:
     sizes, how = DiversificationSettings(), UnlearnSettings()
     pool = draw_over_world(model, case.world, "train", sizes.pool_per_stratum, sizes.seed, case.drawing)
     sets = diversify(model, pool, case, sizes)
-    objectives = how.forgetting().objectives()
-    cache = measure_gradients(model, sets.forget, sets.retain, GradientSettings(), objectives)
+    cache = measure_gradients(model, sets.forget, sets.retain, GradientSettings(), how.forgetting())
     unlearned, trace = unlearn_model(
         model, TrainingSets(sets.forget, sets.retain, cache), case, how, CheckSettings(pictures=24, steps=10)
     )

@@ -24,4 +24,4 @@ def cache_gradients(
     forgetting: ForgetSettings,
 ) -> Annotated[GradientCache, "gradient_cache"]:
     """Gradients, second moments and the conflict map; keyed by model, data, objective and seeds."""
-    return measure_gradients(case.placed(model), forget, retain, settings, forgetting.objectives())
+    return measure_gradients(case.placed(model), forget, retain, settings, forgetting)

@@ -21,6 +21,7 @@ CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }} "
     "{{ m['content'] if m['content'] is string else m['content'][0]['text'] }}<|im_end|>{% endfor %}"
 )
+READING = ("caption", "context_embedder", "cap_embedder", "txt_in")
 FLOW = {"shift": 3.0, "use_dynamic_shifting": True}
 
 
@@ -37,12 +38,20 @@ def make_family(name: str, folder: Path, seed: int = 0) -> Path:
             for parameter in part.parameters() if isinstance(part, nn.Module) else ():
                 if not parameter.any():  # what begins as zero would leave its gradient, or others', zero
                     nn.init.normal_(parameter, std=0.02)
+        for parameter in _reading(pipeline):
+            nn.init.normal_(parameter, std=0.5)  # so that one text is predicted otherwise than another
     pipeline.save_pretrained(folder, safe_serialization=True)
     if names := getattr(pipeline, "labels", None):  # published folders hold them, but they are not saved again
         index = json.loads((folder / "model_index.json").read_text())
         index["id2label"] = {str(number): name for name, number in names.items()}
         (folder / "model_index.json").write_text(json.dumps(index))
     return folder
+
+
+def _reading(pipeline: Any) -> list[nn.Parameter]:
+    """Where a transformer takes the text in."""
+    named = pipeline.components.get("transformer", nn.Module()).named_parameters()
+    return [each for name, each in named if each.dim() == 2 and any(part in name for part in READING)]
 
 
 def _clip(folder: Path, number: str = "", projected: bool = False) -> dict[str, Any]:

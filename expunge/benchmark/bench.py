@@ -13,7 +13,7 @@ from expunge.prompts.target import Target
 from expunge.unlearning.diversification import diversify
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.job import measure_gradients, shown_anchors
-from expunge.unlearning.problem import Objectives
+from expunge.unlearning.unlearn_settings import ForgetSettings
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,15 @@ class Materials:
         made = diversify(bench.model, bench.pool, case, bench.settings.diversification)
         return cls(bench, case, made.forget, made.retain)
 
-    def cached(self, objectives: Objectives) -> Cached:
+    def cached(self, forgetting: ForgetSettings) -> Cached:
         """The gradients at θ₀ of that forget loss, measured once."""
-        key = f"{dict(objectives.forget)} {objectives.forget_threshold} {objectives.forget_guidance}"
+        key = forgetting.model_dump_json()
         if key not in self._cached:
             started, settings = time.perf_counter(), self.bench.settings.gradients
-            cache = measure_gradients(self.bench.model, self.forget, self.retain, settings, objectives)
-            anchors = len(shown_anchors(self.forget, self.retain)) if objectives.forget_loss.uses_anchors else 0
+            cache = measure_gradients(self.bench.model, self.forget, self.retain, settings, forgetting)
+            anchors = (
+                len(shown_anchors(self.forget, self.retain)) if forgetting.objectives().forget_loss.uses_anchors else 0
+            )
             sizes = (len(self.forget) + anchors, len(self.retain))
             passes = settings.draws * sum(-(-size // settings.batch_size) for size in sizes)
             self._cached[key] = Cached(cache, passes, time.perf_counter() - started)

@@ -57,7 +57,7 @@ def run_cell(cell: Cell, bench: Bench, materials: Materials, pictures: PictureSt
     """
     settings = bench.settings
     how = settings.unlearn_settings(cell.entry)
-    cached = materials.cached(how.objectives())
+    cached = materials.cached(how.forgetting())
     counts = settings.count_cache and (how.method_settings().uses_cache or cell.learning_rate is None)
     counted = cached.passes if counts else 0
     allowed = cost.steps_for(cell.passes - counted)
@@ -99,7 +99,7 @@ def unlearned(
 ) -> tuple[TextToImage, Trace]:
     """The model that a cell's method makes in so many steps, at most."""
     how = cell_settings(cell, bench.settings, steps, check_every)
-    sets = TrainingSets(materials.forget, materials.retain, materials.cached(how.objectives()).gradients)
+    sets = TrainingSets(materials.forget, materials.retain, materials.cached(how.forgetting()).gradients)
     return unlearn_model(bench.model, sets, materials.case, how, bench.settings.check)
 
 

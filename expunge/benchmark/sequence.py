@@ -134,8 +134,7 @@ def forget_next(model: TextToImage, case: Case, settings: SequentialSettings) ->
     asked = [prompt for prompt in sampled if case.is_measured(prompt)]
     pool = draw_with_own_seeds(model, asked, f"{sizes.seed}/train", case.drawing, "Drawing what is not forgotten")
     sets = diversify(model, pool, case, sizes)
-    objectives = settings.unlearning.objectives()
-    cache = measure_gradients(model, sets.forget, sets.retain, settings.gradients, objectives)
+    cache = measure_gradients(model, sets.forget, sets.retain, settings.gradients, settings.unlearning.forgetting())
     return unlearn_model(
         model, TrainingSets(sets.forget, sets.retain, cache), case, settings.unlearning, settings.check
     )

@@ -136,7 +136,7 @@ class _Scoring:
     def evaluation(self, model: ModelFacts) -> Evaluation:
         """All numbers of targets and rest."""
         rest, reference = self.sample.rest, self.sample.reference
-        drawing = self.case.drawing.model_dump()
+        drawing = self.case.drawing.model_dump(exclude_none=True)
         return Evaluation(
             targets=tuple(self._target(each, self.held_out.where(each.matches)) for each in self.case.targets),
             earlier=tuple(self._earlier(each) for each in self.case.forgotten),

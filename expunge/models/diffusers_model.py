@@ -15,13 +15,16 @@ from torch import Tensor, nn
 from transformers.utils import logging as transformers_logging
 
 from expunge.errors import ExpungeError, UnsupportedError
+from expunge.models.adapter import FILE, adapted_layers, adapter_file, apply_adapter, merge
 from expunge.models.batched_drawing import in_batches
 from expunge.models.conditions import TOKENS, Conditions, cast
 from expunge.models.loading import LOADING
 from expunge.models.pipeline_folder import UNUSED, read_pipeline, write_pipeline
 from expunge.models.text_to_image import NewWords, TextToImage
+from expunge.models.trained_part import TrainedSettings, prepare
 
 POOLED, MASK = "pooled", "mask"  # one vector a text, ``(n, d)``; which tokens count, ``(n, tokens)``
+ADAPTER = f"lora/{FILE}"  # in a model's folder
 UNCONDITIONAL = "unconditional "  # before the name of what guidance moves away from
 
 # Loading takes a second; its bars would drown those of long work.
@@ -66,7 +69,10 @@ class DiffusersModel(TextToImage):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read a diffusers folder; see the protocol. Always in float32."""
-        return cls(read_pipeline(cls.PIPELINE, folder, cls.DENOISER), folder)
+        model = cls(read_pipeline(cls.PIPELINE, folder, cls.DENOISER), folder)
+        if (folder / ADAPTER).is_file():
+            model.adapter = (folder / ADAPTER).read_bytes()
+        return model
 
     @classmethod
     def load_file(cls, file: Path, config: Path) -> Self:
@@ -87,6 +93,9 @@ class DiffusersModel(TextToImage):
         """
         self.refuse_filter(folder)
         write_pipeline(self.pipeline, self.DENOISER, self.folder, folder)
+        if self.adapter:
+            (folder / ADAPTER).parent.mkdir(exist_ok=True)
+            (folder / ADAPTER).write_bytes(self.adapter)
 
     @classmethod
     def _without(cls) -> dict[str, None]:
@@ -131,9 +140,31 @@ class DiffusersModel(TextToImage):
 
     def with_own_denoiser(self) -> Self:
         """The model with a copy of its denoiser; everything else is shared."""
+        return self._with(copy.deepcopy(self.denoiser))
+
+    def _with(self, denoiser: nn.Module) -> Self:
         twin = copy.copy(self)
-        twin.pipeline = copy.copy(self.pipeline)
-        twin.pipeline.register_modules(**{self.DENOISER: copy.deepcopy(self.denoiser)})
+        twin.pipeline, twin.adapter = copy.copy(self.pipeline), None
+        twin.pipeline.register_modules(**{self.DENOISER: denoiser})
+        return twin
+
+    def to_train(self, settings: TrainedSettings) -> Self:
+        """The model with a denoiser to be trained; see the protocol."""
+        return self._with(prepare(self.denoiser, settings))
+
+    def trained(self, base: Self) -> Self:
+        """The model when its training is over; see the protocol."""
+        if adapted_layers(self.denoiser):
+            self.adapter = adapter_file(self.pipeline, self.DENOISER, self.denoiser, base.digest())
+            merge(self.denoiser)
+        self.denoiser.requires_grad_(False)
+        return self
+
+    def adapted(self, file: Path) -> Self:
+        """The model with an adapter as part of its weights; see the protocol."""
+        twin = self.with_own_denoiser()
+        apply_adapter(twin.pipeline, self.DENOISER, file, self.digest())
+        twin.adapter = file.read_bytes()
         return twin
 
     def new_words(self, signs: Sequence[str]) -> NewWords:

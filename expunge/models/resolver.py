@@ -20,6 +20,7 @@ from expunge.plugins import load_plugin, plugin_names
 
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 SINGLE_FILE = re.compile(r"(?P<file>.+\.safetensors)(?:\?config=(?P<config>.+))?")
+ADAPTED = re.compile(r"(?P<base>.+)\?adapter=(?P<file>.+)")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 CLASS_INDEX = "class_conditional.json"
 REFUSED = {
@@ -28,7 +29,7 @@ REFUSED = {
 }
 WAYS = (
     "a diffusers folder, FILE.safetensors?config=FOLDER, a hub id OWNER/NAME, s3://BUCKET/PREFIX, models:/NAME@ALIAS, "
-    "models:/NAME/VERSION, or a version number or alias of the registered model"
+    "models:/NAME/VERSION, a version number or alias of the registered model, or any of them and ?adapter=FILE"
 )
 
 
@@ -79,6 +80,8 @@ def read_folder(given: Path | OwnFolder, name: str = "") -> TextToImage:
 
 def _found(text: str) -> tuple[TextToImage, str]:
     """The model, and the registered version it is, if any."""
+    if matched := ADAPTED.fullmatch(text):
+        return _found(matched["base"])[0].adapted(_adapter(matched["file"])), ""
     if text in plugin_names("models"):
         return read_folder(load_plugin("models", text)(), text), ""
     if text.startswith("s3://"):
@@ -100,6 +103,12 @@ def _found(text: str) -> tuple[TextToImage, str]:
         return _registered("", text, text)
     except ExpungeError as error:
         raise ExpungeError(f"'{text}' is not there: {str(error).rstrip('.')}. Give {named}, {WAYS}.") from error
+
+
+def _adapter(name: str) -> Path:
+    if not Path(name).is_file():
+        raise ExpungeError(f"adapter: '{name}' is not there; give a safetensors file.")
+    return Path(name)
 
 
 def _family(folder: Path) -> type[TextToImage]:

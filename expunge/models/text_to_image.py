@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from expunge.models.trained_part import TrainedSettings
+
 
 class NewWords(Protocol):
     """Signs that no sentence holds, standing for words whose embeddings are free to choose.
@@ -52,6 +54,7 @@ class TextToImage(NoiseProcess, ABC):
     _filter_facts: str = ""
     _size: int | None = None
     lasting: Any = None  # what must not be cleared away before the model
+    adapter: bytes | None = None  # the file of what was added to its base's weights, where it was made so
 
     @property
     @abstractmethod
@@ -208,6 +211,30 @@ class TextToImage(NoiseProcess, ABC):
         Raises:
             ExpungeError: the model stands behind a filter.
         """
+
+    @abstractmethod
+    def to_train(self, settings: TrainedSettings) -> Self:
+        """The model with a denoiser of its own, of which only a part requires a gradient; what is frozen is shared.
+
+        Raises:
+            ExpungeError: the denoiser has no such part.
+        """
+
+    @abstractmethod
+    def trained(self, base: Self) -> Self:
+        """The model when its training is over: nothing requires a gradient, and an adapter is part of the weights.
+
+        Args:
+            base: what it was made of.
+        """
+
+    def adapted(self, file: Path) -> Self:
+        """The model with an adapter as part of its weights.
+
+        Raises:
+            ExpungeError: it belongs to another model, or has no effect; or the family takes none.
+        """
+        raise ExpungeError(f"adapter: none is loaded into a {type(self).__name__}")
 
     @abstractmethod
     def with_own_denoiser(self) -> Self:

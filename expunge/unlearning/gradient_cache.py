@@ -36,7 +36,7 @@ class GradientCache:
     """What was measured at θ₀. Tensors by parameter name; a parameter that a loss ignores has no entry.
 
     Attributes:
-        key: SHA-256 over model hash, data hashes, objective, seeds and sizes.
+        key: SHA-256 over model hash, data hashes, objective, seeds, sizes and what is trained.
         forget: gradient of the mean forget loss over the forget set.
         retain: gradient of the mean retain loss over the retain set.
         forget_second: mean of squared minibatch gradients of the forget loss, element by element.
@@ -176,6 +176,7 @@ def cache_gradients(
         settings.seed,
         settings.batch_size,
         settings.draws,
+        {name: list(each.shape) for name, each in problem.parameters.items()},
     ]
     return GradientCache(
         key=hashlib.sha256(json.dumps(facts).encode()).hexdigest(),

@@ -1,6 +1,5 @@
 """From a base model and two picture sets to an unlearned model: what the pipeline's steps call."""
 
-import copy
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -16,7 +15,7 @@ from expunge.unlearning.gradient_cache import GradientCache, cache_gradients
 from expunge.unlearning.loop import Hooks, unlearn
 from expunge.unlearning.problem import Objectives, Problem
 from expunge.unlearning.trace import Trace
-from expunge.unlearning.unlearn_settings import CheckSettings, GradientSettings, UnlearnSettings
+from expunge.unlearning.unlearn_settings import CheckSettings, ForgetSettings, GradientSettings, UnlearnSettings
 
 Model = TypeVar("Model", bound=TextToImage)
 
@@ -26,12 +25,15 @@ def measure_gradients(
     forget: PictureSet,
     retain: PictureSet,
     settings: GradientSettings,
-    objectives: Objectives,
+    forgetting: ForgetSettings,
 ) -> GradientCache:
     """Full gradients of the forget loss that unlearning will use, and of the retain (data) loss, at the base model."""
-    trained = copy.deepcopy(model.denoiser).requires_grad_(True)
+    objectives = forgetting.objectives()
     problem = Problem(
-        trained, model, replace(objectives, alignment="data"), latent_sets(model, forget, retain, objectives)
+        model.to_train(forgetting.trained).denoiser,
+        model,
+        replace(objectives, alignment="data"),
+        latent_sets(model, forget, retain, objectives),
     )
     return cache_gradients(problem, settings, model.digest())
 
@@ -78,8 +80,7 @@ def unlearn_model(
     Returns:
         The unlearned model and the trace of its training.
     """
-    unlearned = model.with_own_denoiser()
-    unlearned.denoiser.requires_grad_(True)
+    unlearned = model.to_train(settings.trained)
     looked = case.drawn_with(case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)}))
     trace = unlearn(
         unlearned.denoiser,
@@ -89,8 +90,7 @@ def unlearn_model(
         sets.cache,
         replace(hooks, is_forgotten=lambda: least_forgotten(unlearned, looked, check.pictures, settings.seed)),
     )
-    unlearned.denoiser.requires_grad_(False)
-    return unlearned, trace
+    return unlearned.trained(model), trace
 
 
 def least_forgotten(model: TextToImage, case: Case, pictures: int, seed: int) -> float:

@@ -1,7 +1,7 @@
 """The restricted gradient, taken in the metric of the step. Notation as in `expunge.unlearning.gradients`."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import torch
 from torch import Tensor
@@ -66,17 +66,23 @@ class RestrictedAdam:
         self.names, self.parameters = list(parameters), list(parameters.values())
         self.retain_weight, self.epsilon = retain_weight, epsilon
         self.decay = {"forget": momentum, "retain": momentum, "second": second_momentum}
-        # Weight that each average has gathered so far, 1 − βᵗ for a cold start, 1 for a warm one.
-        self.weight = dict.fromkeys(self.decay, 0.0)
-        self.groups = [_Group(self.parameters, members, list(self.decay)) for members in groups(self.parameters)]
+        # Weight that each average has gathered so far, 1 − βᵗ for a cold start, 1 for a warm one; "cold" is that of
+        # the v of parameters that nothing was known of when the others began warm.
+        self.weight = dict.fromkeys((*self.decay, "cold"), 0.0)
+        self._group()
 
     @property
     def moments(self) -> dict[str, list[Tensor]]:
         """m_f, m_r and v by parameter, as views."""
-        return {kind: [view for group in self.groups for view in group.views[kind]] for kind in self.decay}
+        found: dict[str, list[Tensor]] = {}
+        for kind in self.decay:
+            views = {i: view for each in self.groups for i, view in zip(each.members, each.views[kind], strict=True)}
+            found[kind] = [views[i] for i in range(len(views))]
+        return found
 
     def warm_start(self, forget_second: Mapping[str, Tensor], retain_second: Mapping[str, Tensor]) -> None:
-        """Begin with v = E[g_f²] + λ² E[g_r²]. Names without an entry start at zero.
+        """Begin with v = E[g_f²] + λ² E[g_r²]. Where that is zero, v begins as it would without a warm start: the
+        first factor of a low-rank adapter has no gradient at θ₀, and its first steps would be thirty times too long.
 
         Raises:
             NonFiniteGradientError: a square is NaN or infinite.
@@ -89,6 +95,16 @@ class RestrictedAdam:
             if not v.isfinite().all():
                 raise NonFiniteGradientError(f"cached squares of {name}: must be finite; make the gradient cache again")
         self.weight["second"] = 1.0
+        squares = self.moments["second"]
+        self._group({i for i, v in enumerate(squares) if not v.any()})
+        for v, known in zip(self.moments["second"], squares, strict=True):
+            v.copy_(known)
+
+    def _group(self, cold: Set[int] = frozenset()) -> None:
+        """Lay moments out, all zero; those of cold parameters apart."""
+        found = groups(self.parameters)
+        parted = [[i for i in each if (i in cold) == apart] for each in found for apart in (False, True)]
+        self.groups = [_Group(self.parameters, each, list(self.decay), each[0] in cold) for each in parted if each]
 
     @torch.no_grad()
     def step(
@@ -110,7 +126,8 @@ class RestrictedAdam:
         forget, retain = dense(forget, self.parameters), dense(retain, self.parameters)
         refuse_too_large(forget, self.names, "forget")
         refuse_too_large(retain, self.names, "retain", self.retain_weight)
-        self.weight = {kind: beta * self.weight[kind] + 1 - beta for kind, beta in self.decay.items()}
+        decay = self.decay | {"cold": self.decay["second"]}
+        self.weight = {kind: beta * self.weight[kind] + 1 - beta for kind, beta in decay.items()}
         # Bias corrections scale the averages as numbers, not as tensors: m̂ = m / w, √v̂ + ε = (√v + √w ε) / √w.
         correction, root = 1 / self.weight["forget"], math.sqrt(self.weight["second"])
         products = [self._average(each, forget, retain).cpu() for each in self.groups]
@@ -128,6 +145,8 @@ class RestrictedAdam:
     def _average(self, group: "_Group", forget: Sequence[Tensor], retain: Sequence[Tensor]) -> Tensor:
         """Take a group's gradients into its averages, and return the averages' products."""
         beta, v = self.decay["second"], group.moments["second"]
+        if group.cold:  # v̂ itself is kept
+            beta = 1 - (1 - beta) / self.weight["cold"]
         v.mul_(beta)
         for kind, gradients, weight in (("forget", forget, 1.0), ("retain", retain, self.retain_weight**2)):
             present = group.of(gradients)
@@ -166,10 +185,11 @@ class _Group:
     Attributes:
         moments: the vectors, by kind.
         views: of them in the parameters' shapes.
+        cold: whether nothing was known of them when the others began warm.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], members: list[int], kinds: Sequence[str]) -> None:
-        self.members, self.places = members, [parameters[i] for i in members]
+    def __init__(self, parameters: Sequence[Tensor], members: list[int], kinds: Sequence[str], cold: bool) -> None:
+        self.members, self.places, self.cold = members, [parameters[i] for i in members], cold
         self.sizes = [p.numel() for p in self.places]
         self.moments = {kind: self.places[0].new_zeros(sum(self.sizes)) for kind in kinds}
         self.views = {kind: self.cut(moment) for kind, moment in self.moments.items()}

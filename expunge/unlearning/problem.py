@@ -1,6 +1,5 @@
 """The two objectives on a denoiser: their losses and gradients, one set of tensors each."""
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from expunge.models.adapter import original_of
 from expunge.models.noise_process import NoiseProcess
 from expunge.unlearning.batches import Batch, LatentSets, predict, present
 from expunge.unlearning.forget import ForgetLoss, Seen, make_forget_loss
@@ -66,7 +66,7 @@ class Problem:
 
     Attributes:
         parameters: what is trained, by name.
-        original: frozen copy of the denoiser at θ₀; only where a loss or a method needs one.
+        original: the denoiser at θ₀, frozen; only where a loss or a method needs it.
     """
 
     def __init__(
@@ -88,9 +88,9 @@ class Problem:
         return present(self.known_sets, "sets: what is to be forgotten and retained is not known, but needed here")
 
     def original_denoiser(self) -> nn.Module:
-        """The frozen copy at θ₀, made now if there is none: a method asks for it before its first step."""
+        """The denoiser at θ₀, frozen, made now if there is none: a method asks for it before its first step."""
         if self.original is None:
-            self.original = copy.deepcopy(self.denoiser).requires_grad_(False).eval()
+            self.original = original_of(self.denoiser)
         return self.original
 
     @property

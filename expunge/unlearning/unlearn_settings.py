@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from expunge.models.trained_part import TrainedSettings
 from expunge.settings import Settings
 from expunge.takedown.instead import Instead
 
@@ -41,6 +42,7 @@ class ForgetSettings(Settings):
     losses: dict[str, float] = Field(description="weights of the forget losses, by name")
     threshold: float = Field(default=1.0, gt=0, le=1e6, description="τ of the truncated one")
     guidance: float = Field(default=0.0, ge=0, le=10, description="η of the anchor")
+    trained: TrainedSettings = Field(default_factory=TrainedSettings, description="what of the denoiser")
 
     def objectives(self) -> "Objectives":
         """With the data loss, whose gradient at θ₀ says something."""
@@ -120,6 +122,7 @@ class UnlearnSettings(Settings):
         pace: how steps grow until the target is forgotten and then shrink to standstill, which ends the run; None for
             steps as long as the learning rate says, until ``stop_at`` is reached twice.
         checkpoint_every: steps between checkpoints.
+        trained: what of the denoiser: everything, its attention, blocks of it, or an adapter beside it.
     """
 
     method: str = METHOD
@@ -140,6 +143,7 @@ class UnlearnSettings(Settings):
     stop_at: float | None = Field(default=0.99, gt=0, le=1)
     pace: PaceSettings | None = PaceSettings()
     checkpoint_every: int = Field(default=25, ge=1)
+    trained: TrainedSettings = TrainedSettings()
 
     @model_validator(mode="after")
     def _pace_knows_when_it_is_done(self) -> Self:
@@ -194,7 +198,12 @@ class UnlearnSettings(Settings):
         from expunge.unlearning.methods import get_method
 
         losses = get_method(self.method).forget if self.forget is None else self.forget
-        return ForgetSettings(losses=dict(losses), threshold=self.forget_threshold, guidance=self.forget_guidance)
+        return ForgetSettings(
+            losses=dict(losses),
+            threshold=self.forget_threshold,
+            guidance=self.forget_guidance,
+            trained=self.trained,
+        )
 
     @property
     def stopping_rule(self) -> str:

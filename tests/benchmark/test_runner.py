@@ -20,7 +20,7 @@ from expunge.judges.panel import Panel
 from expunge.pictures.picture_set import PictureSet
 from expunge.unlearning.job import TrainingSets, unlearn_model
 from expunge.unlearning.methods import method_names
-from expunge.unlearning.problem import Objectives
+from expunge.unlearning.unlearn_settings import ForgetSettings
 from tests.benchmark.bench import CAT, SMALL, WORLD, made_cell, small
 from tests.metrics.colour_judges import ColourClassifier, ColourClip, colour_panel
 
@@ -253,8 +253,9 @@ def test_results_of_other_code_are_measured_again_unless_they_are_to_be_kept(
 
 def test_materials_know_what_they_and_a_step_cost(bench: Bench) -> None:
     materials = Materials.of(bench, bench.settings.targets[0].resolve(WORLD))
-    cached = materials.cached(Objectives())
-    assert cached.passes == 2 and cached.seconds > 0 and materials.cached(Objectives()) is cached
+    forgetting = ForgetSettings(losses={"truncated": 1.0})
+    cached = materials.cached(forgetting)
+    assert cached.passes == 2 and cached.seconds > 0 and materials.cached(forgetting) is cached
     anchored, truncated = (
         step_cost(made_cell(entry={"method": "stepping_metric", "unlearning": each}), bench, materials)
         for each in ({}, {"forget": {"truncated": 1.0}})

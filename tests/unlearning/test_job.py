@@ -83,7 +83,7 @@ def datasets(tiny_model, pool, drawn):
 @pytest.fixture(scope="module")
 def cache(tiny_model, datasets):
     return measure_gradients(
-        tiny_model, datasets.forget, datasets.retain, GradientSettings(batch_size=8), SETTINGS.objectives()
+        tiny_model, datasets.forget, datasets.retain, GradientSettings(batch_size=8), SETTINGS.forgetting()
     )
 
 
@@ -128,10 +128,10 @@ def test_forget_prompts_are_encoded_with_their_pairs_and_the_empty_prompt(tiny_m
 def test_gradients_are_measured_on_a_copy_and_keyed_by_model_and_data(tiny_model, datasets, cache):
     before = tiny_model.digest()
     settings = GradientSettings(batch_size=8)
-    again = measure_gradients(tiny_model, datasets.forget, datasets.retain, settings, SETTINGS.objectives())
+    again = measure_gradients(tiny_model, datasets.forget, datasets.retain, settings, SETTINGS.forgetting())
     assert again.key == cache.key and again.forget_loss == cache.forget_loss
     assert (
-        measure_gradients(tiny_model, datasets.retain, datasets.forget, settings, SETTINGS.objectives()).key
+        measure_gradients(tiny_model, datasets.retain, datasets.forget, settings, SETTINGS.forgetting()).key
         != cache.key
     )
     assert set(cache.retain) == {name for name, _ in tiny_model.denoiser.named_parameters()}
@@ -150,7 +150,7 @@ def test_unlearning_leaves_the_given_model_bit_for_bit_and_changes_the_denoiser_
     assert not any(p.requires_grad for model in (tiny_model, unlearned) for p in model.denoiser.parameters())
     assert len(trace.rows) == 6 and trace.stopped == "steps"
     now = measure_gradients(
-        unlearned, datasets.forget, datasets.retain, GradientSettings(batch_size=8), SETTINGS.objectives()
+        unlearned, datasets.forget, datasets.retain, GradientSettings(batch_size=8), SETTINGS.forgetting()
     )
     assert now.forget_loss < cache.forget_loss  # on the same noise: the target is drawn worse
     assert (tiny_model.draw(["a cat"], [0], steps=1) != unlearned.draw(["a cat"], [0], steps=1)).any()
@@ -177,7 +177,7 @@ def test_the_default_moves_towards_what_is_to_be_drawn_instead(tiny_model, datas
         update={"forget": None, "steps": 12, "learning_rate": 1e-4, "pace": None, "stop_at": None}
     )
     cache = measure_gradients(
-        tiny_model, datasets.forget, datasets.retain, GradientSettings(batch_size=8), how.objectives()
+        tiny_model, datasets.forget, datasets.retain, GradientSettings(batch_size=8), how.forgetting()
     )
     sets = TrainingSets(datasets.forget, datasets.retain, cache)
     unlearned, trace = unlearn_model(tiny_model, sets, case_of(drawn), how, CHECK)

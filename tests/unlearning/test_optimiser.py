@@ -254,6 +254,24 @@ def test_absent_gradients_leave_parameters_alone() -> None:
     assert (still.change_forget, still.change_retain) == (0.0, 0.0)
 
 
+def test_what_nothing_is_known_of_begins_cold_beside_what_is_warm() -> None:
+    """As the first factor of a low-rank adapter, whose gradient is zero at θ₀: alone it would step alike."""
+    generator, parameters = torch.Generator().manual_seed(2), zeros()
+    alone = {"p1": parameters["p1"].clone()}
+    warm, cold = RestrictedAdam(parameters, 2.0), RestrictedAdam(alone, 2.0)
+    warm.warm_start({"p0": torch.ones(3, 4, dtype=torch.float64)}, {"p2": torch.tensor(1.0, dtype=torch.float64)})
+    for _ in range(6):
+        forget, retain = random_gradients(generator, 1.0), random_gradients(generator, 1.0)
+        warm.step([None, forget[1], None], [None, retain[1], None], 0.01)
+        cold.step([forget[1]], [retain[1]], 0.01)
+        torch.testing.assert_close(parameters["p1"], alone["p1"], rtol=1e-12, atol=0)
+    assert alone["p1"].abs().max() < 0.07  # no step is longer than the rate says
+    state, again = warm.state_dict(), RestrictedAdam(zeros(), 2.0)
+    again.warm_start({"p0": torch.ones(3, 4, dtype=torch.float64)}, {"p2": torch.tensor(1.0, dtype=torch.float64)})
+    again.load_state_dict(state)
+    assert all(torch.equal(again.state_dict()[name], state[name]) for name in state)
+
+
 def test_warm_start_takes_the_cached_squares_as_second_moment() -> None:
     generator = torch.Generator().manual_seed(1)
     parameters = zeros()
@@ -263,7 +281,7 @@ def test_warm_start_takes_the_cached_squares_as_second_moment() -> None:
     state = optimiser.state_dict()
     assert state["forget/p0"].count_nonzero() == state["retain/p0"].count_nonzero() == 0
     torch.testing.assert_close(state["second/p0"], 10 * squares["p0"])  # 1 + λ²
-    assert state["weights"].tolist() == [0.0, 0.0, 1.0]
+    assert state["weights"].tolist() == [0.0, 0.0, 1.0, 0.0]
     report = optimiser.step(random_gradients(generator, 1.0), random_gradients(generator, 1.0), 0.1)
     assert report.averaged_change_forget <= 0 and report.averaged_change_retain <= 0
 

@@ -18,10 +18,12 @@ from diffusers import UNet2DModel
 from torch import Tensor
 
 from expunge.errors import ExpungeError, UnsupportedError
+from expunge.models.adapter import merge
 from expunge.models.conditions import Conditions
 from expunge.models.diffusion import SAMPLERS, DiffusionProcess
 from expunge.models.loading import LOADING
 from expunge.models.text_to_image import NewWords, TextToImage
+from expunge.models.trained_part import TrainedSettings, prepare
 
 LABELS = "class_labels"  # as ``UNet2DModel`` takes them, int64 ``(n,)``
 INDEX = "class_conditional.json"
@@ -130,6 +132,17 @@ class ClassConditional(DiffusionProcess, TextToImage):
         twin = copy.copy(self)
         twin.unet = copy.deepcopy(self.denoiser)
         return twin
+
+    def to_train(self, settings: TrainedSettings) -> Self:
+        """The model with a denoiser to be trained; see the protocol."""
+        twin = copy.copy(self)
+        twin.unet = prepare(self.denoiser, settings)
+        return twin
+
+    def trained(self, base: Self) -> Self:
+        """The model when its training is over. An adapter to it has no file that others read: it is merged."""
+        merge(self.denoiser)
+        return self
 
     def save(self, folder: Path) -> None:
         """Write ``unet/`` and ``scheduler/`` as diffusers does, safetensors only, and the names of the classes.

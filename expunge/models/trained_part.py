@@ -1,0 +1,96 @@
+"""What of a denoiser is trained: all of it, its attention, chosen blocks, or a low-rank adapter beside it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from expunge.errors import ExpungeError
+from expunge.settings import Settings
+
+if TYPE_CHECKING:  # torch takes seconds to import, and every pipeline's signature holds these settings
+    from torch import nn
+
+CROSS = "is_cross_attention"  # how diffusers' attention modules say that they read a text
+QUERIES = ("to_q", "to_qkv_mlp_proj", "to_qkv")  # what an attention module has one of
+
+
+class TrainedSettings(Settings):
+    """What of the denoiser is trained."""
+
+    what: Literal["denoiser", "attention", "cross_attention", "lora"] = Field(
+        default="denoiser", description="everything; its attention; only that which reads the text; an adapter to it"
+    )
+    blocks: list[str] = Field(
+        default_factory=list,
+        description="parameters whose names fit one of these, e.g. 'mid_block.*'; all if none",
+    )
+    rank: int = Field(default=16, ge=1, le=1024, description="of the adapter")
+    alpha: int | None = Field(default=None, ge=1, le=10_000, description="of the adapter's weight; null: its rank")
+    seed: int = Field(default=0, ge=0, description="of the adapter's beginning")
+
+    def fits(self, name: str) -> bool:
+        """Whether a parameter, or module, lies in one of the blocks."""
+        return not self.blocks or any(fnmatchcase(name, each) for each in self.blocks)
+
+
+def attention_modules(denoiser: nn.Module, crosswise: bool = False) -> dict[str, nn.Module]:
+    """A denoiser's attention by name; only that which reads the text if ``crosswise``."""
+    return {
+        name: each
+        for name, each in denoiser.named_modules()
+        if any(hasattr(each, query) for query in QUERIES) and (not crosswise or getattr(each, CROSS, False))
+    }
+
+
+def prepare(denoiser: nn.Module, settings: TrainedSettings) -> nn.Module:
+    """A copy of a denoiser of which only that part requires a gradient. What is frozen is shared, not copied.
+
+    Raises:
+        ExpungeError: the denoiser has no such part.
+    """
+    frozen = dict(denoiser.named_parameters())
+    if settings.what != "lora":
+        for name in _trained_names(denoiser, settings):
+            del frozen[name]
+    twin = shared_copy(denoiser, frozen.values())
+    twin.requires_grad_(False)
+    if settings.what == "lora":
+        from expunge.models.adapter import add_adapter
+
+        add_adapter(twin, settings)
+    else:
+        for name, parameter in twin.named_parameters():
+            parameter.requires_grad_(name not in frozen)
+    return twin
+
+
+def _trained_names(denoiser: nn.Module, settings: TrainedSettings) -> list[str]:
+    names = [name for name, _ in denoiser.named_parameters()]
+    if settings.what != "denoiser":
+        inside = tuple(f"{each}." for each in attention_modules(denoiser, settings.what == "cross_attention"))
+        names = [name for name in names if name.startswith(inside)] if inside else []
+    return some([name for name in names if settings.fits(name)], settings)
+
+
+def some(found: list[str], settings: TrainedSettings) -> list[str]:
+    """What was found to be trained.
+
+    Raises:
+        ExpungeError: nothing.
+    """
+    if not found:
+        within = f" in blocks {', '.join(settings.blocks)}" if settings.blocks else ""
+        raise ExpungeError(
+            f"unlearning.trained: the denoiser has no parameters of '{settings.what}'{within}; choose another part"
+        )
+    return found
+
+
+def shared_copy(module: nn.Module, shared: Iterable[nn.Parameter]) -> nn.Module:
+    """A copy whose given parameters are the same tensors, not others of equal content."""
+    return copy.deepcopy(module, {id(each): each for each in shared})
