@@ -54,13 +54,13 @@ def _reading(pipeline: Any) -> list[nn.Parameter]:
     return [each for name, each in named if each.dim() == 2 and any(part in name for part in READING)]
 
 
-def _clip(folder: Path, number: str = "", projected: bool = False) -> dict[str, Any]:
+def _clip(folder: Path, number: str = "", projected: bool = False, width: int = WIDTH) -> dict[str, Any]:
     tokenizer = make_tiny_tokenizer(folder / f"tokenizer{number}", 77)
     kind = transformers.CLIPTextModelWithProjection if projected else transformers.CLIPTextModel
     ends = {f"{end}_token_id": getattr(tokenizer, f"{end}_token_id") for end in ("bos", "eos", "pad")}
     config = transformers.CLIPTextConfig(
         vocab_size=len(tokenizer),
-        hidden_size=WIDTH,
+        hidden_size=width,
         intermediate_size=32,
         num_hidden_layers=3,
         num_attention_heads=2,
@@ -181,10 +181,10 @@ def stable_diffusion_xl(folder: Path) -> Any:
     """Two text encoders; the picture's size is told."""
     return diffusers.StableDiffusionXLPipeline(
         **_clip(folder),
-        **_clip(folder, "_2", projected=True),
+        **_clip(folder, "_2", projected=True, width=2 * WIDTH),  # single files tell the two by their widths
         vae=_autoencoder(scaling_factor=0.13),
         unet=_unet(
-            cross_attention_dim=2 * WIDTH,
+            cross_attention_dim=3 * WIDTH,
             use_linear_projection=True,
             addition_embed_type="text_time",
             addition_time_embed_dim=8,

@@ -20,6 +20,7 @@ from expunge.models.batched_drawing import in_batches
 from expunge.models.conditions import TOKENS, Conditions, cast
 from expunge.models.loading import LOADING
 from expunge.models.pipeline_folder import UNUSED, read_pipeline, write_pipeline
+from expunge.models.single_file import write_single_file
 from expunge.models.text_to_image import NewWords, TextToImage
 from expunge.models.trained_part import TrainedSettings, prepare
 
@@ -96,6 +97,11 @@ class DiffusersModel(TextToImage):
         if self.adapter:
             (folder / ADAPTER).parent.mkdir(exist_ok=True)
             (folder / ADAPTER).write_bytes(self.adapter)
+
+    def save_single_file(self, file: Path) -> None:
+        """Write denoiser, autoencoder and text encoders as one file; see the protocol."""
+        self.refuse_filter(file)
+        write_single_file(self.pipeline, file)
 
     @classmethod
     def _without(cls) -> dict[str, None]:

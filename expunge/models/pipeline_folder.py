@@ -15,12 +15,12 @@ from safetensors import safe_open
 
 from expunge.errors import ExpungeError
 from expunge.models.loading import LOADING
+from expunge.models.unpickling import PICKLED
 
 INDEX = "model_index.json"
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")  # of no effect on what a text draws
 OPTIONAL = ("text_encoder_3", "tokenizer_3")  # Stable Diffusion 3 draws without them, if less well
 VOCABULARIES = ("vocab.json", "tokenizer.json", "spiece.model", "tokenizer.model")
-PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 COPIED = {".json", ".txt", ".model", ".jinja", ".safetensors"}
 ADAPTERS = ("lora", "emb_params", "clip_l", "clip_g")  # in the names of tensors of adapters and textual inversions
 HALF = ".fp16"

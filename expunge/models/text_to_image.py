@@ -212,6 +212,24 @@ class TextToImage(NoiseProcess, ABC):
             ExpungeError: the model stands behind a filter.
         """
 
+    def save_adapter(self, file: Path) -> None:
+        """Write what was added to its base's weights, as stock diffusers reads it.
+
+        Raises:
+            ExpungeError: it was not trained as an adapter.
+        """
+        if self.adapter is None:
+            raise ExpungeError("lora: the model was not trained as one; set unlearning.trained.what to lora")
+        file.write_bytes(self.adapter)
+
+    def save_single_file(self, file: Path) -> None:
+        """Write denoiser, autoencoder and text encoders as one file.
+
+        Raises:
+            ExpungeError: there is no such layout for the family, or the model stands behind a filter.
+        """
+        raise ExpungeError(f"single-file: there is no such layout for a {type(self).__name__}; export --to diffusers")
+
     @abstractmethod
     def to_train(self, settings: TrainedSettings) -> Self:
         """The model with a denoiser of its own, of which only a part requires a gradient; what is frozen is shared.
