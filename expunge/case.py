@@ -12,6 +12,7 @@ from expunge.errors import ExpungeError
 from expunge.judges.load_panel import load_panel
 from expunge.judges.panel import Panel
 from expunge.models.device import choose_device
+from expunge.models.hardware import HardwareSettings, Precision
 from expunge.pictures.drawing import DrawingSettings
 from expunge.prompts.load_world import load_world
 from expunge.prompts.named_targets import named_requests, read_targets
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # torch takes seconds to import
     from expunge.models.text_to_image import TextToImage
 
 Model = TypeVar("Model", bound="TextToImage")
+ON_CPU = HardwareSettings(device="cpu")
 _PANELS: dict[tuple[str, str], Panel] = {}
 _LOADING = threading.Lock()  # mapped steps are threads of one process
 
@@ -41,6 +43,7 @@ class Case(BaseModel):
         judges_digest: SHA-256 of the judges' weights; ``panel`` refuses others.
         drawing: how pictures are drawn, everywhere in the run.
         device: where models run, as torch calls it.
+        precision: in which they compute.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,6 +57,7 @@ class Case(BaseModel):
     judges_digest: str
     drawing: DrawingSettings
     device: str = "cpu"
+    precision: Precision = "float32"
     _given: Panel | None = PrivateAttr(default=None)
 
     @classmethod
@@ -83,12 +87,12 @@ class Case(BaseModel):
         return panel
 
     def placed(self, model: Model) -> Model:
-        """The model where the case's models run, and of the size in which they draw; in place.
+        """The model where and in the precision in which the case's models run, drawing in its size; in place.
 
         Raises:
             ExpungeError: it does not draw that size.
         """
-        return model.at_size(self.drawing.size).to(self.device)
+        return model.at_size(self.drawing.size).on(self.device, self.precision)
 
     @property
     def gone(self) -> tuple[Target, ...]:
@@ -117,7 +121,11 @@ class Case(BaseModel):
 
 
 def resolve_case(
-    world: str, judges: str, drawing: DrawingSettings, batch: TakedownBatch | None = None, device: str = "cpu"
+    world: str,
+    judges: str,
+    drawing: DrawingSettings,
+    batch: TakedownBatch | None = None,
+    hardware: HardwareSettings = ON_CPU,
 ) -> Case:
     """Find world, judges and targets: the only place in a run that does.
 
@@ -126,19 +134,19 @@ def resolve_case(
         judges: a named panel or an open_clip model.
         drawing: how pictures are drawn.
         batch: the requests; none for a case without targets, which ``Case.about`` gives some.
-        device: where models run; ``auto`` for a GPU where there is one.
+        hardware: where models run, and in which precision.
 
     Raises:
         ExpungeError: world or judges are not there, or a request names nothing that the model draws.
     """
     requests = batch or TakedownBatch(requests=())
     known = opened(load_world(world), (*requests.forgotten, *requests.requests))
-    case = _unasked(known, world, judges, drawing, device)
+    case = _unasked(known, world, judges, drawing, hardware)
     targets, forgotten = resolve_targets(requests, known), resolve_forgotten(requests, known)
     return case.about(targets, forgotten).model_copy(update={"batch": requests})
 
 
-def _unasked(known: World, name: str, judges: str, drawing: DrawingSettings, device: str) -> Case:
+def _unasked(known: World, name: str, judges: str, drawing: DrawingSettings, hardware: HardwareSettings) -> Case:
     """A case about nothing yet."""
     return Case(
         world_name=name,
@@ -146,14 +154,17 @@ def _unasked(known: World, name: str, judges: str, drawing: DrawingSettings, dev
         judges=judges,
         judges_digest=_panel(judges, known).digest(),
         drawing=drawing,
-        device=choose_device(device),
+        device=choose_device(hardware.device),
+        precision=hardware.precision,
     )
 
 
-def name_case(targets: Sequence[str], world: str, judges: str, drawing: DrawingSettings, device: str = "cpu") -> Case:
+def name_case(
+    targets: Sequence[str], world: str, judges: str, drawing: DrawingSettings, hardware: HardwareSettings = ON_CPU
+) -> Case:
     """As ``resolve_case``, about targets as people type them, ``KIND:NAME``."""
     known = opened(load_world(world), named_requests(targets))
-    return _unasked(known, world, judges, drawing, device).about(read_targets(targets, known))
+    return _unasked(known, world, judges, drawing, hardware).about(read_targets(targets, known))
 
 
 def _panel(judges: str, world: World) -> Panel:

@@ -3,6 +3,7 @@
 from zenml import pipeline
 
 from expunge.benchmark.benchmark_settings import BenchmarkSettings
+from expunge.models.hardware import HardwareSettings
 from expunge.takedown.request import TakedownBatch
 from steps.benchmark_base import benchmark_base
 from steps.benchmark_cells import benchmark_cells
@@ -29,7 +30,7 @@ def benchmark_pipeline(
         folder: where the table and the result of each cell are kept.
     """
     base = benchmark_base(base_model)
-    case = resolve_case(world, judges, benchmark.drawing, TakedownBatch(requests=()), "cpu")
+    case = resolve_case(world, judges, benchmark.drawing, TakedownBatch(requests=()), HardwareSettings(device="cpu"))
     pool = draw_pool(base, case, benchmark.diversification)
     results = benchmark_cells(base, pool, case, benchmark, folder)
     benchmark_table(results, folder)

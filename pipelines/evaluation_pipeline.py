@@ -6,6 +6,7 @@ from zenml.execution.pipeline.dynamic.utils import unmapped
 from expunge.comeback.comeback_settings import chosen_comeback
 from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.score import Scores
+from expunge.models.hardware import HardwareSettings
 from expunge.pictures.drawing import DrawingSettings
 from expunge.reports.evaluation_page import choose, shards_of
 from steps.draw_shard import draw_shard
@@ -30,7 +31,7 @@ def evaluation_pipeline(
     never_saw: str = "",
     folder: str = ".expunge/evaluations",
     hide_target_pictures: bool = False,
-    device: str = "auto",
+    hardware: HardwareSettings = HardwareSettings(),  # noqa: B008
 ) -> None:
     """What a model forgot, and what else changed. The same again takes every shard from the cache.
 
@@ -47,10 +48,10 @@ def evaluation_pipeline(
         never_saw: a model that never saw the targets, to compare with; named as the others.
         folder: where page and tables go, in a folder of their own.
         hide_target_pictures: leave pictures of the targets out of the page altogether.
-        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or another name that torch knows.
+        hardware: where models run, and in which precision.
     """
     tests = chosen_comeback(comeback, targets, never_saw)
-    case = name_case(targets, world, judges, drawing, device)
+    case = name_case(targets, world, judges, drawing, hardware)
     after, after_facts = open_model(model, "model")
     before, before_facts = open_model(against, "against")
     shards, paired, cut_off = plan_evaluation(after, before, case, evaluation)

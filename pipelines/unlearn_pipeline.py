@@ -10,6 +10,7 @@ from zenml import pipeline, wait
 from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.gate import GateThresholds
+from expunge.models.hardware import HardwareSettings
 from expunge.pictures.drawing import DrawingSettings
 from expunge.release.retention import RetentionSettings
 from expunge.takedown.inbox import Inbox
@@ -46,7 +47,7 @@ def unlearn_pipeline(
     evaluation: EvaluationSettings = EvaluationSettings(),  # noqa: B008
     gate: GateThresholds = GateThresholds(),  # noqa: B008
     comeback: str = "none",
-    device: str = "auto",
+    hardware: HardwareSettings = HardwareSettings(),  # noqa: B008
     hide_target_pictures: bool = False,
     only: list[str] = [],  # noqa: B006
     retention: RetentionSettings = RetentionSettings(),  # noqa: B008
@@ -67,7 +68,7 @@ def unlearn_pipeline(
         evaluation: sample sizes.
         gate: thresholds for promotion.
         comeback: ``none``, ``quick`` or ``full``: try to bring each target back, for the report. The gate does not ask.
-        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or another name that torch knows.
+        hardware: where models run, and in which precision.
         hide_target_pictures: leave pictures of the targets out of the report altogether.
         only: ids of the requests to work on; all that are pending if empty.
         retention: what becomes of pictures of a target, and of models that still draw it, when its request is closed.
@@ -122,7 +123,7 @@ def unlearn_pipeline(
                 purge_forbidden(inbox, registered_model, retention)
                 print("A run that had died is finished; nothing else is pending.")
                 return
-            case = resolve_case(world, judges, drawing, takedowns, device)
+            case = resolve_case(world, judges, drawing, takedowns, hardware)
             base, base_facts = load_base_model(base_model, registered_model, inbox)
             pool = draw_pool(base, case, diversification)
             forget, retain, diversity = diversify_datasets(base, pool, case, inbox, diversification)

@@ -23,5 +23,5 @@ def main_job(folder: Path, model: Path) -> dict[str, Any]:
         "check": {"pictures": 3, "steps": 1},
         "evaluation": {"held_out_per_stratum": 1, "target_pictures": 6, "reference_pictures": 12},
         "gate": EASY.model_dump(mode="json"),
-        "device": "cpu",
+        "hardware": {"device": "cpu"},
     }

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 @click.option("--inception-weights", default="", metavar="FILE", help="For --features inception: a safetensors file.")
 @click.option("--size", type=click.IntRange(8, 4096), help="Side of the pictures in pixels.  [default: the models']")
 @click.option("--device", default="auto", show_default=True, help="Where to draw: cpu, cuda; auto for a GPU if any.")
+@click.option(
+    "--precision", default="float32", show_default=True, type=click.Choice(["float32", "bf16"]), help="Of passes."
+)
 @click.option("--hide-target-pictures", is_flag=True, help="Leave pictures of the targets out of the page.")
 @as_json
 def evaluate(
@@ -57,6 +60,7 @@ def evaluate(
     inception_weights: str,
     size: int | None,
     device: str,
+    precision: str,
     hide_target_pictures: bool,
     machine: bool,
 ) -> None:
@@ -73,6 +77,7 @@ def evaluate(
     from expunge.comeback.try_comeback import try_comeback  # torch takes seconds to import
     from expunge.evaluation.evaluation_settings import named_profile
     from expunge.evaluation.evaluator import evaluate as measure
+    from expunge.models.hardware import HardwareSettings
     from expunge.models.resolver import open_model
     from expunge.pictures.picture_store import PictureStore
     from expunge.reports.evaluation_files import Shown, check_folder, default_folder, write_evaluation
@@ -82,7 +87,8 @@ def evaluate(
     tests = chosen_comeback(comeback, targets, never_saw)
     sizes, drawing = named_profile(profile)
     sizes = sizes.model_copy(update={"features": features, "inception_weights": inception_weights})
-    case = name_case(targets, world, judges, drawing.model_copy(update={"size": size}), device)
+    hardware = HardwareSettings.model_validate({"device": device, "precision": precision})
+    case = name_case(targets, world, judges, drawing.model_copy(update={"size": size}), hardware)
     (after, facts), (before, base) = open_model(model), open_model(against, "--against")
     tested = {UNLEARNED: after} | (
         {NEVER_SAW: case.placed(open_model(never_saw, "--never-saw")[0])} if never_saw else {}
@@ -94,7 +100,11 @@ def evaluate(
     words = ["expunge", "evaluate", model, "--against", against, *(f"--target={each}" for each in targets)]
     words += ["--profile", profile, "--world", world, "--judges", judges, "--comeback", comeback]
     optional = {"--never-saw": never_saw, "--features": features, "--inception-weights": inception_weights}
-    optional |= {"--size": str(size or ""), "--device": "" if device == "auto" else device}
+    optional |= {
+        "--size": str(size or ""),
+        "--device": device.replace("auto", ""),
+        "--precision": precision.replace("float32", ""),
+    }
     words += [word for option, value in optional.items() if value for word in (option, value)]
     shown = Shown(
         done.shards,

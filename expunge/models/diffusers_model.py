@@ -18,6 +18,7 @@ from expunge.errors import ExpungeError, UnsupportedError
 from expunge.models.adapter import FILE, adapted_layers, adapter_file, apply_adapter, merge
 from expunge.models.batched_drawing import in_batches
 from expunge.models.conditions import TOKENS, Conditions, cast
+from expunge.models.hardware import computing
 from expunge.models.loading import LOADING
 from expunge.models.pipeline_folder import UNUSED, read_pipeline, write_pipeline
 from expunge.models.single_file import write_single_file
@@ -265,14 +266,15 @@ class DiffusersModel(TextToImage):
         place = next(self.pipeline.vae.parameters())
 
         def batch(part: slice, generators: list[torch.Generator]) -> np.ndarray:
-            return pipeline(
-                **self._prompted(self.encode_texts(texts[part]), guidance if any(texts[part]) else 1.0),
-                image=(torch.from_numpy(pictures[part]).permute(0, 3, 1, 2).float() / 255).to(place.dtype),
-                strength=strength,
-                num_inference_steps=steps,
-                generator=generators,
-                output_type="np",
-            ).images
+            with computing(self.precision, self.device):
+                return pipeline(
+                    **self._prompted(self.encode_texts(texts[part]), guidance if any(texts[part]) else 1.0),
+                    image=(torch.from_numpy(pictures[part]).permute(0, 3, 1, 2).float() / 255).to(place.dtype),
+                    strength=strength,
+                    num_inference_steps=steps,
+                    generator=generators,
+                    output_type="np",
+                ).images
 
         redrawn = in_batches(batch, len(texts), seeds, batch_size)
         self._restore_sampler()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from expunge.models.conditions import Conditions
 from expunge.models.diffusers_model import DiffusersModel
+from expunge.models.hardware import Precision
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 # Samplers of diffusers that go down the discrete noise levels a denoiser was trained on. Flow matching and consistency
@@ -38,6 +39,8 @@ class DiffusionProcess:
     Raises:
         ValueError: it is another one, samples along a flow, or its prediction type is none of ``PREDICTIONS``.
     """
+
+    precision: Precision = "float32"
 
     def __init__(self, scheduler: Any) -> None:
         name = type(scheduler).__name__

@@ -8,6 +8,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 from expunge.models.diffusers_model import DiffusersModel
+from expunge.models.hardware import Precision
 
 FLOW_SAMPLERS = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
 
@@ -22,6 +23,8 @@ class FlowProcess:
     Raises:
         ValueError: it is another one.
     """
+
+    precision: Precision = "float32"
 
     def __init__(self, scheduler: Any) -> None:
         name, config = type(scheduler).__name__, dict(scheduler.config)

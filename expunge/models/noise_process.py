@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from expunge.models.conditions import Conditions
+from expunge.models.hardware import Precision
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 class NoiseProcess(Protocol):
     """How pictures are noised and what a denoiser is to make of that: all that a loss needs."""
+
+    precision: Precision  # in which it is to be asked, see ``hardware.computing``
 
     @property
     def levels(self) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from expunge.errors import ExpungeError
 from expunge.models.batched_drawing import in_batches
 from expunge.models.conditions import Conditions, chosen, filled_up
+from expunge.models.hardware import Precision, computing
 from expunge.models.noise_process import NoiseProcess
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class TextToImage(NoiseProcess, ABC):
     _rewrite: Callable[[str], str] | None = None
     _filter_facts: str = ""
     _size: int | None = None
+    precision: Precision = "float32"
     lasting: Any = None  # what must not be cleared away before the model
     adapter: bytes | None = None  # the file of what was added to its base's weights, where it was made so
 
@@ -145,6 +147,11 @@ class TextToImage(NoiseProcess, ABC):
             if isinstance(part, nn.Module):
                 part.to(**where)
         return self
+
+    def on(self, device: str, precision: Precision) -> Self:
+        """Move it to a device, and have it compute in a precision; in place."""
+        self.precision = precision
+        return self.to(device)
 
     def digest(self) -> str:
         """SHA-256 over weights, configurations, vocabulary, scheduler and filter. Independent of where it lies."""
@@ -263,7 +270,7 @@ class TextToImage(NoiseProcess, ABC):
         import torch
 
         seen = self.seen(texts)
-        with torch.no_grad():
+        with torch.no_grad(), computing(self.precision, self.device):
             found = [self._conditions(seen[start : start + batch_size]) for start in range(0, len(seen), batch_size)]
         return {name: torch.cat(filled_up([each[name] for each in found])) for name in found[0]}
 
@@ -279,7 +286,7 @@ class TextToImage(NoiseProcess, ABC):
             batch = torch.from_numpy(pictures[start : start + batch_size]).permute(0, 3, 1, 2).float() / 127.5 - 1
             if batch.shape[-2:] != (size, size):
                 batch = torch.nn.functional.interpolate(batch, (size, size), mode="bicubic", antialias=True)
-            with torch.no_grad():
+            with torch.no_grad(), computing(self.precision, self.device):
                 latents = self._latents(batch.clamp(-1, 1).to(next(self.denoiser.parameters())))
             found.append(latents.float().cpu())
         return torch.cat(found)
@@ -308,7 +315,8 @@ class TextToImage(NoiseProcess, ABC):
         """
 
         def batch(part: slice, generators: list[torch.Generator]) -> np.ndarray:
-            return self._sample(self.encode_texts(texts[part]), generators, steps, guidance)
+            with computing(self.precision, self.device):
+                return self._sample(self.encode_texts(texts[part]), generators, steps, guidance)
 
         return in_batches(batch, len(texts), seeds, batch_size, progress)
 
@@ -321,7 +329,8 @@ class TextToImage(NoiseProcess, ABC):
         count = len(next(iter(conditions.values())))
 
         def batch(part: slice, generators: list[torch.Generator]) -> np.ndarray:
-            return self._sample(chosen(conditions, torch.arange(count)[part]), generators, steps, guidance)
+            with computing(self.precision, self.device):
+                return self._sample(chosen(conditions, torch.arange(count)[part]), generators, steps, guidance)
 
         return in_batches(batch, count, seeds, batch_size)
 

@@ -130,6 +130,7 @@ class Drawer:
             "texts": [prompt.text for prompt in shard.prompts],
             "seeds": shard.seeds,
             "drawing": self.drawing.model_dump(),
+            "precision": self.model.precision,
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

@@ -36,8 +36,8 @@ class PictureModel(PythonModel):
 
         Args:
             model_input: the first column holds the prompts; a plain list of strings does as well.
-            params: ``seed`` (picture i starts from noise seeded ``seed + i``, whatever the batch), ``steps``
-                and ``guidance``; the signature has their defaults.
+            params: ``seed`` (picture i starts from noise seeded ``seed + i``, whatever the batch), ``steps``,
+                ``guidance`` and ``size`` in pixels (0: the model's own); the signature has their defaults.
 
         Returns:
             One PNG file per prompt, in order.
@@ -51,9 +51,8 @@ class PictureModel(PythonModel):
             batch = prompts[start : start + BATCH]
             seeds = range(options["seed"] + start, options["seed"] + start + len(batch))
             drawn = self.pipeline(
-                batch,
+                **self._asked(batch, options["guidance"], options.get("size", 0)),
                 num_inference_steps=options["steps"],
-                guidance_scale=options["guidance"],
                 generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
             )
             for picture in drawn.images:
@@ -61,6 +60,18 @@ class PictureModel(PythonModel):
                 picture.save(file, format="PNG")
                 files.append(file.getvalue())
         return files
+
+    def _asked(self, prompts: list[str], guidance: float, size: int) -> dict[str, Any]:
+        """Prompts, guidance and size as the pipeline calls them: guidance of 1 is none, whatever the family."""
+        family = type(self.pipeline).__name__
+        if family == "DiTPipeline":  # draws one size
+            return {"class_labels": self.pipeline.get_label_ids(prompts), "guidance_scale": guidance}
+        sides = {"height": size, "width": size} if size else {}
+        if family in ("PixArtAlphaPipeline", "PixArtSigmaPipeline", "SanaPipeline"):
+            sides["use_resolution_binning"] = not size  # else the nearest size that they were trained on
+        if family == "QwenImagePipeline":
+            return {"prompt": prompts, "negative_prompt": [""] * len(prompts), "true_cfg_scale": guidance, **sides}
+        return {"prompt": prompts, "guidance_scale": guidance - 1 if family == "ZImagePipeline" else guidance, **sides}
 
 
 set_model(PictureModel())

@@ -20,7 +20,12 @@ SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec("string")]),
     outputs=Schema([ColSpec("binary")]),
     params=ParamSchema(
-        [ParamSpec("seed", "long", 0), ParamSpec("steps", "long", 20), ParamSpec("guidance", "double", 2.5)]
+        [
+            ParamSpec("seed", "long", 0),
+            ParamSpec("steps", "long", 20),
+            ParamSpec("guidance", "double", 2.5),
+            ParamSpec("size", "long", 0),
+        ]
     ),
 )
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from expunge.errors import ExpungeError
 from expunge.models.conditions import Conditions, cast, chosen
+from expunge.models.hardware import computing
 from expunge.models.noise_process import NoiseProcess
 from expunge.unlearning.objectives import noise_prediction_error
 
@@ -291,7 +292,8 @@ def generator_of(*numbers: int) -> torch.Generator:
 def predict(denoiser: nn.Module, process: NoiseProcess, batch: Batch) -> tuple[Tensor, Tensor]:
     """The denoiser's prediction and its target, both ``(b, c, h, w)``."""
     noisy = process.noisy(batch.latents, batch.noise, batch.level)
-    prediction = process.predict(denoiser, noisy, batch.level, batch.conditions)
+    with computing(process.precision, noisy.device):
+        prediction = process.predict(denoiser, noisy, batch.level, batch.conditions).to(noisy.dtype)
     return prediction, process.target(batch.latents, batch.noise, batch.level)
 
 
