@@ -10,7 +10,6 @@ How long a step may be depends on the retain loss: along a batch's own gradient 
 is back at its start a step retains nothing, and many of them diverge. That length is the limit of a step.
 """
 
-import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from expunge.errors import ExpungeError
+from expunge.models.trained_part import shared_copy
 from expunge.unlearning.batches import Batch, LatentSet, draw_batch, generator_of
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.problem import Problem
@@ -153,19 +153,14 @@ def _retain_shares(
     """
     batches = _batches(problem, problem.sets.retain, batch_size, seed, RETAIN_NOISE)
     line.move_to({}, 0.0)
-    with torch.enable_grad():
-        found = [line.problem.retain_gradient([batch]) for batch in batches]
-    starts = [loss for loss, _ in found]
-    directions = [
-        line.direction(
-            {
-                name: g.mul_(problem.objectives.retain_weight)
-                for name, g in zip(problem.parameters, gradients, strict=True)
-                if g is not None
-            }
-        )
-        for _, gradients in found
-    ]
+    starts, directions = list[float](), list[dict[str, Tensor]]()
+    for batch in batches:
+        with torch.enable_grad():
+            start, gradients = line.problem.retain_gradient([batch])
+        known = zip(problem.parameters, gradients, strict=True)
+        weighted = {name: g.mul_(problem.objectives.retain_weight) for name, g in known if g is not None}
+        starts.append(start)
+        directions.append(line.direction(weighted))
 
     def share(length: float) -> float:
         worst = 0.0
@@ -204,8 +199,9 @@ class _Line:
 
     def __init__(self, problem: Problem, cache: GradientCache) -> None:
         objectives = replace(problem.objectives, alignment="data")
-        self.problem = Problem(copy.deepcopy(problem.denoiser), problem.process, objectives)
-        self.problem.original = problem.original
+        frozen = [each for each in problem.denoiser.parameters() if not each.requires_grad]
+        moving = shared_copy(problem.denoiser, frozen)
+        self.problem = Problem(moving, problem.process, objectives, original=problem.original)
         self.start = problem.parameters
         self.diagonal = cache.preconditioner(problem.objectives.retain_weight, EPSILON)
 

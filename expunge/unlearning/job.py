@@ -82,13 +82,14 @@ def unlearn_model(
     """
     unlearned = model.to_train(settings.trained)
     looked = case.drawn_with(case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)}))
+    hooks = replace(hooks, is_forgotten=lambda: least_forgotten(unlearned, looked, check.pictures, settings.seed))
     trace = unlearn(
         unlearned.denoiser,
         model,
         latent_sets(model, sets.forget, sets.retain, settings.objectives()),
         settings,
         sets.cache,
-        replace(hooks, is_forgotten=lambda: least_forgotten(unlearned, looked, check.pictures, settings.seed)),
+        replace(hooks, original=model.denoiser),
     )
     return unlearned.trained(model), trace
 

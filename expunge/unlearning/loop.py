@@ -42,12 +42,14 @@ class Hooks:
         is_forgotten: share of the target forgotten by the model as it is now, 0–1, by whatever judge; None: nobody
             looks, and all steps are made.
         progress: whether to show a progress bar.
+        original: the denoiser at θ₀, if somebody has it and leaves it as it is: then no copy is made.
     """
 
     on_step: Callable[[TraceRow], None] | None = None
     checkpoint_folder: Path | None = None
     is_forgotten: Callable[[], float] | None = None
     progress: bool = True
+    original: nn.Module | None = None
 
 
 def unlearn(
@@ -76,7 +78,8 @@ def unlearn(
             gradient is not finite, and then nothing of that step has been done.
     """
     with _evaluating(denoiser):
-        run = _Run(Problem(denoiser, process, settings.objectives(), sets), settings, cache, hooks)
+        problem = Problem(denoiser, process, settings.objectives(), sets, hooks.original)
+        run = _Run(problem, settings, cache, hooks)
         with progress_bar(hooks.progress) as bar:
             task = bar.add_task("Unlearning", total=settings.steps, completed=len(run.rows), note="")
             while run.stopped() is None:

@@ -63,6 +63,7 @@ class Problem:
         process: adds the noise.
         objectives: what is minimised.
         sets: what the batches are drawn from, for those that want to see it whole.
+        original: the denoiser at θ₀, where somebody has it and leaves it as it is; else it is made where it is needed.
 
     Attributes:
         parameters: what is trained, by name.
@@ -70,11 +71,16 @@ class Problem:
     """
 
     def __init__(
-        self, denoiser: nn.Module, process: NoiseProcess, objectives: Objectives, sets: LatentSets | None = None
+        self,
+        denoiser: nn.Module,
+        process: NoiseProcess,
+        objectives: Objectives,
+        sets: LatentSets | None = None,
+        original: nn.Module | None = None,
     ) -> None:
         self.denoiser, self.process, self.objectives, self.known_sets = denoiser, process, objectives, sets
         self.parameters = trained_parameters(denoiser)
-        self.original: nn.Module | None = None
+        self.original = original
         if objectives.alignment == "original" or objectives.forget_loss.forward_passes:
             self.original_denoiser()
 
