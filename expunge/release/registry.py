@@ -25,6 +25,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from expunge.errors import ExpungeError
 from expunge.release.model_version import Evidence, ModelVersion
+from expunge.release.races import tried_again
 from expunge.release.store_errors import answered, answering
 from expunge.release.stored_model import check_folder, diffusers_folder, log_folder
 from expunge.release.stored_version import as_input, as_version
@@ -99,11 +100,14 @@ class Registry:
         """Set the alias of the version that was registered last, unless that is champion."""
         current = self.champion()
         if current is None or current.version != version:
-            self._client.set_registered_model_alias(self.name, CHALLENGER, str(version))
+            tried_again(lambda: self._client.set_registered_model_alias(self.name, CHALLENGER, str(version)))
 
     @answered
     def call_champion(self, champion: int, former: int | None) -> None:
         """Set the aliases: which version is champion, and which one was before. Only what differs is written."""
+        tried_again(lambda: self._set_aliases(champion, former))
+
+    def _set_aliases(self, champion: int, former: int | None) -> None:
         aliases = {name: int(at) for name, at in self._client.get_registered_model(self.name).aliases.items()}
         wanted: dict[str, int | None] = {CHAMPION: champion, FORMER: former}
         if aliases.get(CHALLENGER) == champion:

@@ -28,9 +28,9 @@ from mlflow.entities import DatasetInput, Metric, Param  # noqa: E402
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from sqlalchemy.engine import make_url  # noqa: E402
-from sqlalchemy.exc import IntegrityError  # noqa: E402
 
 from expunge.errors import ExpungeError  # noqa: E402
+from expunge.release.races import tried_again  # noqa: E402
 from expunge.release.store_errors import answered, answering, shown  # noqa: E402
 from expunge.takedown.owner import owner_is_gone, this_owner  # noqa: E402
 
@@ -41,7 +41,6 @@ MLFLOW_HTTP_REQUEST_MAX_RETRIES.default = 3
 FLUSH_VALUES = 500
 FLUSH_SECONDS = 2.0
 RETRY_SECONDS = 30.0  # between two attempts at a store that did not answer, each of which may wait for seconds itself
-RACES = 5  # that one may lose in a row
 PROCESS = "expunge.process"  # the tag that says which process a run belongs to
 # Where MLflow's tables hold the place of artifacts, as far as it is absolute.
 PLACES = (
@@ -138,13 +137,7 @@ def log_datasets(client: MlflowClient, run_id: str, inputs: Sequence[DatasetInpu
     MLflow keeps a data set of one name and digest once: of runs that make it in the same moment all but one are
     refused. The next time they find it.
     """
-    for _ in range(RACES):
-        try:
-            return client.log_inputs(run_id, inputs)
-        except (MlflowException, IntegrityError) as error:
-            if not any(words in str(error) for words in ("UNIQUE constraint", "duplicate key", "IntegrityError")):
-                raise
-    client.log_inputs(run_id, inputs)
+    tried_again(lambda: client.log_inputs(run_id, inputs))
 
 
 def log_files(client: MlflowClient, run_id: str, files: Mapping[str, Path]) -> None:

@@ -290,6 +290,24 @@ def test_runs_that_name_the_same_data_in_the_same_moment_are_none_refused(regist
         assert named == ["held-out"] * len(runs)
 
 
+def test_aliases_that_change_in_the_same_moment_are_none_refused(registry, add, store):
+    first, second = add("y").version, add("z").version
+    for _ in range(10):
+        together = threading.Barrier(6)
+
+        def call(number: int, together=together) -> None:
+            own = Registry(name=registry.name, tracking_uri=store)
+            together.wait(30)
+            if number % 2:
+                own.call_champion(first, None)
+            else:
+                own.call_champion(second, first)
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(call, range(6)))
+        assert registry.champion().version in (first, second)
+
+
 @pytest.mark.slow
 def test_a_server_that_goes_away_ends_no_training_and_gets_all_when_it_is_back(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
