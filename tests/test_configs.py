@@ -48,7 +48,7 @@ def test_unknown_keys_and_values_out_of_range_are_named() -> None:
     parameters = inspect.signature(unlearn_pipeline.entrypoint).parameters.values()
     settings = [each.annotation for each in parameters if inspect.isclass(each.annotation)]
     settings = [each for each in settings if issubclass(each, BaseModel)]
-    assert len(settings) == 8
+    assert len(settings) == 9
     for each in settings:
         with pytest.raises(ValueError, match="no_such_key") as refused:
             each.model_validate({"no_such_key": 1})

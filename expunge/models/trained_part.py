@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import Field
 
@@ -32,6 +32,9 @@ class TrainedSettings(Settings):
     rank: int = Field(default=16, ge=1, le=1024, description="of the adapter")
     alpha: int | None = Field(default=None, ge=1, le=10_000, description="of the adapter's weight; null: its rank")
     seed: int = Field(default=0, ge=0, description="of the adapter's beginning")
+    gradient_checkpointing: bool = Field(
+        default=False, description="keep less of a pass in memory and compute it again: a third more time"
+    )
 
     def fits(self, name: str) -> bool:
         """Whether a parameter, or module, lies in one of the blocks."""
@@ -52,6 +55,7 @@ def prepare(denoiser: nn.Module, settings: TrainedSettings) -> nn.Module:
 
     Raises:
         ExpungeError: the denoiser has no such part.
+        ValueError: it cannot checkpoint gradients.
     """
     frozen = dict(denoiser.named_parameters())
     if settings.what != "lora":
@@ -66,6 +70,8 @@ def prepare(denoiser: nn.Module, settings: TrainedSettings) -> nn.Module:
     else:
         for name, parameter in twin.named_parameters():
             parameter.requires_grad_(name not in frozen)
+    if settings.gradient_checkpointing:
+        cast(Any, twin).enable_gradient_checkpointing()
     return twin
 
 

@@ -7,7 +7,7 @@ from expunge.errors import ExpungeError
 from expunge.models.resolver import read_folder
 from expunge.models.trained_part import TrainedSettings, attention_modules
 from tests.families import FAMILIES
-from tests.models.families.conftest import family_folder  # noqa: F401  a fixture
+from tests.models.families.conftest import family_folder, texts_of  # noqa: F401  a fixture
 
 CROSSWISE = {"stable_diffusion", "stable_diffusion_2", "stable_diffusion_xl", "pixart_alpha", "pixart_sigma", "sana"}
 
@@ -51,6 +51,34 @@ def test_a_part_that_is_not_there(tiny_model, what):
 def test_joint_attention_has_none_that_reads_the_text_alone(family_folder):  # noqa: F811
     with pytest.raises(ExpungeError, match="no parameters of 'cross_attention'; choose another part"):
         read_folder(family_folder("flux")).to_train(TrainedSettings(what="cross_attention"))
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_checkpointed_gradients_are_the_same(name, family_folder):  # noqa: F811
+    model = read_folder(family_folder(name))
+    model.at_size(model.smallest_size)
+    noisy = torch.randn((2, *model.latent_shape), generator=torch.Generator().manual_seed(0))
+    conditions = model.encode_texts(texts_of(name))
+    found = []
+    for checkpointing in (False, True):
+        twin = model.to_train(TrainedSettings(gradient_checkpointing=checkpointing))
+        kept = 0
+
+        def keep(tensor):
+            nonlocal kept
+            kept += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = twin.predict(twin.denoiser, noisy, torch.tensor([100, 800]), conditions).square().mean()
+        loss.backward()
+        gradients = {name: each.grad for name, each in twin.denoiser.named_parameters() if each.grad is not None}
+        found.append((kept, gradients))
+    (whole, known), (less, again) = found
+    assert less < whole
+    assert known.keys() == again.keys()
+    for key, gradient in known.items():
+        torch.testing.assert_close(again[key], gradient, msg=key)
 
 
 def test_an_adapter_begins_as_its_seed_says(tiny_model):
