@@ -16,6 +16,7 @@ MLFLOW_USERS = {
     f"expunge/release/{name}.py"
     for name in (
         "pyfunc_model",
+        "races",
         "registry",
         "store_check",
         "store_errors",

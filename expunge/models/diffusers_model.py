@@ -4,7 +4,7 @@ Texts are encoded and pictures drawn by the pipeline itself: what is trained is 
 """
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -23,6 +23,7 @@ from expunge.models.loading import LOADING
 from expunge.models.pipeline_folder import UNUSED, read_pipeline, write_pipeline
 from expunge.models.single_file import write_single_file
 from expunge.models.text_to_image import NewWords, TextToImage
+from expunge.models.text_window import TextWindow
 from expunge.models.trained_part import TrainedSettings, prepare
 
 POOLED, MASK = "pooled", "mask"  # one vector a text, ``(n, d)``; which tokens count, ``(n, tokens)``
@@ -34,7 +35,7 @@ diffusers_logging.disable_progress_bar()
 transformers_logging.disable_progress_bar()
 
 
-class DiffusersModel(TextToImage):
+class DiffusersModel(TextWindow, TextToImage):
     """A diffusers pipeline as a model.
 
     Args:
@@ -57,7 +58,6 @@ class DiffusersModel(TextToImage):
     GUIDED: ClassVar[bool] = True  # whether it takes conditions for guidance to move away from
     DRAWING: ClassVar[Mapping[str, Any]] = {}  # what the pipeline is told beside the usual
     REDRAWING: ClassVar[Any] = None  # class of the pipeline for image-to-image
-    WINDOW: ClassVar[int | None] = None  # tokens that are read; None: as the tokenizers say
 
     def __init__(self, pipeline: Any, folder: Path | None = None) -> None:
         self.pipeline, self.folder = pipeline, folder
@@ -289,32 +289,6 @@ class DiffusersModel(TextToImage):
         vae = self.pipeline.vae
         mode = vae.encode(pictures).latent_dist.mode()
         return (mode - (vae.config.get("shift_factor") or 0.0)) * vae.config.scaling_factor
-
-    def cut_off(self, texts: Sequence[str]) -> list[str]:
-        """What lies beyond the window of the text encoder that reads most; see the protocol."""
-        tokenizer, window = max(self._readers(), key=lambda reader: reader[1])
-        found = []
-        for text in self.seen(texts):
-            beyond = len(tokenizer(self._worded(text, tokenizer)).input_ids) - window
-            tokens = tokenizer(self._plain(text, tokenizer), add_special_tokens=False).input_ids
-            found.append(tokenizer.decode(tokens[-beyond:]).strip() if beyond > 0 else "")
-        return found
-
-    def _plain(self, text: str, tokenizer: Any) -> str:
-        """A text with the tokens of textual inversions spelt out."""
-        spelt = getattr(self.pipeline, "maybe_convert_prompt", None)
-        return spelt(text, tokenizer) if spelt else text
-
-    def _worded(self, text: str, tokenizer: Any) -> str:
-        """A text as the tokenizer gets it, with whatever a family puts around it."""
-        return self._plain(text, tokenizer)
-
-    def _readers(self) -> Iterator[tuple[Any, int]]:
-        """Tokenizers, with how many tokens their encoders read."""
-        for name, part in self.parts().items():
-            if name.startswith("tokenizer"):
-                tokenizer = getattr(part, "tokenizer", part)  # a processor has one
-                yield tokenizer, self.WINDOW or tokenizer.model_max_length
 
     def _fit(self) -> None:
         """Raise ``ExpungeError`` if the parts do not fit together."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from expunge.errors import ExpungeError
 from expunge.models.batched_drawing import in_batches
+from expunge.models.changeable import Changeable
 from expunge.models.conditions import Conditions, chosen, filled_up
 from expunge.models.hardware import Precision, computing
 from expunge.models.noise_process import NoiseProcess
@@ -22,8 +23,6 @@ from expunge.models.noise_process import NoiseProcess
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
-
-    from expunge.models.trained_part import TrainedSettings
 
 
 class NewWords(Protocol):
@@ -44,7 +43,7 @@ class NewWords(Protocol):
         ...
 
 
-class TextToImage(NoiseProcess, ABC):
+class TextToImage(Changeable, NoiseProcess, ABC):
     """A model that draws what a prompt asks for, and lends its denoiser for unlearning. A family is one adapter.
 
     Pictures are RGB, uint8, ``(n, h, w, 3)``. What is drawn depends on text, seed, steps and guidance, whatever else is
@@ -55,8 +54,6 @@ class TextToImage(NoiseProcess, ABC):
     _filter_facts: str = ""
     _size: int | None = None
     precision: Precision = "float32"
-    lasting: Any = None  # what must not be cleared away before the model
-    adapter: bytes | None = None  # the file of what was added to its base's weights, where it was made so
 
     @property
     @abstractmethod
@@ -210,60 +207,6 @@ class TextToImage(NoiseProcess, ABC):
     @abstractmethod
     def sampling(self) -> str:
         """Name of the sampler."""
-
-    @abstractmethod
-    def save(self, folder: Path) -> None:
-        """Write a folder from which it can be loaded, safetensors only.
-
-        Raises:
-            ExpungeError: the model stands behind a filter.
-        """
-
-    def save_adapter(self, file: Path) -> None:
-        """Write what was added to its base's weights, as stock diffusers reads it.
-
-        Raises:
-            ExpungeError: it was not trained as an adapter.
-        """
-        if self.adapter is None:
-            raise ExpungeError("lora: the model was not trained as one; set unlearning.trained.what to lora")
-        file.write_bytes(self.adapter)
-
-    def save_single_file(self, file: Path) -> None:
-        """Write denoiser, autoencoder and text encoders as one file.
-
-        Raises:
-            ExpungeError: there is no such layout for the family, or the model stands behind a filter.
-        """
-        raise ExpungeError(f"single-file: there is no such layout for a {type(self).__name__}; export --to diffusers")
-
-    @abstractmethod
-    def to_train(self, settings: TrainedSettings) -> Self:
-        """The model with a denoiser of its own, of which only a part requires a gradient; what is frozen is shared.
-
-        Raises:
-            ExpungeError: the denoiser has no such part.
-        """
-
-    @abstractmethod
-    def trained(self, base: Self) -> Self:
-        """The model when its training is over: nothing requires a gradient, and an adapter is part of the weights.
-
-        Args:
-            base: what it was made of.
-        """
-
-    def adapted(self, file: Path) -> Self:
-        """The model with an adapter as part of its weights.
-
-        Raises:
-            ExpungeError: it belongs to another model, or has no effect; or the family takes none.
-        """
-        raise ExpungeError(f"adapter: none is loaded into a {type(self).__name__}")
-
-    @abstractmethod
-    def with_own_denoiser(self) -> Self:
-        """The model with a copy of its denoiser, so that changing it leaves this one as it is; the rest is shared."""
 
     def encode_texts(self, texts: Sequence[str], batch_size: int = 256) -> Conditions:
         """Conditions as the denoiser takes them, on the CPU. The empty text gives what guidance moves away from."""
