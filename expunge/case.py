@@ -13,6 +13,7 @@ from expunge.judges.load_panel import load_panel
 from expunge.judges.panel import Panel
 from expunge.models.device import choose_device
 from expunge.pictures.drawing import DrawingSettings
+from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.load_world import load_world
 from expunge.prompts.named_targets import named_requests, read_targets
 from expunge.prompts.open_requests import opened
@@ -77,6 +78,21 @@ class Case(BaseModel):
                 f"judges: the weights of '{self.judges}' changed since this case was resolved; start the run again."
             )
         return panel
+
+    def limited(self, own: PictureSet) -> "Case":
+        """The same, whose zero-shot judges know what shows nothing by pictures that the base itself drew.
+
+        Trained judges stay as they are. What was asked for something forgotten before is left out: it shows another.
+        Written down and read again, the case has lost the limits.
+        """
+        panel = self.panel()
+        if not panel.zero_shot:
+            return self
+        kept = own.where(lambda prompt: not any(target.matches(prompt) for target in self.forgotten))
+        first = panel.first.picture_features(kept.pictures) if panel.first else None
+        case = self.model_copy()
+        case._given = panel.limited(kept.prompts, panel.clip.picture_features(kept.pictures), first)
+        return case
 
     @property
     def gone(self) -> tuple[Target, ...]:

@@ -16,6 +16,8 @@ from expunge.evaluation.plan import COMPOSITION, EARLIER, HELD_OUT, TARGET, TRAI
 from expunge.evaluation.result import CompositionScores, EvaluationResult, WordingScores
 from expunge.judges.extractors import load_extractor
 from expunge.judges.judged import JudgedPictures, join
+from expunge.judges.panel import Panel
+from expunge.judges.zero_shot import FEWEST
 from expunge.metrics.alignment_score import cosines, of_pair
 from expunge.metrics.content_kept import by_factor
 from expunge.metrics.frechet_distance import feature_label
@@ -87,7 +89,7 @@ def score(case: Case, settings: EvaluationSettings, judged: Judged, model: Model
     """
     scoring = _Scoring(case, settings, judged)
     evaluation = scoring.evaluation(model)
-    warnings = _warnings(evaluation, scoring.pair)
+    warnings = [*_warnings(evaluation, scoring.pair), *_without_limits(scoring.panel)]
     if model.digest == against.digest:
         warnings.insert(0, "Both models have the same weights: nothing can differ.")
     result = EvaluationResult(
@@ -106,15 +108,24 @@ def score(case: Case, settings: EvaluationSettings, judged: Judged, model: Model
     return Scores(result, scoring.table())
 
 
+def limited_by(case: Case, own: JudgedPictures) -> Panel:
+    """The case's panel, whose zero-shot judges have limits set on the base's own pictures; never on measured ones of a
+    target, and not on what was asked for something forgotten before."""
+    kept = own.select([i for i, each in enumerate(own.prompts) if not any(gone.matches(each) for gone in case.forgotten)])
+    return case.panel().limited(kept.prompts, kept.features, kept.first_features)
+
+
 class _Scoring:
     """The parts of one evaluation."""
 
     def __init__(self, case: Case, settings: EvaluationSettings, judged: Judged) -> None:
-        self.case, self.settings, self.panel = case, settings, case.panel()
+        self.case, self.settings = case, settings
         both = paired(judged.shards)
         self.parts = [(shard.part, shard.target) for shard in both for _ in shard.prompts]
+        drawn_before = join([*judged.before[len(both) :], *self._seen_on(TRAIN, judged)])
+        self.panel = limited_by(case, drawn_before)
         factors = [] if self.panel.one_judge else sorted(case.world.factors)
-        joined = (join(each[: len(both)]) for each in (judged.before, judged.after))
+        joined = (join(each[: len(both)]).judged_with(self.panel) for each in (judged.before, judged.after))
         self.pair = Pair(*(each.seen_by_clip(self.panel, case.world, factors) for each in joined))
         held_out = self._those(HELD_OUT, TARGET).where(case.is_measured)
         yardstick = join(judged.before[len(both) :])
@@ -125,7 +136,7 @@ class _Scoring:
             asked=nothing,
             rest=held_out.where(lambda prompt: not case.asks_for_gone(prompt)),
             train=self._those(TRAIN).where(lambda prompt: not case.asks_for_gone(prompt)),
-            drawn_before=join([*judged.before[len(both) :], *self._seen_on(TRAIN, judged)]),
+            drawn_before=drawn_before,
             reference=yardstick.select(kept),
             panel=self.panel,
             seed=settings.seed,
@@ -254,9 +265,7 @@ class _Scoring:
 def _warnings(evaluation: Evaluation, pair: Pair) -> list[str]:
     found = []
     if evaluation.one_judge:
-        found.append(
-            "Classifier and CLIP are the same judge: no second opinion, and it finds something in any picture."
-        )
+        found.append("Classifier and CLIP are the same judge: no second opinion.")
     for each in evaluation.targets:
         ua = each.numbers.get("unlearning_accuracy")
         if ua is not None and not was_drawn(ua):
@@ -270,3 +279,11 @@ def _warnings(evaluation: Evaluation, pair: Pair) -> list[str]:
     if "too high" in evaluation.frechet_features:
         found.append(f"FD rests on {evaluation.frechet_features}.")
     return found
+
+
+def _without_limits(panel: Panel) -> list[str]:
+    judges = {each.factor: each for each in (*panel.zero_shot.values(), *panel.opinions.values()) if each.limits is None}
+    if not judges:
+        return []
+    return [f"Too few of the base's own pictures ask for a level of {', '.join(sorted(judges))} ({FEWEST} needed): the "
+            "zero-shot judges name one even where a picture shows nothing. Raise reference_pictures."]  # fmt: skip

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 
 from expunge.errors import ExpungeError
 from expunge.judges.features import Extractor, checked_pictures
-from expunge.judges.open_clip_judge import OpenClipJudge
-from expunge.judges.panel import ClipJudge
+from expunge.judges.load_panel import load_open_clip
+from expunge.judges.protocols import ClipJudge
 from expunge.plugins import load_plugin, plugin_names
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
@@ -135,9 +135,7 @@ def load_extractor(name: str, inception_weights: str | Path | None = None) -> Ex
         return PixelExtractor()
     if name in plugin_names("judges"):
         return ClipExtractor(load_plugin("judges", name)().clip)
-    named = name.startswith(("hf-hub:", "local-dir:"))
-    model, _, pretrained = (name, "", "") if named else name.partition(":")
-    return ClipExtractor(OpenClipJudge(model, pretrained or None))
+    return ClipExtractor(load_open_clip(name))
 
 
 def _inception_state(weights: str | Path | None) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ from expunge.case import Case
 from expunge.metrics.unlearning_accuracy import not_found
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_with_own_seeds
-from expunge.pictures.picture_set import PictureSet
+from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.pairing import forget_prompts
 from expunge.unlearning.batches import LatentSets
 from expunge.unlearning.encoding import encode
@@ -80,7 +80,8 @@ def unlearn_model(
     """
     unlearned = model.with_own_denoiser()
     unlearned.denoiser.requires_grad_(True)
-    looked = case.drawn_with(case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)}))
+    own = concatenate([sets.forget, sets.retain])
+    looked = case.limited(own).drawn_with(case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)}))
     trace = unlearn(
         unlearned.denoiser,
         model,
