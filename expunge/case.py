@@ -88,7 +88,7 @@ class Case(BaseModel):
         panel = self.panel()
         if not panel.zero_shot:
             return self
-        kept = own.where(lambda prompt: not any(target.matches(prompt) for target in self.forgotten))
+        kept = own.where(lambda prompt: not self.asks_for_forgotten(prompt))
         first = panel.first.picture_features(kept.pictures) if panel.first else None
         case = self.model_copy()
         case._given = panel.limited(kept.prompts, panel.clip.picture_features(kept.pictures), first)
@@ -102,6 +102,10 @@ class Case(BaseModel):
     def asks_for_target(self, prompt: Prompt) -> bool:
         """Whether the prompt asks for one of the targets."""
         return any(target.matches(prompt) for target in self.targets)
+
+    def asks_for_forgotten(self, prompt: Prompt) -> bool:
+        """Whether the prompt asks for something forgotten before."""
+        return any(target.matches(prompt) for target in self.forgotten)
 
     def asks_for_gone(self, prompt: Prompt) -> bool:
         """Whether the prompt asks for a target or for something forgotten before."""

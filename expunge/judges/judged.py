@@ -39,6 +39,7 @@ class JudgedPictures:
         thumbnails: uint8 (n, 32, 32, 3), the pictures averaged over areas: enough to see that their structure changed.
         recognised_by_clip: n levels by factor, as far as ``seen_by_clip`` was asked for.
         named_features: float32 (n, w) by another extractor, for distances between sets; None: ``features`` are.
+        named_by: that extractor's name; empty: the panel's CLIP.
         first_features: float32 (n, e) by the CLIP that the classifiers are made of, where it is not the panel's.
     """
 
@@ -52,6 +53,7 @@ class JudgedPictures:
     recognised_by_clip: Mapping[str, Sequence[str]] = field(default_factory=dict)
     named_features: np.ndarray | None = None
     first_features: np.ndarray | None = None
+    named_by: str = ""
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -84,6 +86,7 @@ class JudgedPictures:
             chosen(self.recognised_by_clip),
             None if self.named_features is None else self.named_features[rows],
             None if self.first_features is None else self.first_features[rows],
+            self.named_by,
         )
 
     def judged_with(self, panel: Panel) -> JudgedPictures:
@@ -110,6 +113,7 @@ class JudgedPictures:
             "fingerprint": list(self.fingerprints),
             "contrast": self.contrasts,
             "thumbnail": [each.tobytes() for each in self.thumbnails],
+            "named_by": [self.named_by] * len(self),
             **{f"recognised.{factor}": list(levels) for factor, levels in self.recognised.items()},
         }
         tables = {"feature": self.features, "named": self.named_features, "first": self.first_features}
@@ -131,6 +135,7 @@ class JudgedPictures:
             np.array([np.frombuffer(each, np.uint8).reshape(THUMBNAIL, THUMBNAIL, 3) for each in frame["thumbnail"]]),
             named_features=_table(frame, "named"),
             first_features=_table(frame, "first"),
+            named_by="".join(frame["named_by"].unique()),
         )
 
 
@@ -155,6 +160,7 @@ def judge_pictures(pictures: PictureSet, panel: Panel, extractor: Extractor | No
         np.array([_thumbnail(each) for each in pictures.pictures]),
         named_features=extractor.features(pictures.pictures) if extractor else None,
         first_features=first,
+        named_by=extractor.name if extractor else "",
     )
 
 
@@ -162,13 +168,17 @@ def join(parts: Sequence[JudgedPictures]) -> JudgedPictures:
     """One after the other.
 
     Raises:
-        ExpungeError: there are none, or they were judged by different panels.
+        ExpungeError: there are none, or they were judged by different panels or extractors.
     """
     if not parts:
         raise ExpungeError("judged pictures: none given; draw some first.")
     factors = {tuple(part.recognised) for part in parts}
     if len(factors) > 1:
         raise ExpungeError(f"judged pictures: judged by classifiers of {sorted(factors)}; use one panel for all.")
+    if len(names := {part.named_by or "the judges' CLIP" for part in parts}) > 1:
+        raise ExpungeError(
+            f"judged pictures: features of {', '.join(sorted(names))}; judge all anew with one extractor."
+        )
     return JudgedPictures(
         tuple(prompt for part in parts for prompt in part.prompts),
         tuple(seed for part in parts for seed in part.seeds),
@@ -179,6 +189,7 @@ def join(parts: Sequence[JudgedPictures]) -> JudgedPictures:
         np.concatenate([part.thumbnails for part in parts]),
         named_features=_joined([part.named_features for part in parts]),
         first_features=_joined([part.first_features for part in parts]),
+        named_by=parts[0].named_by,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from expunge.errors import ExpungeError
 from expunge.judges.protocols import Classifier, ClipJudge
-from expunge.judges.zero_shot import ZeroShotClassifier
+from expunge.judges.zero_shot import ZeroShotClassifier, null_features
 from expunge.prompts.world import Prompt, World
 
 
@@ -56,9 +56,12 @@ class Panel:
             features: (n, d) by ``clip``.
             first: (n, e) by ``first``, None where there is none.
         """
-        own = features if first is None else first
-        judges = {factor: each.limited(own, prompts) for factor, each in self.zero_shot.items()}
-        opinions = {factor: each.limited(features, prompts) for factor, each in self.opinions.items()}
+        if not self.zero_shot:
+            return self
+        own, nulls = features if first is None else first, null_features(self.first or self.clip)
+        judges = {factor: each.limited(own, prompts, nulls) for factor, each in self.zero_shot.items()}
+        nulls = null_features(self.clip) if self.opinions else nulls
+        opinions = {factor: each.limited(features, prompts, nulls) for factor, each in self.opinions.items()}
         return replace(self, classifiers={**self.classifiers, **judges}, opinions=opinions)
 
     def recognise_by_clip(self, pictures: np.ndarray, factor: str, world: World) -> list[str]:

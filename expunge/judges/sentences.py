@@ -16,12 +16,18 @@ def level_features(clip: ClipJudge, factor: str, world: World) -> np.ndarray:
     """What stands for each level of a factor in CLIP's space: (k, d), the mean of ``ensemble``, scaled to length 1.
 
     Raises:
-        ExpungeError: the world has no such factor.
+        ExpungeError: the world has no such factor, or CLIP does not read a sentence to the end.
     """
     if factor not in world.factors:
         raise ExpungeError(f"factor: '{factor}' given; the world has {', '.join(world.factors)}.")
     names = list(world.factors[factor])
-    texts = clip.text_features([text for name in names for text in ensemble(world, factor, name)])
+    sentences = [text for name in names for text in ensemble(world, factor, name)]
+    if long := [text for text, cut in zip(sentences, clip.cut_off(sentences), strict=True) if cut]:
+        raise ExpungeError(
+            f"judges: '{clip.name}' does not read {len(long)} of {len(sentences)} sentences for {factor} to the end, "
+            f"e.g. '{long[0]}'. Shorten the world's templates and wordings, or name a judge that reads more."
+        )
+    texts = clip.text_features(sentences)
     means = np.asarray(texts, dtype=np.float64).reshape(len(names), ENSEMBLE, -1).mean(axis=1)
     return unit_rows(means, f"prompts of {factor}")
 

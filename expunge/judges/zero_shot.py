@@ -24,7 +24,6 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -100,7 +99,7 @@ class ZeroShotClassifier:
         shown = np.full(len(rows), True) if self.limits is None else _shown(rows, cosines, nearest, self.limits)
         return [self.levels[i] if sure else NOTHING for i, sure in zip(nearest, shown, strict=True)]
 
-    def limited(self, own: np.ndarray, prompts: Sequence[Prompt]) -> "ZeroShotClassifier":
+    def limited(self, own: np.ndarray, prompts: Sequence[Prompt], nulls: np.ndarray) -> "ZeroShotClassifier":
         """The same classifier, with limits set on the base's own pictures; those that ask for no level are left out.
 
         Of fewer than ``FEWEST`` no limit is known, and it still names a level of every picture: then what is gone can
@@ -109,6 +108,7 @@ class ZeroShotClassifier:
         Args:
             own: (n, d) their features, by this classifier's CLIP.
             prompts: n, what they were asked for.
+            nulls: (m, d) ``null_features`` of the same CLIP.
 
         Raises:
             ExpungeError: features are NaN.
@@ -121,13 +121,12 @@ class ZeroShotClassifier:
         what = f"judge '{self.clip.name}', {self.factor}"
         rows, levels = unit_rows(own[kept], what), np.array([asked[i] for i in kept])
         other = copy.copy(self)
-        other.limits = _limits(rows, levels, rows @ self._sentences.T, _nulls(self.clip))
+        other.limits = _limits(rows, levels, rows @ self._sentences.T, nulls)
         return other
 
 
-@lru_cache(maxsize=8)
-def _nulls(clip: ClipJudge) -> np.ndarray:
-    """(m, d) features of null pictures, rows of length 1; the same for every factor."""
+def null_features(clip: ClipJudge) -> np.ndarray:
+    """(m, d) features of pictures that show nothing, rows of length 1."""
     return unit_rows(clip.picture_features(null_pictures()), f"judge '{clip.name}', pictures of nothing")
 
 

@@ -80,8 +80,8 @@ def unlearn_model(
     """
     unlearned = model.with_own_denoiser()
     unlearned.denoiser.requires_grad_(True)
-    own = concatenate([sets.forget, sets.retain])
-    looked = case.limited(own).drawn_with(case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)}))
+    drawing = case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)})
+    looked = case.limited(concatenate([sets.forget, sets.retain])).drawn_with(drawing)
     trace = unlearn(
         unlearned.denoiser,
         model,

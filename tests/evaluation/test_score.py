@@ -1,7 +1,5 @@
 """Scores of pictures whose truth is known: two patches, judged by their colours."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 

@@ -9,7 +9,7 @@ from expunge.errors import ExpungeError
 from expunge.judges.null_pictures import null_pictures
 from expunge.judges.open_clip_judge import OpenClipJudge
 from expunge.judges.protocols import NOTHING
-from expunge.judges.zero_shot import FEWEST, MISSED, ZeroShotClassifier, _limit
+from expunge.judges.zero_shot import FEWEST, MISSED, ZeroShotClassifier, _limit, null_features
 from expunge.pictures.drawing import DrawingSettings, draw_prompts
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.load_world import load_world
@@ -23,7 +23,9 @@ STRATA = [(subject, style) for subject in COLOURS["subject"] for style in COLOUR
 def limited(per_stratum: int = 15) -> ZeroShotClassifier:
     own = draw(prompts_for(STRATA, "train", per_stratum), seed=1)
     clip = ColourClip()
-    return ZeroShotClassifier(clip, "subject", WORLD).limited(clip.picture_features(own.pictures), own.prompts)
+    return ZeroShotClassifier(clip, "subject", WORLD).limited(
+        clip.picture_features(own.pictures), own.prompts, null_features(clip)
+    )
 
 
 def test_without_limits_it_names_a_level_of_anything():
@@ -47,7 +49,9 @@ def test_a_level_that_the_world_does_not_list_is_nothing():
         name: level for name, level in WORLD.factors["subject"].items() if name != "pear"}}})  # fmt: skip
     clip = ColourClip()
     own = draw(prompts_for([each for each in STRATA if each[0] != "pear"], "train", 15), seed=1)
-    judge = ZeroShotClassifier(clip, "subject", few).limited(clip.picture_features(own.pictures), own.prompts)
+    judge = ZeroShotClassifier(clip, "subject", few).limited(
+        clip.picture_features(own.pictures), own.prompts, null_features(clip)
+    )
     pears = draw(prompts_for([each for each in STRATA if each[0] == "pear"], "held_out", 10), seed=2)
     assert np.mean(np.array(judge.recognise(pears.pictures)) == NOTHING) > 0.9
 
@@ -64,7 +68,7 @@ def test_limits_leave_the_classifier_as_it_was_and_its_digest_too():
     clip = ColourClip()
     plain = ZeroShotClassifier(clip, "subject", WORLD)
     own = draw(prompts_for(STRATA, "train", 5), seed=1)
-    strict = plain.limited(clip.picture_features(own.pictures), own.prompts)
+    strict = plain.limited(clip.picture_features(own.pictures), own.prompts, null_features(clip))
     assert plain.limits is None and strict.limits is not None
     assert plain.digest() == strict.digest() != ZeroShotClassifier(clip, "style", WORLD).digest()
 
@@ -72,11 +76,11 @@ def test_limits_leave_the_classifier_as_it_was_and_its_digest_too():
 def test_of_too_few_pictures_no_limit_is_known():
     clip = ColourClip()
     plain, own = ZeroShotClassifier(clip, "subject", WORLD), draw(prompts_for(STRATA, "train", 5), seed=1)
-    features = clip.picture_features(own.pictures)
-    assert plain.limited(features[: FEWEST - 1], own.prompts[: FEWEST - 1]).limits is None
-    assert plain.limited(features[:FEWEST], own.prompts[:FEWEST]).limits is not None
+    features, nulls = clip.picture_features(own.pictures), null_features(clip)
+    assert plain.limited(features[: FEWEST - 1], own.prompts[: FEWEST - 1], nulls).limits is None
+    assert plain.limited(features[:FEWEST], own.prompts[:FEWEST], nulls).limits is not None
     of_others = [prompt.model_copy(update={"factors": {"style": "noto"}}) for prompt in own.prompts]
-    assert plain.limited(features, of_others).limits is None
+    assert plain.limited(features, of_others, nulls).limits is None
 
 
 def test_refusals():
@@ -92,7 +96,7 @@ def test_a_limit_refuses_what_is_alike_as_rarely_as_it_says(count, seed):
     """By exchangeability a further score is below it with probability k/(n+1) at most, k its rank: exact, any law."""
     scores = np.random.default_rng(seed).standard_cauchy(count)
     rank = int((scores < _limit(scores)).sum()) + 1
-    assert 1 <= rank and rank / (count + 1) <= MISSED
+    assert rank >= 1 and rank / (count + 1) <= MISSED
     assert (rank + 1) / (count + 1) > MISSED  # and no more often allowed than that
 
 
@@ -119,7 +123,7 @@ def test_the_zoos_clip_tells_its_models_pictures_from_nothing():
     own = [drawn("train", 1), drawn("held_out", 2)]
     features = np.concatenate([clip.picture_features(each.pictures) for each in own])
     plain = ZeroShotClassifier(clip, "subject", known)
-    judge = plain.limited(features, [prompt for each in own for prompt in each.prompts])
+    judge = plain.limited(features, [prompt for each in own for prompt in each.prompts], null_features(clip))
     fresh = drawn("held_out", 3)
     asked = np.array([prompt.factors["subject"] for prompt in fresh.prompts])
     found, nearest = np.array(judge.recognise(fresh.pictures)), np.array(plain.recognise(fresh.pictures))
