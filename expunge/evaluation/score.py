@@ -110,7 +110,8 @@ def score(case: Case, settings: EvaluationSettings, judged: Judged, model: Model
 def limited_by(case: Case, own: JudgedPictures) -> Panel:
     """The case's panel, whose zero-shot judges have limits set on the base's own pictures.
 
-    Never on those that UA is measured on, nor on what was asked for something forgotten before: that shows another.
+    Not on what was asked for something forgotten before, for that shows another. Those that UA before is measured on
+    are among them: by few pictures of a target the limits would be so high that what is still drawn counted as gone.
     """
     kept = own.select([i for i, prompt in enumerate(own.prompts) if not case.asks_for_forgotten(prompt)])
     return case.panel().limited(kept.prompts, kept.features, kept.first_features)
@@ -124,7 +125,8 @@ class _Scoring:
         both = paired(judged.shards)
         self.parts = [(shard.part, shard.target) for shard in both for _ in shard.prompts]
         drawn_before = join([*judged.before[len(both) :], *self._seen_on(TRAIN, judged)])
-        self.panel = limited_by(case, drawn_before)
+        measured_on = [*self._seen_on(HELD_OUT, judged), *self._seen_on(TARGET, judged)]
+        self.panel = limited_by(case, join([drawn_before, *measured_on]))
         factors = [] if self.panel.one_judge else sorted(case.world.factors)
         joined = (join(each[: len(both)]).judged_with(self.panel) for each in (judged.before, judged.after))
         self.pair = Pair(*(each.seen_by_clip(self.panel, case.world, factors) for each in joined))

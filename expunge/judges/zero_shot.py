@@ -11,9 +11,11 @@ of pictures that the base model itself drew:
 - nothing: is it nearer to a base's own picture than to ``null_pictures``, by the same margin as they are? The
   nearest-neighbour score of Vovk, Gammerman and Shafer, *Algorithmic Learning in a Random World*, 2005, chapter 3.
 
-A limit is the quantile at which a picture like the base's own is refused once in ``MISSED`` cases: a conformal p-value
-(Bates et al., *Testing for outliers with conformal p-values*, 2023, arXiv 2104.08279). By Bonferroni at most a tenth of
-what the base draws is called nothing; that is over all levels, and of one level it can be more.
+A limit is the quantile below which a further picture like the base's own lies with a probability of ``MISSED`` at most:
+a conformal p-value (Bates et al., *Testing for outliers with conformal p-values*, 2023, arXiv 2104.08279). By
+Bonferroni at most a tenth of what the base draws is called nothing. That is over all levels, and of one level it could
+be any share; so a level's limit is that of its own pictures where this is lower. Of a level of which the base drew n
+pictures each question then refuses ``MISSED`` or 1 / (n + 1), whichever is more: to miss a target seldom takes many.
 
 Differs from the papers: one neighbour and not the k-th, as few pictures show one level; what a base's picture shows is
 taken to be what it was asked for.
@@ -46,18 +48,18 @@ class Limits:
         nulls: (m, d) of pictures that show nothing.
         centre: (k,) mean cosine of each level's sentences with own pictures of other levels.
         spread: (k,) its standard deviation.
-        words: below this standard score a picture fits no level.
-        likeness: below this cosine with its nearest own picture it is none of the base's kind.
-        nothing: below this difference of the cosines with own and null pictures it is nothing.
+        words: (k,) below this standard score a picture does not fit the level.
+        likeness: (k,) below this cosine with its nearest own picture it is none of the base's kind.
+        nothing: (k,) below this difference of the cosines with own and null pictures it is nothing.
     """
 
     own: np.ndarray
     nulls: np.ndarray
     centre: np.ndarray
     spread: np.ndarray
-    words: float
-    likeness: float
-    nothing: float
+    words: np.ndarray
+    likeness: np.ndarray
+    nothing: np.ndarray
 
 
 class ZeroShotClassifier:
@@ -140,12 +142,22 @@ def _limits(own: np.ndarray, levels: np.ndarray, cosines: np.ndarray, nulls: np.
     np.fill_diagonal(between, -1.0)
     likeness = between.max(axis=1)
     nothing = likeness - (own @ nulls.T).max(axis=1)
-    return Limits(own, nulls, centre, spread, *map(_limit, (words, likeness, nothing)))
+    limits = (_of_levels(scores, levels, len(centre)) for scores in (words, likeness, nothing))
+    return Limits(own, nulls, centre, spread, *limits)
+
+
+def _of_levels(scores: np.ndarray, levels: np.ndarray, count: int) -> np.ndarray:
+    """(k,) limits of ``count`` levels: that of all scores, or that of a level's own where it is lower."""
+    pooled = _limit(scores)
+    own = [scores[levels == place] for place in range(count)]
+    return np.array([min(pooled, _limit(each)) if len(each) else pooled for each in own])
 
 
 def _limit(scores: np.ndarray) -> float:
-    """The largest limit below which a further score of the same kind lies with a probability of at most ``MISSED``."""
-    return float(np.sort(scores)[math.floor(MISSED * (len(scores) + 1)) - 1])
+    """The largest limit below which a further score of the same kind lies with a probability of at most ``MISSED``; of
+    fewer than ``FEWEST`` scores the lowest."""
+    rank = max(1, math.floor(MISSED * (len(scores) + 1)))
+    return float(np.sort(scores)[rank - 1])
 
 
 def _shown(rows: np.ndarray, cosines: np.ndarray, nearest: np.ndarray, limits: Limits) -> np.ndarray:
@@ -153,4 +165,5 @@ def _shown(rows: np.ndarray, cosines: np.ndarray, nearest: np.ndarray, limits: L
     words = (cosines[np.arange(len(rows)), nearest] - limits.centre[nearest]) / limits.spread[nearest]
     likeness = (rows @ limits.own.T).max(axis=1)
     nothing = likeness - (rows @ limits.nulls.T).max(axis=1)
-    return (words >= limits.words) & (likeness >= limits.likeness) & (nothing >= limits.nothing)
+    scores = ((words, limits.words), (likeness, limits.likeness), (nothing, limits.nothing))
+    return np.logical_and.reduce([score >= limit[nearest] for score, limit in scores])

@@ -155,10 +155,10 @@ def test_zero_shot_judges_call_nothing_what_the_base_never_drew():
 
 
 def test_too_few_own_pictures_set_no_limits_and_that_is_said():
-    few = SMALL.model_copy(update={"train_pictures": 12, "reference_pictures": FEWEST - 13})
+    few = SMALL.model_copy(update={"train_pictures": 6, "reference_pictures": 4, "held_out_pictures": 6})
     found = scored(colour_case(CAT, panel=open_panel()), few).result
     assert any(f"({FEWEST} needed)" in warning for warning in found.warnings)
-    enough = SMALL.model_copy(update={"train_pictures": 12, "reference_pictures": FEWEST - 12})
+    enough = few.model_copy(update={"reference_pictures": FEWEST})
     assert not any("needed" in each for each in scored(colour_case(CAT, panel=open_panel()), enough).result.warnings)
 
 

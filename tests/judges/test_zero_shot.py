@@ -9,7 +9,7 @@ from expunge.errors import ExpungeError
 from expunge.judges.null_pictures import null_pictures
 from expunge.judges.open_clip_judge import OpenClipJudge
 from expunge.judges.protocols import NOTHING
-from expunge.judges.zero_shot import FEWEST, MISSED, ZeroShotClassifier, _limit, null_features
+from expunge.judges.zero_shot import FEWEST, MISSED, ZeroShotClassifier, _limit, _of_levels, null_features
 from expunge.pictures.drawing import DrawingSettings, draw_prompts
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.load_world import load_world
@@ -98,6 +98,13 @@ def test_a_limit_refuses_what_is_alike_as_rarely_as_it_says(count, seed):
     rank = int((scores < _limit(scores)).sum()) + 1
     assert rank >= 1 and rank / (count + 1) <= MISSED
     assert (rank + 1) / (count + 1) > MISSED  # and no more often allowed than that
+
+
+def test_no_level_is_refused_more_often_than_its_own_pictures_allow():
+    """One level lies apart in all scores: by the limit of all it would always be nothing."""
+    scores = np.concatenate([np.linspace(1, 2, 300), np.linspace(-9, -8, 5)])
+    limits = _of_levels(scores, np.repeat([0, 1], [300, 5]), 3)
+    assert limits[1] == -9 and limits[0] == limits[2] == _limit(scores) >= 1
 
 
 def without(world: World, levels: set[str]) -> World:
