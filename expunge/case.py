@@ -14,6 +14,7 @@ from expunge.judges.panel import Panel
 from expunge.models.device import choose_device
 from expunge.models.hardware import HardwareSettings, Precision
 from expunge.pictures.drawing import DrawingSettings
+from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.load_world import load_world
 from expunge.prompts.named_targets import named_requests, read_targets
 from expunge.prompts.open_requests import opened
@@ -94,6 +95,21 @@ class Case(BaseModel):
         """
         return model.at_size(self.drawing.size).on(self.device, self.precision)
 
+    def limited(self, own: PictureSet) -> "Case":
+        """The same, whose zero-shot judges know what shows nothing by pictures that the base itself drew.
+
+        Trained judges stay as they are. What was asked for something forgotten before is left out: it shows another.
+        Written down and read again, the case has lost the limits.
+        """
+        panel = self.panel()
+        if not panel.zero_shot:
+            return self
+        kept = own.where(lambda prompt: not self.asks_for_forgotten(prompt))
+        first = panel.first.picture_features(kept.pictures) if panel.first else None
+        case = self.model_copy()
+        case._given = panel.limited(kept.prompts, panel.clip.picture_features(kept.pictures), first)
+        return case
+
     @property
     def gone(self) -> tuple[Target, ...]:
         """Everything that the model is not to draw in the end: targets, and what was forgotten before."""
@@ -102,6 +118,10 @@ class Case(BaseModel):
     def asks_for_target(self, prompt: Prompt) -> bool:
         """Whether the prompt asks for one of the targets."""
         return any(target.matches(prompt) for target in self.targets)
+
+    def asks_for_forgotten(self, prompt: Prompt) -> bool:
+        """Whether the prompt asks for something forgotten before."""
+        return any(target.matches(prompt) for target in self.forgotten)
 
     def asks_for_gone(self, prompt: Prompt) -> bool:
         """Whether the prompt asks for a target or for something forgotten before."""

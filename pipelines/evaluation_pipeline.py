@@ -41,7 +41,7 @@ def evaluation_pipeline(
         against: what it is measured against, named likewise.
         targets: ``KIND:NAME`` each; without any, only retention and quality are measured.
         world: ``zoo`` or a YAML file: what the models draw, and in which words.
-        judges: ``zoo`` or an open_clip model.
+        judges: ``zoo``, an open_clip model, or two, ``ONE + OTHER``.
         evaluation: sample sizes and seeds, and what distances are measured between.
         drawing: how pictures are drawn.
         comeback: ``none``, ``quick`` or ``full``: try to bring each target back, one cached step a target.

@@ -7,9 +7,10 @@ import torch
 from open_clip.model import CLIP
 from safetensors.torch import save_file
 
-from tests.tiny import CONTEXT, make_tiny_tokenizer
+from tests.tiny import make_tiny_tokenizer
 
 PICTURE_SIZE = 32
+CONTEXT = 160  # tokens: words that the tokenizer does not know are spelt
 
 
 def make_tiny_clip(folder: Path, seed: int = 0) -> Path:
@@ -18,7 +19,7 @@ def make_tiny_clip(folder: Path, seed: int = 0) -> Path:
     Returns:
         ``folder``, as open_clip's ``local-dir:`` reads it.
     """
-    tokenizer = make_tiny_tokenizer(folder)
+    tokenizer = make_tiny_tokenizer(folder, CONTEXT)
     tokenizer.save_pretrained(folder)
     vision = {"image_size": PICTURE_SIZE, "layers": 1, "width": 16, "head_width": 8, "patch_size": 8}
     text = {"context_length": CONTEXT, "vocab_size": len(tokenizer), "width": 16, "heads": 2, "layers": 1}

@@ -9,19 +9,27 @@ from expunge.progress import track
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write; must not be there yet.")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder or file to write; not there yet.")
+@click.option("--timm", "timm_model", default="", metavar="MODEL", help="Name the tensors as this timm network does.")
 @as_json
-def convert(folder: Path, out: Path, machine: bool) -> None:
-    """Copy FOLDER with its pickled weights (.bin, .ckpt, .pt) as safetensors files.
+def convert(source: Path, out: Path, timm_model: str, machine: bool) -> None:
+    """Write SOURCE, a model's folder or one file of weights (.bin, .ckpt, .pt, .pth), with safetensors in their place.
 
     Nothing that a pickle holds is run: a file with anything but tensors in it is refused.
     """
-    from expunge.models.unpickling import convert_folder  # torch takes seconds to import
+    # torch takes seconds to import
+    if source.is_dir():
+        from expunge.models.unpickling import convert_folder
 
-    label = "" if machine else "Converting"
-    done = convert_folder(folder, out, lambda files: track(files, label))
-    if machine:
-        print_json({"folder": str(out), "converted": done})
+        label = "" if machine else "Converting"
+        done = convert_folder(source, out, lambda files: track(files, label))
     else:
-        say(f"Wrote {out}: {len(done)} files of weights are safetensors now.")
+        from expunge.judges.published_weights import convert_weights
+
+        convert_weights(source, out, timm_model)
+        done = [source.name]
+    if machine:
+        print_json({"out": str(out), "converted": done})
+    else:
+        say(f"Wrote {out}: {', '.join(done)} as safetensors.")

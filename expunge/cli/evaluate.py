@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 @click.option("--never-saw", metavar="MODEL", default="", help="For --comeback: a model that never saw the targets.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: in .expunge/evaluations]")
 @click.option("--world", default="zoo", show_default=True, help="'zoo' or a YAML file: what the models draw.")
-@click.option("--judges", default="zoo", show_default=True, help="'zoo' or an open_clip model.")
+@click.option("--judges", default="zoo", show_default=True, help="'zoo', or open_clip: ONE or 'ONE + OTHER'.")
 @click.option(
     "--features",
     default="",
-    help="What FD, KD and the like are measured between: inception, pixels, zoo or "
+    help="What FD, KD and the like are measured between: inception, pixels, zoo, timm:MODEL:FILE or "
     "an open_clip model.  [default: the CLIP judge]",
 )
 @click.option("--inception-weights", default="", metavar="FILE", help="For --features inception: a safetensors file.")

@@ -38,8 +38,8 @@ class EvaluationSettings(Settings):
     )
     quantities: tuple[str, ...] = Field(default=(), description="what is measured; none: all of the table")
     features: str = Field(
-        default="", description="what distances are measured between: inception, pixels, zoo or an open_clip model; "
-        "empty: the CLIP judge"
+        default="", description="what distances are measured between: inception, pixels, zoo, timm:MODEL:FILE "
+        "or an open_clip model; empty: the CLIP judge"
     )  # fmt: skip
     inception_weights: str = Field(default="", description="safetensors file of Inception's weights")
     shard_size: int = Field(default=SHARD_SIZE, ge=1, le=4096, description="pictures drawn, judged and let go at once")

@@ -27,6 +27,6 @@ def check_readable(models: Sequence[TextToImage], shards: Sequence[Shard], case:
         text, words = next(iter(cut.items()))
         found.append(f"Of {len(texts)} prompts {len(cut)} are not read to the end, e.g. “{text}” (not “{words}”).")
     if long := [text for text, too_long in zip(texts, case.panel().clip.cut_off(texts), strict=True) if too_long]:
-        found.append(f"CLIP does not read {len(long)} of {len(texts)} prompts to the end, e.g. “{long[0]}”: their "
-                     "alignment is that of their beginnings.")  # fmt: skip
+        found.append(f"CLIP does not read {len(long)} of {len(texts)} prompts to the end, e.g. “{long[0]}”: they are "
+                     "left out of every alignment.")  # fmt: skip
     return found

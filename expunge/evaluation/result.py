@@ -37,7 +37,8 @@ class CompositionScores(BaseModel):
         group: of ``expunge.prompts.compositions.COMPOSITIONS``.
         example: one of its prompts.
         alignment: mean CLIP cosine of each picture and its own prompt, −1–1.
-        single_alignment: that of the model measured against, on held-out prompts for one subject, for comparison.
+        single_alignment: that of the model measured against, on held-out prompts for one subject, for comparison; 0 if
+            CLIP reads none of those to the end.
         drift: mean 1 − CLIP cosine of each picture and the one of the same prompt and noise before, 0–2.
         structure: mean structural distance of the same pairs, 0–1.
         structure_name: which distance that is, and of pictures of which size.

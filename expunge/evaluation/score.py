@@ -14,9 +14,10 @@ from expunge.evaluation.evaluation import Evaluation, TargetScores, was_drawn
 from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.plan import COMPOSITION, EARLIER, HELD_OUT, TARGET, TRAIN, composition_part, label, paired
 from expunge.evaluation.result import CompositionScores, EvaluationResult, WordingScores
-from expunge.judges.extractors import load_extractor
 from expunge.judges.judged import JudgedPictures, join
-from expunge.metrics.alignment_score import cosines, of_pair
+from expunge.judges.panel import Panel
+from expunge.judges.zero_shot import FEWEST
+from expunge.metrics.alignment_score import cosines, of_pair, read_whole
 from expunge.metrics.content_kept import by_factor
 from expunge.metrics.frechet_distance import feature_label
 from expunge.metrics.paired_drift import moved_by, restructured_by
@@ -87,7 +88,7 @@ def score(case: Case, settings: EvaluationSettings, judged: Judged, model: Model
     """
     scoring = _Scoring(case, settings, judged)
     evaluation = scoring.evaluation(model)
-    warnings = _warnings(evaluation, scoring.pair)
+    warnings = [*_warnings(evaluation, scoring.pair), *_without_limits(scoring.panel)]
     if model.digest == against.digest:
         warnings.insert(0, "Both models have the same weights: nothing can differ.")
     result = EvaluationResult(
@@ -106,15 +107,28 @@ def score(case: Case, settings: EvaluationSettings, judged: Judged, model: Model
     return Scores(result, scoring.table())
 
 
+def limited_by(case: Case, own: JudgedPictures) -> Panel:
+    """The case's panel, whose zero-shot judges have limits set on the base's own pictures.
+
+    Not on what was asked for something forgotten before, for that shows another. Those that UA before is measured on
+    are among them: by few pictures of a target the limits would be so high that what is still drawn counted as gone.
+    """
+    kept = own.select([i for i, prompt in enumerate(own.prompts) if not case.asks_for_forgotten(prompt)])
+    return case.panel().limited(kept.prompts, kept.features, kept.first_features)
+
+
 class _Scoring:
     """The parts of one evaluation."""
 
     def __init__(self, case: Case, settings: EvaluationSettings, judged: Judged) -> None:
-        self.case, self.settings, self.panel = case, settings, case.panel()
+        self.case, self.settings = case, settings
         both = paired(judged.shards)
         self.parts = [(shard.part, shard.target) for shard in both for _ in shard.prompts]
+        drawn_before = join([*judged.before[len(both) :], *self._seen_on(TRAIN, judged)])
+        measured_on = [*self._seen_on(HELD_OUT, judged), *self._seen_on(TARGET, judged)]
+        self.panel = limited_by(case, join([drawn_before, *measured_on]))
         factors = [] if self.panel.one_judge else sorted(case.world.factors)
-        joined = (join(each[: len(both)]) for each in (judged.before, judged.after))
+        joined = (join(each[: len(both)]).judged_with(self.panel) for each in (judged.before, judged.after))
         self.pair = Pair(*(each.seen_by_clip(self.panel, case.world, factors) for each in joined))
         held_out = self._those(HELD_OUT, TARGET).where(case.is_measured)
         yardstick = join(judged.before[len(both) :])
@@ -125,7 +139,7 @@ class _Scoring:
             asked=nothing,
             rest=held_out.where(lambda prompt: not case.asks_for_gone(prompt)),
             train=self._those(TRAIN).where(lambda prompt: not case.asks_for_gone(prompt)),
-            drawn_before=join([*judged.before[len(both) :], *self._seen_on(TRAIN, judged)]),
+            drawn_before=drawn_before,
             reference=yardstick.select(kept),
             panel=self.panel,
             seed=settings.seed,
@@ -142,7 +156,9 @@ class _Scoring:
             earlier=tuple(self._earlier(each) for each in self.case.forgotten),
             rest=measured(self._wanted(quantities_of("rest")), self.sample),
             frechet_features=feature_label(
-                self._features(), reference.distance_features.shape[1], min(len(rest), len(reference))
+                reference.named_by or self.panel.clip.name,
+                reference.distance_features.shape[1],
+                min(len(rest), len(reference)),
             ),
             one_judge=self.panel.one_judge,
             collateral=collateral(rest.prompts, rest.was.recognised, rest.now.recognised),
@@ -157,14 +173,13 @@ class _Scoring:
     def compositions(self) -> list[CompositionScores]:
         """What became of the targets' neighbours in scenes, where some were drawn."""
         groups = COMPOSITIONS if self.settings.composition_pictures else ()
-        rest = self.sample.rest.was
-        single = float(cosines(rest.features, self.panel.clip.text_features(rest.texts)).mean())
+        found = self._alignments(self.sample.rest.was)
+        single = float(found[np.isfinite(found)].mean()) if np.isfinite(found).any() else 0.0
         return [self._composition(target, group, single) for target, group in product(self.case.targets, groups)]
 
     def table(self) -> pd.DataFrame:
         """One row per pair of pictures."""
         was, now, scene = self.pair.was, self.pair.now, f"{COMPOSITION}:"
-        texts = self.panel.clip.text_features(was.texts)
         factors = dict.fromkeys(factor for prompt in was.prompts for factor in prompt.factors)
         columns: dict[str, object] = {
             "part": [part for part, _ in self.parts],
@@ -178,10 +193,18 @@ class _Scoring:
             columns |= {f"{factor}_{name}": list(levels) for factor, levels in each.recognised.items()}
             columns |= {f"{factor}_by_clip_{name}": list(levels) for factor, levels in each.recognised_by_clip.items()}
             columns[f"as_asked_{name}"] = as_asked(each.prompts, each.recognised, list(each.recognised))
-            columns[f"alignment_{name}"] = cosines(each.features, texts)
+            columns[f"alignment_{name}"] = self._alignments(each)
             columns[f"picture_{name}"] = list(each.fingerprints)
         columns["likeness"] = cosines(was.features, now.features)
         return pd.DataFrame(columns)
+
+    def _alignments(self, judged: JudgedPictures) -> np.ndarray:
+        """(n,) cosine of each picture with its prompt; NaN where CLIP does not read that to the end."""
+        found = np.full(len(judged), np.nan)
+        if read := read_whole(judged.texts, self.panel):
+            texts = self.panel.clip.text_features([judged.texts[i] for i in read])
+            found[read] = cosines(judged.features[read], texts)
+        return found
 
     def _those(self, *parts: str, target: str | None = None) -> Pair:
         wanted = (part in parts and target in (None, of) for part, of in self.parts)
@@ -231,11 +254,6 @@ class _Scoring:
         }
         return scores.model_copy(update=found)
 
-    def _features(self) -> str:
-        if not self.settings.features:
-            return self.panel.clip.name
-        return load_extractor(self.settings.features, self.settings.inception_weights).name
-
     def _check(self) -> None:
         for target in self.case.gone:
             if target.factor not in self.panel.classifiers:
@@ -254,9 +272,7 @@ class _Scoring:
 def _warnings(evaluation: Evaluation, pair: Pair) -> list[str]:
     found = []
     if evaluation.one_judge:
-        found.append(
-            "Classifier and CLIP are the same judge: no second opinion, and it finds something in any picture."
-        )
+        found.append("Classifier and CLIP are the same judge: no second opinion.")
     for each in evaluation.targets:
         ua = each.numbers.get("unlearning_accuracy")
         if ua is not None and not was_drawn(ua):
@@ -270,3 +286,12 @@ def _warnings(evaluation: Evaluation, pair: Pair) -> list[str]:
     if "too high" in evaluation.frechet_features:
         found.append(f"FD rests on {evaluation.frechet_features}.")
     return found
+
+
+def _without_limits(panel: Panel) -> list[str]:
+    judges = (*panel.zero_shot.values(), *panel.opinions.values())
+    factors = sorted({each.factor for each in judges if each.limits is None})
+    if not factors:
+        return []
+    return [f"Too few of the base's own pictures ask for a level of {', '.join(factors)} ({FEWEST} needed): the "
+            "zero-shot judges name one even where a picture shows nothing. Raise reference_pictures."]  # fmt: skip

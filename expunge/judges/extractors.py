@@ -6,27 +6,26 @@ is torch-fidelity's, whose resizing is TensorFlow 1's.
 """
 
 import io
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from expunge.errors import ExpungeError
-from expunge.judges.features import Extractor, checked_pictures
-from expunge.judges.open_clip_judge import OpenClipJudge
-from expunge.judges.panel import ClipJudge
+from expunge.judges.features import Extractor, checked_pictures, in_batches
+from expunge.judges.load_panel import load_open_clip
+from expunge.judges.protocols import ClipJudge
+from expunge.judges.timm_extractor import TimmExtractor
+from expunge.judges.weights_file import read_weights, weights_name
 from expunge.plugins import load_plugin, plugin_names
 
+TIMM = "timm:"
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_HELP = (
     f"Expunge fetches nothing while it runs: download {INCEPTION_FILE} from the releases of torch-fidelity on GitHub "
-    '(v0.2.0), convert it once with python -c "import torch, safetensors.torch as s; '
-    f"s.save_file(torch.load('{INCEPTION_FILE}', weights_only=True), 'inception.safetensors')\" "
-    "and name that file in inception_weights."
+    f"(v0.2.0), convert it once with expunge convert {INCEPTION_FILE} --out inception.safetensors and name that file "
+    "in inception_weights."
 )
 
 
@@ -70,7 +69,7 @@ class PixelExtractor:
             height, width = rows.shape[1:3]
             raise ExpungeError(f"{self.name}: pictures are {height}×{width}; at least {self.side}×{self.side} needed.")
         # Black must not be a row of zeros: that would have no direction, and a black picture has a distance.
-        return _in_batches(
+        return in_batches(
             lambda batch: (torch.nn.functional.adaptive_avg_pool2d(batch.float(), self.side).flatten(1) + 1) / 256,
             rows,
             self._batch_size,
@@ -92,29 +91,31 @@ class InceptionExtractor:
     """
 
     is_clip = False
-    name = "inception-v3-compat 2048"
     width = 2048
 
     def __init__(self, weights: str | Path | None, batch_size: int = 32) -> None:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
+        if not weights:
+            raise ExpungeError(f"inception_weights: nothing given, but FID needs Inception's weights. {INCEPTION_HELP}")
         buffer = io.BytesIO()
-        torch.save(_inception_state(weights), buffer)
+        torch.save(read_weights(weights, "inception_weights", INCEPTION_HELP), buffer)
         buffer.seek(0)
         try:
             # It reads torch's own format alone, so it is handed the tensors again in that, out of our memory.
-            network = FeatureExtractorInceptionV3(self.name, ["2048"], feature_extractor_weights_path=buffer)
+            network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=buffer)
         except RuntimeError as error:
             raise ExpungeError(
                 f"inception_weights: '{weights}' holds other tensors than FID's Inception. {INCEPTION_HELP}"
             ) from error
         self._network = network
         self._batch_size = batch_size
+        self.name = f"inception-v3-compat 2048 (FID's, weights {weights_name(weights)})"
 
     def features(self, pictures: np.ndarray) -> np.ndarray:
         """As ``Extractor.features``."""
         rows = checked_pictures(pictures, self.name)
-        return _in_batches(lambda batch: self._network(batch)[0], rows, self._batch_size, self.width)
+        return in_batches(lambda batch: self._network(batch)[0], rows, self._batch_size, self.width)
 
 
 @cache
@@ -122,8 +123,8 @@ def load_extractor(name: str, inception_weights: str | Path | None = None) -> Ex
     """The extractor called ``name``.
 
     Args:
-        name: ``inception``, ``pixels``, a named panel such as ``zoo`` (its CLIP), or an open_clip model as in
-            ``load_panel``.
+        name: ``inception``, ``pixels``, a named panel such as ``zoo`` (its CLIP), ``timm:MODEL:FILE`` with a
+            safetensors file of that network's weights, or an open_clip model as in ``load_panel``.
         inception_weights: safetensors file of Inception's weights; used by ``inception`` alone.
 
     Raises:
@@ -133,30 +134,9 @@ def load_extractor(name: str, inception_weights: str | Path | None = None) -> Ex
         return InceptionExtractor(inception_weights)
     if name == "pixels":
         return PixelExtractor()
+    if name.startswith(TIMM):
+        model, _, weights = name.removeprefix(TIMM).partition(":")
+        return TimmExtractor(model, weights)
     if name in plugin_names("judges"):
         return ClipExtractor(load_plugin("judges", name)().clip)
-    named = name.startswith(("hf-hub:", "local-dir:"))
-    model, _, pretrained = (name, "", "") if named else name.partition(":")
-    return ClipExtractor(OpenClipJudge(model, pretrained or None))
-
-
-def _inception_state(weights: str | Path | None) -> dict[str, torch.Tensor]:
-    if not weights or not Path(weights).is_file():
-        given = "nothing" if not weights else f"'{weights}', which is not a file,"
-        raise ExpungeError(f"inception_weights: {given} given, but FID needs Inception's weights. {INCEPTION_HELP}")
-    try:
-        return load_file(weights)
-    except SafetensorError as error:
-        raise ExpungeError(f"inception_weights: '{weights}' is not a safetensors file. {INCEPTION_HELP}") from error
-
-
-@torch.no_grad()
-def _in_batches(
-    network: Callable[[torch.Tensor], torch.Tensor], pictures: np.ndarray, batch_size: int, width: int
-) -> np.ndarray:
-    """``network`` over uint8 batches ``(b, 3, h, w)``; only the rows of features outlive their batch."""
-    rows = np.empty((len(pictures), width), dtype=np.float32)
-    for start in range(0, len(pictures), batch_size):
-        batch = torch.from_numpy(pictures[start : start + batch_size]).permute(0, 3, 1, 2)
-        rows[start : start + batch_size] = network(batch).numpy()
-    return rows
+    return ClipExtractor(load_open_clip(name))

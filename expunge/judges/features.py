@@ -1,10 +1,14 @@
 """Feature arrays as the metrics take them: finite, one row per picture; and the pictures they are made of."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from expunge.errors import ExpungeError
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Extractor(Protocol):
@@ -90,3 +94,17 @@ def finite(number: float, what: str) -> float:
     if not np.isfinite(number):
         raise ExpungeError(f"{what}: the result is {number}; the features are too large to measure with. Scale them.")
     return float(number)
+
+
+def in_batches(
+    network: Callable[["torch.Tensor"], "torch.Tensor"], pictures: np.ndarray, batch_size: int, width: int
+) -> np.ndarray:
+    """``network`` over uint8 batches ``(b, 3, h, w)``; only the rows of features outlive their batch."""
+    import torch  # heavy, and this module is read wherever features are checked
+
+    rows = np.empty((len(pictures), width), dtype=np.float32)
+    with torch.no_grad():
+        for start in range(0, len(pictures), batch_size):
+            batch = torch.from_numpy(pictures[start : start + batch_size]).permute(0, 3, 1, 2)
+            rows[start : start + batch_size] = network(batch).numpy()
+    return rows

@@ -39,6 +39,8 @@ class JudgedPictures:
         thumbnails: uint8 (n, 32, 32, 3), the pictures averaged over areas: enough to see that their structure changed.
         recognised_by_clip: n levels by factor, as far as ``seen_by_clip`` was asked for.
         named_features: float32 (n, w) by another extractor, for distances between sets; None: ``features`` are.
+        named_by: that extractor's name; empty: the panel's CLIP.
+        first_features: float32 (n, e) by the CLIP that the classifiers are made of, where it is not the panel's.
     """
 
     prompts: tuple[Prompt, ...]
@@ -50,6 +52,8 @@ class JudgedPictures:
     thumbnails: np.ndarray
     recognised_by_clip: Mapping[str, Sequence[str]] = field(default_factory=dict)
     named_features: np.ndarray | None = None
+    first_features: np.ndarray | None = None
+    named_by: str = ""
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -81,12 +85,20 @@ class JudgedPictures:
             self.thumbnails[rows],
             chosen(self.recognised_by_clip),
             None if self.named_features is None else self.named_features[rows],
+            None if self.first_features is None else self.first_features[rows],
+            self.named_by,
         )
+
+    def judged_with(self, panel: Panel) -> JudgedPictures:
+        """The same with the verdicts of that panel's zero-shot classifiers, which have limits now."""
+        features = self.features if self.first_features is None else self.first_features
+        found = {factor: each.recognise_features(features) for factor, each in panel.zero_shot.items()}
+        return replace(self, recognised={**self.recognised, **found})
 
     def seen_by_clip(self, panel: Panel, world: World, factors: Sequence[str]) -> JudgedPictures:
         """The same with CLIP's zero-shot verdict on these factors; what is known already is not asked again."""
         found = {
-            factor: self.recognised_by_clip.get(factor) or panel.nearest_levels(self.features, factor, world)
+            factor: self.recognised_by_clip.get(factor) or panel.levels_by_clip(self.features, factor, world)
             for factor in sorted(factors)
         }
         return replace(self, recognised_by_clip={**self.recognised_by_clip, **found})
@@ -101,9 +113,10 @@ class JudgedPictures:
             "fingerprint": list(self.fingerprints),
             "contrast": self.contrasts,
             "thumbnail": [each.tobytes() for each in self.thumbnails],
+            "named_by": [self.named_by] * len(self),
             **{f"recognised.{factor}": list(levels) for factor, levels in self.recognised.items()},
         }
-        tables = {"feature": self.features, "named": self.named_features}
+        tables = {"feature": self.features, "named": self.named_features, "first": self.first_features}
         features = {f"{name}.{i}": column for name, table in tables.items() if table is not None
                     for i, column in enumerate(np.asarray(table).T)}  # fmt: skip
         return pd.DataFrame(columns | features)
@@ -115,14 +128,14 @@ class JudgedPictures:
         return cls(
             tuple(Prompt.model_validate_json(prompt) for prompt in frame["prompt"]),
             tuple(int(seed) for seed in frame["seed"]),
-            frame[[name for name in frame if name.startswith("feature.")]].to_numpy(np.float32),
+            frame.filter(regex=r"^feature\.").to_numpy(np.float32),
             {factor: [str(level) for level in frame[name]] for name, factor in named.items()},
             tuple(str(each) for each in frame["fingerprint"]),
             frame["contrast"].to_numpy(np.float64),
             np.array([np.frombuffer(each, np.uint8).reshape(THUMBNAIL, THUMBNAIL, 3) for each in frame["thumbnail"]]),
-            named_features=frame[rows].to_numpy(np.float32)
-            if (rows := [name for name in frame if name.startswith("named.")])
-            else None,
+            named_features=_table(frame, "named"),
+            first_features=_table(frame, "first"),
+            named_by="".join(frame["named_by"].unique()),
         )
 
 
@@ -135,15 +148,19 @@ def judge_pictures(pictures: PictureSet, panel: Panel, extractor: Extractor | No
     Raises:
         ExpungeError: a classifier answered for another number of pictures than it was shown.
     """
+    features = panel.clip.picture_features(pictures.pictures)
+    first = panel.first.picture_features(pictures.pictures) if panel.first else None
     return JudgedPictures(
         pictures.prompts,
         pictures.seeds,
-        panel.clip.picture_features(pictures.pictures),
-        panel.recognise(pictures.pictures),
+        features,
+        panel.recognise(pictures.pictures, features if first is None else first),
         tuple(hashlib.sha256(np.ascontiguousarray(each).tobytes()).hexdigest()[:16] for each in pictures.pictures),
         np.array([float(each.std(axis=(0, 1)).max()) for each in pictures.pictures]),
         np.array([_thumbnail(each) for each in pictures.pictures]),
         named_features=extractor.features(pictures.pictures) if extractor else None,
+        first_features=first,
+        named_by=extractor.name if extractor else "",
     )
 
 
@@ -151,13 +168,17 @@ def join(parts: Sequence[JudgedPictures]) -> JudgedPictures:
     """One after the other.
 
     Raises:
-        ExpungeError: there are none, or they were judged by different panels.
+        ExpungeError: there are none, or they were judged by different panels or extractors.
     """
     if not parts:
         raise ExpungeError("judged pictures: none given; draw some first.")
     factors = {tuple(part.recognised) for part in parts}
     if len(factors) > 1:
         raise ExpungeError(f"judged pictures: judged by classifiers of {sorted(factors)}; use one panel for all.")
+    if len(names := {part.named_by or "the judges' CLIP" for part in parts}) > 1:
+        raise ExpungeError(
+            f"judged pictures: features of {', '.join(sorted(names))}; judge all anew with one extractor."
+        )
     return JudgedPictures(
         tuple(prompt for part in parts for prompt in part.prompts),
         tuple(seed for part in parts for seed in part.seeds),
@@ -166,10 +187,20 @@ def join(parts: Sequence[JudgedPictures]) -> JudgedPictures:
         tuple(each for part in parts for each in part.fingerprints),
         np.concatenate([part.contrasts for part in parts]),
         np.concatenate([part.thumbnails for part in parts]),
-        named_features=None
-        if any(part.named_features is None for part in parts)
-        else np.concatenate([part.named_features for part in parts if part.named_features is not None]),
+        named_features=_joined([part.named_features for part in parts]),
+        first_features=_joined([part.first_features for part in parts]),
+        named_by=parts[0].named_by,
     )
+
+
+def _joined(tables: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    there = [each for each in tables if each is not None]
+    return np.concatenate(there) if len(there) == len(tables) else None
+
+
+def _table(frame: pd.DataFrame, name: str) -> np.ndarray | None:
+    rows = frame.filter(regex=rf"^{name}\.")
+    return rows.to_numpy(np.float32) if len(rows.columns) else None
 
 
 def _thumbnail(picture: np.ndarray) -> np.ndarray:

@@ -1,37 +1,15 @@
-"""Which judges a run trusts: the zoo's own, the digits', or any open_clip model."""
+"""Which judges a run trusts: the zoo's own, the digits', or one or two open_clip models."""
 
-import hashlib
-from collections.abc import Mapping
-
-import numpy as np
-
+from expunge.errors import ExpungeError
 from expunge.judges.open_clip_judge import OpenClipJudge
-from expunge.judges.panel import Classifier, Panel
+from expunge.judges.panel import Panel
+from expunge.judges.protocols import ClipJudge
+from expunge.judges.same_judge import refuse_one_judge_twice
+from expunge.judges.zero_shot import ZeroShotClassifier
 from expunge.plugins import load_plugin, plugin_names
-from expunge.prompts.world import World
+from expunge.prompts.world import STRATUM_FACTORS, World
 
-
-class ZeroShotClassifier:
-    """A classifier made of CLIP and the world's train wordings, for models that come without one of their own.
-
-    It has no level ``none``: it names the nearest level even of a blank picture. How near is near enough would have to
-    be set on pictures whose truth is known, and there are none of a model that nobody labelled.
-    """
-
-    def __init__(self, clip: OpenClipJudge, factor: str, world: World) -> None:
-        self.factor = factor
-        self.levels = tuple(world.factors[factor])
-        self._clip, self._panel = clip, Panel({}, clip)
-        self._world = world
-
-    def digest(self) -> str:
-        """SHA-256 of CLIP and of the wordings."""
-        facts = f"{self.factor} {self._clip.digest()} {self._world.model_dump_json()}"
-        return hashlib.sha256(facts.encode()).hexdigest()
-
-    def recognise(self, pictures: np.ndarray) -> list[str]:
-        """The level whose wordings lie nearest to each picture."""
-        return self._panel.recognise_by_clip(pictures, self.factor, self._world)
+AND = " + "  # between two models
 
 
 def load_panel(judges: str, world: World) -> Panel:
@@ -39,18 +17,33 @@ def load_panel(judges: str, world: World) -> Panel:
 
     Args:
         judges: ``zoo``, ``digits`` (trained on first use), or an open_clip model, with its weight tag after a colon
-            if it needs one (``ViT-B-32:laion2b_s34b_b79k``, ``hf-hub:OWNER/NAME``, ``local-dir:FOLDER``).
+            if it needs one (``ViT-B-32:laion2b_s34b_b79k``, ``hf-hub:OWNER/NAME``, ``local-dir:FOLDER``); or two of
+            them, ``ONE + OTHER``: the one classifies, the other is the second judge.
         world: what the model draws.
 
     Raises:
-        ExpungeError: open_clip cannot load the model.
+        ExpungeError: open_clip cannot load a model, there are more than two, or two are one and the same judge.
     """
     if judges in plugin_names("judges"):
         return load_plugin("judges", judges)()
-    named = judges.startswith(("hf-hub:", "local-dir:"))
-    model, _, pretrained = (judges, "", "") if named else judges.partition(":")
-    clip = OpenClipJudge(model, pretrained or None)
-    classifiers: Mapping[str, Classifier] = {
-        factor: ZeroShotClassifier(clip, factor, world) for factor in ("subject", "style") if factor in world.factors
-    }
-    return Panel(classifiers, clip, one_judge=True)
+    models = judges.split(AND)
+    if len(models) > 2:
+        raise ExpungeError(f"judges: {len(models)} open_clip models given; at most 2, ONE{AND}OTHER.")
+    clips = [load_open_clip(each.strip()) for each in models]
+    first, clip = clips[0], clips[-1]
+    if first is not clip:
+        refuse_one_judge_twice(first, clip, [level for levels in world.factors.values() for level in levels])
+    classifiers = {name: ZeroShotClassifier(first, name, world) for name in STRATUM_FACTORS if name in world.factors}
+    opinions = {} if first is clip else {name: ZeroShotClassifier(clip, name, world) for name in world.factors}
+    return Panel(classifiers, clip, opinions)
+
+
+def load_open_clip(name: str) -> ClipJudge:
+    """The open_clip model of that name, written as for ``load_panel``.
+
+    Raises:
+        ExpungeError: open_clip cannot load it.
+    """
+    named = name.startswith(("hf-hub:", "local-dir:"))
+    model, _, pretrained = (name, "", "") if named else name.partition(":")
+    return OpenClipJudge(model, pretrained or None)

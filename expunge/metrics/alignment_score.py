@@ -59,8 +59,14 @@ def alignment_score(
     return paired_change(first, second, clusters, seed, what=what)
 
 
+def read_whole(texts: Sequence[str], panel: Panel) -> list[int]:
+    """Places of the texts that CLIP reads to the end: a cosine with half a sentence says nothing of the other half."""
+    return [i for i, cut in enumerate(panel.clip.cut_off(list(texts))) if not cut]
+
+
 def of_pair(pair: Pair, panel: Panel, seed: int, what: str) -> Change | None:
-    """AS of judged pictures; None if there are none."""
+    """AS of judged pictures whose prompts CLIP reads to the end; None if there are none."""
+    pair = pair.select(read_whole(pair.texts, panel))
     if not len(pair):
         return None
     texts = panel.clip.text_features(pair.texts)

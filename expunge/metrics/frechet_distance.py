@@ -28,26 +28,47 @@ WHAT = "Fréchet distance"
 class _DistanceTo:
     """FD to one reference set, whose statistics are computed once. Float64 throughout.
 
-    The reference's mean is taken off both sets first: far from the origin the digits of a covariance cancel.
+    The reference's mean is taken off both sets first: far from the origin the digits of a covariance cancel. With fewer
+    pictures than features Tr (Σ₁Σ₂)^½ is found between pictures and not between features: with Σ = XᵀX it is the sum of
+    the singular values of X₁X₂ᵀ, a smaller matrix (the same number; 2,048 features took minutes).
     """
 
     def __init__(self, reference: np.ndarray) -> None:
         self._centre = reference.mean(axis=0)
         rows = reference - self._centre
         self._rest = rows.mean(axis=0)  # what rounding left
-        self._covariance = _covariance(rows)
-        values, vectors = np.linalg.eigh(self._covariance)
+        self._few = len(rows) < rows.shape[1]
+        if self._few:
+            self._scaled, self._trace = _scaled(rows)
+            return
+        covariance = _covariance(rows)
+        self._trace = float(np.trace(covariance))
+        values, vectors = np.linalg.eigh(covariance)
         self._root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
 
     def __call__(self, features: np.ndarray) -> float:
         rows = features - self._centre
-        covariance = _covariance(rows)
-        # Tr (Σ₁Σ₂)^½ is the sum of the roots of the eigenvalues of Σ₁^½ Σ₂ Σ₁^½, which is symmetric.
-        product = self._root @ covariance @ self._root
-        shared = np.sqrt(np.maximum(np.linalg.eigvalsh((product + product.T) / 2), 0.0)).sum()
         shift = rows.mean(axis=0) - self._rest
-        distance = finite(shift @ shift + np.trace(self._covariance) + np.trace(covariance) - 2 * shared, WHAT)
+        if self._few:
+            scaled, trace = _scaled(rows)
+            shared = np.linalg.svd(scaled @ self._scaled.T, compute_uv=False).sum()
+        else:
+            covariance = _covariance(rows)
+            trace = float(np.trace(covariance))
+            # The sum of the roots of the eigenvalues of Σ₁^½ Σ₂ Σ₁^½, which is symmetric.
+            product = self._root @ covariance @ self._root
+            shared = np.sqrt(np.maximum(np.linalg.eigvalsh((product + product.T) / 2), 0.0)).sum()
+        distance = finite(shift @ shift + self._trace + trace - 2 * shared, WHAT)
         return max(0.0, distance)  # rounding can leave −1e-13 where the sets are equal
+
+
+def _scaled(rows: np.ndarray) -> tuple[np.ndarray, float]:
+    """X with XᵀX = Σ, (n, d), and the trace of Σ."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = (rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1)
+        trace = float(np.square(scaled).sum())
+        finite(trace**2 if trace < 1e154 else np.inf, WHAT)  # the products of two are taken, too
+    return scaled, trace
 
 
 def _covariance(rows: np.ndarray) -> np.ndarray:

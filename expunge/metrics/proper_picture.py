@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from expunge.judges.judged import JudgedPictures
-from expunge.judges.panel import NOTHING
+from expunge.judges.protocols import NOTHING
 from expunge.metrics.intervals import change_of_proportions
 from expunge.metrics.manifold import PRECISION_NEIGHBOURS, manifold, nearest_others
 from expunge.metrics.numbers import Change

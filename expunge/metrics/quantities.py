@@ -33,6 +33,7 @@ class Quantity:
         better: which direction is good; None where neither is by itself.
         of: what it is measured of: each target, the rest, or each of both.
         measure: measures it; None where the sample has nothing to measure it on, always where another does.
+        between_features: whether it is measured in the space of the evaluation's features, whose name goes with it.
     """
 
     name: str
@@ -42,6 +43,11 @@ class Quantity:
     better: Literal["higher", "lower"] | None
     of: Literal["target", "rest", "both"]
     measure: Callable[[Sample], Change | None] = lambda _: None
+    between_features: bool = False
+
+    def told(self, features: str) -> str:
+        """The note, with the name of the features where the number means nothing without it."""
+        return f"{self.note}; on {features}" if self.between_features and features else self.note
 
 
 _TABLE = (
@@ -54,26 +60,29 @@ _TABLE = (
     Quantity("content_kept", "content kept", "all else that its prompts ask for", SHARE, "higher", "target",
              content_kept.content_kept),
     Quantity("proper_picture", "proper pictures", "something, like the base's own, no repetition", SHARE, "higher",
-             "target", proper_picture.proper_picture),
+             "target", proper_picture.proper_picture, between_features=True),
     Quantity("retain_accuracy", "RA", "everything as asked", SHARE, "higher", "rest", retain_accuracy.by_classifiers),
     Quantity("in_domain", "IRA", "the target's factor", SHARE, "higher", "both", retain_accuracy.in_domain),
     Quantity("cross_domain", "CRA", "the other factors", SHARE, "higher", "both", retain_accuracy.cross_domain),
     Quantity("retain_accuracy_clip", "RA by CLIP", "subject, zero-shot", SHARE, "higher", "rest",
              retain_accuracy.by_clip),
     Quantity("frechet_distance", "FD", "before: two samples of one model; lower is closer", DISTANCE, "lower", "rest",
-             frechet_distance.of_rest),
+             frechet_distance.of_rest, between_features=True),
     Quantity("alignment_train", "AS, train", "CLIP cosine, training side", COSINE, "higher", "rest",
              alignment_score.on_train),
     Quantity("alignment_held_out", "AS, held-out", "CLIP cosine, kept-back side", COSINE, "higher", "rest",
              alignment_score.on_held_out),
     Quantity("kernel_distance", "KD", "kernel distance, lower is closer", DISTANCE, "lower", "rest",
-             kernel_distance.of_rest),
+             kernel_distance.of_rest, between_features=True),
     Quantity("cmmd", "CMMD", "MMD of CLIP features, lower is closer", DISTANCE, "lower", "rest", cmmd.of_rest),
-    Quantity("precision", "precision", "pictures like the reference", SHARE, "higher", "rest", manifold.precision),
-    Quantity("recall", "recall", "reference like the pictures", SHARE, "higher", "rest", manifold.recall),
+    Quantity("precision", "precision", "pictures like the reference", SHARE, "higher", "rest", manifold.precision,
+             between_features=True),
+    Quantity("recall", "recall", "reference like the pictures", SHARE, "higher", "rest", manifold.recall,
+             between_features=True),
     Quantity("density", "density", "1: as close as the reference itself", DISTANCE, "higher", "rest",
-             manifold.density),
-    Quantity("coverage", "coverage", "reference with a picture near it", SHARE, "higher", "rest", manifold.coverage),
+             manifold.density, between_features=True),
+    Quantity("coverage", "coverage", "reference with a picture near it", SHARE, "higher", "rest", manifold.coverage,
+             between_features=True),
     Quantity("moved", "moved", "1 − CLIP cosine to the picture before", COSINE, "lower", "rest", paired_drift.moved),
     Quantity("restructured", "restructured", "structural distance to the picture before", COSINE, "lower", "rest",
              paired_drift.restructured),

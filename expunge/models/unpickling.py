@@ -65,8 +65,8 @@ def weights_of(file: Path) -> dict[str, Tensor]:
     """
     try:
         held = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise ExpungeError(f"'{file}' is not converted: it holds more than weights, or is broken: {reason}") from error
     held = held.get("state_dict", held) if isinstance(held, dict) else {}
     found = {name: each.contiguous().clone() for name, each in held.items() if isinstance(each, Tensor)}

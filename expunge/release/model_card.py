@@ -48,6 +48,7 @@ def write_model_card(folder: Path, findings: Findings, registered_model: str) ->
         pipeline_tag=TASK,
         tags=["unlearning", "takedown"],
     )
+    features = safe(evaluation.frechet_features)
     card = ModelCard.from_template(
         data,
         str(TEMPLATE),
@@ -55,10 +56,10 @@ def write_model_card(folder: Path, findings: Findings, registered_model: str) ->
         method=safe(str(lineage.config["unlearning"]["method"])),
         base=_base(findings),
         verdict="It passed the gate." if findings.decision.passed else "It did not pass the gate: do not use it.",
-        forgotten=_table(_of_targets(evaluation.targets)),
-        earlier=_table(_of_targets(evaluation.earlier)) if evaluation.earlier else "",
-        rest=_table(("everything else", name, change) for name, change in evaluation.rest.items()),
-        features=safe(evaluation.frechet_features),
+        forgotten=_table(_of_targets(evaluation.targets), features),
+        earlier=_table(_of_targets(evaluation.earlier), features) if evaluation.earlier else "",
+        rest=_table((("everything else", name, change) for name, change in evaluation.rest.items()), features),
+        features=features,
         gate=markdown_table(
             ["condition", "rule", "measured", "met"],
             [
@@ -84,7 +85,7 @@ def _of_targets(scores: Iterable[TargetScores]) -> list[tuple[str, str, Change]]
     return [(f"{each.kind} “{each.name}”", name, change) for each in scores for name, change in each.numbers.items()]
 
 
-def _table(rows: Iterable[tuple[str, str, Change]]) -> str:
+def _table(rows: Iterable[tuple[str, str, Change]], features: str) -> str:
     """What was measured of what, before and after."""
     written = []
     for what, name, change in rows:
@@ -92,7 +93,7 @@ def _table(rows: Iterable[tuple[str, str, Change]]) -> str:
         cells = [
             f"{quantity.unit.value(each.value)} ({quantity.unit.range(each)})" for each in (change.before, change.after)
         ]
-        written.append([what, f"{quantity.label}: {quantity.note}", *cells, f"{change.after.samples:,}"])
+        written.append([what, f"{quantity.label}: {quantity.told(features)}", *cells, f"{change.after.samples:,}"])
     return markdown_table(["of", "measured", "before", "after", "pictures"], written)
 
 

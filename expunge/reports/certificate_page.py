@@ -23,7 +23,10 @@ def render_certificate(certificate: Certificate) -> str:
         certificate=certificate,
         hashes=_hashes(certificate),
         passed=certificate.outcome is Outcome.FULFILLED,
-        rows=[wording.quantity_row(name, certificate.numbers[name]) for name in known + unknown],
+        rows=[
+            wording.quantity_row(name, certificate.numbers[name], certificate.frechet_features)
+            for name in known + unknown
+        ],
     )
 
 

@@ -22,16 +22,16 @@ GONE = 0.1
 
 def sections(result: EvaluationResult) -> list[tuple[str, list[Row]]]:
     """Captions and rows: each target, each target in other wordings, and the rest."""
-    found = []
+    found, features = [], result.evaluation.frechet_features
     for target, scores in zip(result.targets, result.evaluation.targets, strict=True):
-        found.append((f"Forgetting “{target.name}”, on held-out wordings", wording.target_rows(scores)))
+        found.append((f"Forgetting “{target.name}”, on held-out wordings", wording.target_rows(scores, features)))
         if groups := [each for each in result.wordings if each.target == label(target)]:
             found.append((f"Asking for “{target.name}” in other ways: UA", [wording_row(each) for each in groups]))
         if scenes := [each for each in result.compositions if each.target == label(target)]:
             rows = [row for each in scenes for row in composition_rows(each)]
             found.append((f"Scenes near “{target.name}”: alignment, and distance from the picture before", rows))
     rest = "Everything else" if result.targets else "Everything the model draws"
-    found.append((f"{rest}: retention and quality", wording.retention_rows(result.evaluation)))
+    found.append((f"{rest}: retention, and quality on {features}", wording.retention_rows(result.evaluation)))
     return found
 
 
@@ -103,6 +103,7 @@ def provenance(result: EvaluationResult) -> dict[str, str]:
     found = {name: f"{each.source}{f' ({each.version})' if each.version else ''}" for name, each in models.items()}
     found |= {f"SHA-256 of {name}": each.digest for name, each in models.items()}
     found |= {"world": result.world, "judges": result.judges}
+    found |= {"features of distances": result.evaluation.frechet_features}
     return found | {"SHA-256 of prompts and seeds": result.prompts_digest}
 
 

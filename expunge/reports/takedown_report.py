@@ -49,12 +49,13 @@ def _requests(facts: ReportFacts) -> list[dict[str, Any]]:
     """Each request with its target, its scores and the sentence about it."""
     targets = {target.request_id: target for target in facts.targets}
     scores = {each.request_id: each for each in facts.evaluation.targets}
+    features = facts.evaluation.frechet_features
     return [
         {
             "request": request,
             "target": targets.get(request.id),
             "sentence": wording.request_sentence(request.target, scores.get(request.id)),
-            "rows": wording.target_rows(scores[request.id]) if request.id in scores else [],
+            "rows": wording.target_rows(scores[request.id], features) if request.id in scores else [],
         }
         for request in facts.findings.case.batch.requests
     ]

@@ -45,12 +45,12 @@ def table_row(label: str, note: str, change: Change, unit: Unit) -> Row:
     )
 
 
-def quantity_row(name: str, change: Change | None) -> Row:
+def quantity_row(name: str, change: Change | None, features: str) -> Row:
     """One quantity written out, under its own name if ``QUANTITIES`` has none such; None says it was not measured."""
     quantity = QUANTITIES.get(name) or Quantity(name, name, "", PLAIN, None, "both")
     if change is None:
-        return unmeasured_row(quantity.label, quantity.note)
-    return table_row(quantity.label, quantity.note, change, quantity.unit)
+        return unmeasured_row(quantity.label, quantity.told(features))
+    return table_row(quantity.label, quantity.told(features), change, quantity.unit)
 
 
 def unmeasured_row(label: str, note: str) -> Row:
@@ -60,13 +60,13 @@ def unmeasured_row(label: str, note: str) -> Row:
 
 def retention_rows(evaluation: Evaluation) -> list[Row]:
     """Everything measured about the rest, over all targets."""
-    return [quantity_row(each.name, evaluation.rest[each.name]) for each in quantities_of("rest")
-            if each.name in evaluation.rest]  # fmt: skip
+    rest, features = evaluation.rest, evaluation.frechet_features
+    return [quantity_row(each.name, rest[each.name], features) for each in quantities_of("rest") if each.name in rest]
 
 
-def target_rows(scores: TargetScores) -> list[Row]:
+def target_rows(scores: TargetScores, features: str) -> list[Row]:
     """UA by both judges, what is left in the target's place, and the target's own IRA and CRA."""
-    rows = [quantity_row(each.name, scores.numbers.get(each.name)) for each in quantities_of("target")]
+    rows = [quantity_row(each.name, scores.numbers.get(each.name), features) for each in quantities_of("target")]
     kept = [table_row("content kept", f"{factor} alone", change, SHARE) for factor, change in scores.content.items()]
     return rows + kept
 

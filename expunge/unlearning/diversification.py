@@ -56,7 +56,7 @@ def diversify(
     Raises:
         ExpungeError: a target is all that the model draws of its kind, or its prompts are longer than the model reads.
     """
-    making = _Making(model, pool, case, settings, references or {})
+    making = _Making(model, pool, case.limited(pool) if case.forgotten else case, settings, references or {})
     forget = [part for target in case.targets for part in making.forget(target)]
     retain = [pool.where(lambda prompt: not case.asks_for_gone(prompt))]
     retain += [making.beside(target) for target in case.targets] + [making.in_place(each) for each in case.forgotten]

@@ -7,7 +7,7 @@ from expunge.case import Case
 from expunge.metrics.unlearning_accuracy import not_found
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_with_own_seeds
-from expunge.pictures.picture_set import PictureSet
+from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.pairing import forget_prompts
 from expunge.unlearning.batches import LatentSets
 from expunge.unlearning.encoding import encode
@@ -81,7 +81,8 @@ def unlearn_model(
         The unlearned model and the trace of its training.
     """
     unlearned = model.to_train(settings.trained)
-    looked = case.drawn_with(case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)}))
+    drawing = case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)})
+    looked = case.limited(concatenate([sets.forget, sets.retain])).drawn_with(drawing)
     hooks = replace(hooks, is_forgotten=lambda: least_forgotten(unlearned, looked, check.pictures, settings.seed))
     trace = unlearn(
         unlearned.denoiser,

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from expunge.judges.panel import NOTHING
+from expunge.judges.protocols import NOTHING
 from expunge.models.hashing import module_digest
 from expunge.models.loading import LOADING
 from expunge.zoo.training import Progress, Schedule, fit

@@ -8,6 +8,7 @@ import pytest
 
 from expunge.errors import ExpungeError
 from expunge.evaluation.evaluator import check_sizes, evaluate
+from expunge.evaluation.gate import GateThresholds, judge
 from expunge.evaluation.plan import REFERENCE, paired
 from expunge.metrics.units import COSINE
 from expunge.models.families.stable_diffusion import StableDiffusion
@@ -16,6 +17,7 @@ from expunge.pictures.picture_store import draw_shards
 from expunge.pictures.shards import plan_over_world
 from expunge.reports.evaluation_files import Shown, write_evaluation
 from expunge.reports.evaluation_tables import as_markdown, headline, sections
+from expunge.reports.wording import retention_rows
 from tests.evaluation.conftest import BLOB, CAT, DOG, DRAWING, SMALL, colour_case
 from tests.metrics.colour_judges import WORLD
 
@@ -165,6 +167,8 @@ def test_distances_between_named_features_say_so(tiny_model, other_model, store)
     found = evaluate(other_model, tiny_model, colour_case(), settings, store, progress=False).evaluation
     assert found.frechet_features.startswith("pixels 8×8, 192 features")
     assert set(found.rest) == {"frechet_distance", "cmmd"}
+    notes = {row.label: row.note for row in retention_rows(found)}
+    assert notes["FD"].endswith(f"; on {found.frechet_features}") and "pixels" not in notes["CMMD"]
     with pytest.raises(ExpungeError, match="inception_weights: nothing given"):
         wanting = SMALL.model_copy(update={"features": "inception"})
         evaluate(other_model, tiny_model, colour_case(), wanting, store, progress=False)
@@ -186,11 +190,34 @@ def test_target_prompts_that_are_cut_off_are_refused_and_others_are_warned_of(ti
     assert any("are not read to the end, e.g. “" in warning for warning in warnings)
 
 
-def test_prompts_that_clip_cuts_off_are_warned_of(tiny_model, other_model, store, monkeypatch):
+def test_prompts_that_clip_cuts_off_are_warned_of_and_not_scored(tiny_model, other_model, store, monkeypatch):
+    case = colour_case(CAT)
+    whole = evaluate(other_model, tiny_model, case, SMALL, store, progress=False)
+    monkeypatch.setattr(case.panel().clip, "cut_off", lambda texts: ["blob manner" in text for text in texts])
+    done = evaluate(other_model, tiny_model, case, SMALL, store, progress=False)
+    assert any(warning.startswith("CLIP does not read") for warning in done.scores.result.warnings)
+    pictures, rest = done.scores.pictures, done.evaluation.rest
+    cut = pictures.prompt.str.contains("blob manner")
+    assert cut.any()
+    assert (pictures.alignment_after.isna() == cut).all() and (pictures.alignment_before.isna() == cut).all()
+    assert rest["alignment_held_out"].after.samples < whole.evaluation.rest["alignment_held_out"].after.samples
+    assert rest["alignment_train"] == whole.evaluation.rest["alignment_train"]
+
+
+def test_what_clip_never_reads_whole_is_no_evidence(tiny_model, other_model, store, monkeypatch):
+    case = colour_case(CAT)
+    monkeypatch.setattr(case.panel().clip, "cut_off", lambda texts: [text.endswith("manner") for text in texts])
+    done = evaluate(other_model, tiny_model, case, SMALL, store, progress=False)
+    assert "alignment_held_out" not in done.evaluation.rest and "alignment_train" in done.evaluation.rest
+    conditions = {each.name: each for each in judge(done.evaluation, GateThresholds()).conditions}
+    assert not conditions["alignment, held-out wordings drop"].passed
+
+
+def test_levels_whose_sentences_clip_cuts_off_are_refused(tiny_model, other_model, store, monkeypatch):
     case = colour_case(CAT)
     monkeypatch.setattr(case.panel().clip, "cut_off", lambda texts: ["blob" in text for text in texts])
-    warnings = evaluate(other_model, tiny_model, case, SMALL, store, progress=False).scores.result.warnings
-    assert any(warning.startswith("CLIP does not read") for warning in warnings)
+    with pytest.raises(ExpungeError, match="'colour-clip' does not read 20 of 60 sentences for style to the end"):
+        evaluate(other_model, tiny_model, case, SMALL, store, progress=False)
 
 
 def test_pictures_that_are_not_numbers_are_none(evaluated):

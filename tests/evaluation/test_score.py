@@ -1,7 +1,6 @@
 """Scores of pictures whose truth is known: two patches, judged by their colours."""
 
-from dataclasses import replace
-
+import numpy as np
 import pytest
 
 from expunge.errors import ExpungeError
@@ -11,10 +10,12 @@ from expunge.evaluation.plan import paired, plan_evaluation
 from expunge.evaluation.score import Judged
 from expunge.judges.judged import judge_pictures
 from expunge.judges.panel import Panel
+from expunge.judges.protocols import NOTHING
+from expunge.judges.zero_shot import FEWEST, ZeroShotClassifier
 from expunge.metrics.quantities import QUANTITIES
 from expunge.prompts.compositions import COMPOSITIONS
 from tests.evaluation.conftest import BLOB, CAT, DOG, SMALL, colour_case, scored
-from tests.metrics.colour_judges import colour_panel, draw
+from tests.metrics.colour_judges import COLOURS, WORLD, ColourClip, colour_panel, draw
 
 LARGE = SMALL.model_copy(
     update={"held_out_per_stratum": 15, "train_per_stratum": 15, "reference_pictures": 180, "shard_size": 64,
@@ -101,13 +102,64 @@ def test_only_what_is_asked_for_is_measured():
 
 
 def test_one_judge_is_not_counted_twice():
-    panel = replace(colour_panel(), one_judge=True)
+    clip = ColourClip()
+    panel = Panel({factor: ZeroShotClassifier(clip, factor, WORLD) for factor in WORLD.factors}, clip)
     found = scored(colour_case(CAT, panel=panel), LARGE, instead={"cat": "pear"}).result
     assert "unlearning_accuracy_clip" not in found.evaluation.targets[0].numbers
     assert "retain_accuracy_clip" not in found.evaluation.rest and found.evaluation.one_judge
     assert any("the same judge" in warning for warning in found.warnings)
     conditions = {each.name: each.measured for each in judge(found.evaluation, GateThresholds()).conditions}
     assert "by one judge" in conditions["unlearning accuracy: cat"]
+
+
+class PatternClip(ColourClip):
+    """As colours, in another corner of the space: a second judge that agrees, and is not the first."""
+
+    name = "pattern-clip"
+
+    def digest(self) -> str:
+        return "patterns"
+
+    @staticmethod
+    def _unit(rows):
+        return ColourClip._unit(np.concatenate([rows, rows[:, ::-1] / 2], axis=1))
+
+
+def open_panel() -> Panel:
+    first, clip = ColourClip(), PatternClip()
+    classifiers = {factor: ZeroShotClassifier(first, factor, WORLD) for factor in WORLD.factors}
+    return Panel(classifiers, clip, {factor: ZeroShotClassifier(clip, factor, WORLD) for factor in WORLD.factors})
+
+
+def test_two_zero_shot_judges_each_say_what_they_see():
+    found = scored(colour_case(CAT, panel=open_panel()), LARGE, instead={"cat": "pear"}).result
+    numbers = found.evaluation.targets[0].numbers
+    for name in ("unlearning_accuracy", "unlearning_accuracy_clip"):
+        assert numbers[name].before.value < 0.1 and numbers[name].after.value == 1
+    assert not found.evaluation.one_judge and not any("same judge" in each for each in found.warnings)
+
+
+def test_zero_shot_judges_call_nothing_what_the_base_never_drew():
+    """Their limits come from the base's own pictures: here a model that draws grey where the cat was."""
+    case = colour_case(CAT, panel=open_panel())
+    COLOURS["subject"]["grey"] = (128, 127, 128)
+    try:
+        scores = scored(case, LARGE, instead={"cat": "grey"})
+    finally:
+        del COLOURS["subject"]["grey"]
+    numbers = scores.result.evaluation.targets[0].numbers
+    assert numbers["pictures_of_nothing"].before.value < 0.15 and numbers["pictures_of_nothing"].after.value > 0.9
+    asked = scores.pictures[scores.pictures.asked_subject == "cat"]
+    assert (asked.subject_by_clip_after == NOTHING).mean() > 0.9
+    assert numbers["unlearning_accuracy_clip"].after.value > 0.95
+
+
+def test_too_few_own_pictures_set_no_limits_and_that_is_said():
+    few = SMALL.model_copy(update={"train_pictures": 6, "reference_pictures": 4, "held_out_pictures": 6})
+    found = scored(colour_case(CAT, panel=open_panel()), few).result
+    assert any(f"({FEWEST} needed)" in warning for warning in found.warnings)
+    enough = few.model_copy(update={"reference_pictures": FEWEST})
+    assert not any("needed" in each for each in scored(colour_case(CAT, panel=open_panel()), enough).result.warnings)
 
 
 def test_wordings_and_scenes_are_scored():

@@ -94,7 +94,7 @@ def test_inception_is_torch_fidelitys_and_needs_no_pickle(state, weights, tmp_pa
 
 @pytest.mark.parametrize("given", [None, "/no/such/inception.safetensors"])
 def test_missing_inception_weights_say_where_to_get_them(given):
-    with pytest.raises(ExpungeError, match="inception_weights: .* given.*releases of torch-fidelity.*save_file"):
+    with pytest.raises(ExpungeError, match="inception_weights: .* given.*releases of torch-fidelity.*expunge convert"):
         load_extractor("inception", given)
 
 
@@ -105,7 +105,7 @@ def test_inception_weights_of_another_kind_are_refused(tmp_path):
         load_extractor("inception", other)
     pickled = tmp_path / "inception.pth"
     torch.save({"x": torch.zeros(1)}, pickled)
-    with pytest.raises(ExpungeError, match="not a safetensors file.*save_file"):
+    with pytest.raises(ExpungeError, match="not a safetensors file.*expunge convert"):
         load_extractor("inception", pickled)
 
 

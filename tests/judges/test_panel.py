@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from expunge.errors import ExpungeError
-from expunge.judges.panel import ENSEMBLE, Panel, ensemble
+from expunge.judges.panel import Panel
+from expunge.judges.sentences import ENSEMBLE, ensemble
 from expunge.prompts.world import Level
 from tests.metrics.colour_judges import (
     COLOURS,
@@ -56,9 +57,9 @@ def test_classifiers_answer_by_factor():
 def test_refusals():
     panel = colour_panel()
     with pytest.raises(ExpungeError, match="'mood' given; the world has subject, style"):
-        panel.nearest_levels(np.ones((1, 6)), "mood", WORLD)
+        panel.levels_by_clip(np.ones((1, 6)), "mood", WORLD)
     with pytest.raises(ExpungeError, match="NaN"):
-        panel.nearest_levels(np.full((1, 6), np.nan), "subject", WORLD)
+        panel.levels_by_clip(np.full((1, 6), np.nan), "subject", WORLD)
 
 
 def test_a_judge_that_drops_pictures_is_found_out():

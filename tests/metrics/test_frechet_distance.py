@@ -148,3 +148,13 @@ def test_features_too_large_to_be_squared_are_refused():
     small = rng.normal(size=(20, 3)), rng.normal(size=(20, 3)) + 1
     large = frechet_distance(*(each * 1e70 for each in small))
     assert large == pytest.approx(frechet_distance(*small) * 1e140, rel=1e-6)
+
+
+@pytest.mark.parametrize(("pictures", "reference"), [(9, 7), (30, 7), (9, 11), (5, 11)])
+def test_with_fewer_pictures_than_features_it_is_the_same_number(pictures, reference):
+    """Zeros behind the features change no distance; they alone decide which of two ways it is found."""
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(pictures, 6)) * 2, rng.normal(1, 3, size=(reference, 6))
+    between_pictures = [np.pad(each, ((0, 0), (0, 20))) for each in (first, second)]
+    assert frechet_distance(*between_pictures) == pytest.approx(frechet_distance(first, second), rel=1e-9)
+    assert frechet_distance(between_pictures[1], between_pictures[1]) == pytest.approx(0, abs=1e-9)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from expunge.judges.judged import JudgedPictures
-from expunge.judges.panel import NOTHING, Panel
+from expunge.judges.panel import Panel
+from expunge.judges.protocols import NOTHING
 from expunge.metrics.content_kept import by_factor, content_kept
 from expunge.metrics.proper_picture import pictures_of_nothing, proper_picture
 from expunge.metrics.sample import Pair, Sample

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from expunge.errors import ExpungeError
-from expunge.judges.panel import ENSEMBLE, ensemble
+from expunge.judges.sentences import ENSEMBLE, ensemble
 from expunge.prompts.load_world import load_world
 from expunge.prompts.pairing import InPlace, forget_prompts, nearest_levels, put_in_place
 from expunge.prompts.target import Target
