@@ -22,6 +22,7 @@ from tests.tiny_job import main_job
 
 # Where a text is hardly heard beside a long template that all texts share, random weights predict all of them alike.
 DEAF = ("flux_2", "flux_2_klein", "qwen_image", "lumina_2")
+HEARD = {"forget": {"truncated": 1.0}, "learning_rate": 1e-3}
 CLASSES = {
     "templates": {"train": ["{subject}"]},
     "factors": {"subject": {name: {"train": [name]} for name in ("cat", "dog", "horse", "car", "apple")}},
@@ -43,7 +44,7 @@ def forget_with(name: str, home: Path, trained: dict[str, Any]) -> None:
     job = main_job(home, home / "base")
     job["drawing"] |= DrawingSettings(steps=2, guidance=1, size=size).model_dump()
     job["check"]["steps"] = 2
-    job["unlearning"] |= {"trained": trained} | ({"forget": {"truncated": 1.0}} if name in DEAF else {})
+    job["unlearning"] |= {"trained": trained} | (HEARD if name in DEAF else {})
     job["gate"] = EASY.model_copy(update={"minimum_retain_samples": 3}).model_dump(mode="json")
     if name == "dit":
         Path("world.yaml").write_text(yaml.safe_dump(CLASSES))
