@@ -238,11 +238,7 @@ class _Scoring:
 
     def _check(self) -> None:
         for target in self.case.gone:
-            if target.factor not in self.panel.classifiers:
-                raise ExpungeError(
-                    f"target '{target.name}': no classifier for its factor '{target.factor}', only for "
-                    f"{', '.join(self.panel.classifiers) or 'nothing'}. Add one to the panel."
-                )
+            self.panel.refuse_unjudged(target)
         for target in self.case.targets:
             if not len(self.held_out.where(target.matches)):
                 raise ExpungeError(f"target '{target.name}': no picture asks for it. Draw held-out prompts that do.")

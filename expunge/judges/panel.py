@@ -10,6 +10,7 @@ import numpy as np
 
 from expunge.errors import ExpungeError
 from expunge.judges.features import unit_rows
+from expunge.prompts.target import Target
 from expunge.prompts.world import World
 
 ENSEMBLE = 20  # sentences that stand for a level
@@ -71,6 +72,18 @@ class Panel:
         """SHA-256 over all judges: two panels of one digest say the same of every picture."""
         classifiers = [f"{factor} {judge.digest()}" for factor, judge in sorted(self.classifiers.items())]
         return hashlib.sha256("\n".join([*classifiers, self.clip.digest()]).encode()).hexdigest()
+
+    def refuse_unjudged(self, target: Target) -> None:
+        """See that a classifier judges the target's factor.
+
+        Raises:
+            ExpungeError: there is none; the message says for what there are some.
+        """
+        if target.factor not in self.classifiers:
+            raise ExpungeError(
+                f"target '{target.name}': no classifier for its factor '{target.factor}', only for "
+                f"{', '.join(self.classifiers) or 'nothing'}. Add one to the panel."
+            )
 
     def recognise_by_clip(self, pictures: np.ndarray, factor: str, world: World) -> list[str]:
         """The level of ``factor`` that CLIP finds in each picture, without having been taught the levels.
