@@ -1,0 +1,56 @@
+"""Why a request has nothing to remove: a model was asked for the target, and judges did not find it."""
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+
+class Found(BaseModel):
+    """The share of pictures in which a judge found the target, and the ends of its 95 % interval, each 0–1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    judge: str
+    share: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.share:.3f} [{self.low:.3f}, {self.high:.3f}] by {self.judge}"
+
+
+class Absence(BaseModel):
+    """What was looked at, by whom, and how little of the target was found. It is about that one model.
+
+    Attributes:
+        source: the model, as configured or ``models:/NAME/VERSION``.
+        version: of the registered model, None for the configured base.
+        digest: SHA-256 of its weights.
+        judges: name of the panel.
+        judges_digest: SHA-256 of the judges' weights.
+        found: by each judge; all of them lie below ``limit``.
+        limit: the share from which on a target counts as drawn.
+        pictures: how many were looked at.
+        wordings: the side of the world that they were asked for with.
+        prompts_digest: SHA-256 of all prompts and seeds.
+        run: who looked.
+        at: when the request was closed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    source: str
+    version: int | None
+    digest: str
+    judges: str
+    judges_digest: str
+    found: tuple[Found, ...]
+    limit: float
+    pictures: int
+    wordings: str
+    prompts_digest: str
+    run: str
+    at: AwareDatetime
+
+    def __str__(self) -> str:
+        shares = ", ".join(map(str, self.found))
+        return (
+            f"{self.source} does not draw it: the share of {self.pictures} pictures that shows it is {shares}; "
+            f"from {self.limit:g} on it counts as drawn"
+        )
