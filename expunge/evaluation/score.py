@@ -1,6 +1,5 @@
 """From judged shards to numbers: the evaluation, UA by wording group, warnings, and one row per picture."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -24,7 +23,7 @@ from expunge.metrics.quantities import Quantity, measured, quantities_of
 from expunge.metrics.retain_accuracy import as_asked, collateral
 from expunge.metrics.sample import Pair, Sample
 from expunge.models.model_facts import ModelFacts
-from expunge.pictures.shards import Shard
+from expunge.pictures.shards import Shard, prompts_digest
 from expunge.prompts.compositions import COMPOSITIONS
 from expunge.prompts.target import Target
 from expunge.prompts.variants import WORDINGS
@@ -101,7 +100,7 @@ def score(case: Case, settings: EvaluationSettings, judged: Judged, model: Model
         world=case.world_name,
         judges=case.judges,
         settings=settings,
-        prompts_digest=hashlib.sha256("".join(each.model_dump_json() for each in judged.shards).encode()).hexdigest(),
+        prompts_digest=prompts_digest(judged.shards),
     )
     return Scores(result, scoring.table())
 
