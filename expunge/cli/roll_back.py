@@ -16,8 +16,8 @@ from expunge.takedown.owner import this_person
 def roll_back(reason: str, yes: bool, box: Inbox, machine: bool) -> None:
     """Make the former champion the champion again.
 
-    Requests that it has not forgotten are open again, and their certificates withdrawn; so are those whose target only a
-    later version was seen not to draw. This says which before it acts.
+    Requests that it has not forgotten are open again, and their certificates withdrawn; open again are also those that
+    were closed because a later version does not draw their target. This says which before it acts.
     """
     from expunge.release import promotion  # mlflow takes seconds to import
     from expunge.release.registry import Registry

@@ -92,8 +92,8 @@ def show(request_id: str, box: Inbox, machine: bool) -> None:
         say("It has a certificate: see --json.")
     if absence := entry.state.absence:
         say("Why there is nothing to remove", "bold")
-        shares = [[each.judge, f"{each.share:.3f}", f"{each.low:.3f}–{each.high:.3f}"] for each in absence.found]
-        print_table(["judge", "share that shows it", "95 % interval"], shares)
+        shares = [[f.judge, f"{f.share:.3f}", f"{f.low:.3f}–{f.high:.3f}", f.taken_for] for f in absence.found]
+        print_table(["judge", "share that shows it", "95 % interval", "else, most often"], shares)
         facts = absence.model_dump(mode="json", exclude={"found"})
         print_table(["", ""], [[name.replace("_", " "), _plain(value)] for name, value in facts.items()])
 

@@ -4,6 +4,7 @@ The pictures are those that the evaluation draws of the targets by the model as 
 none is drawn twice, and the shares are those that the gate reads as "drawn before".
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -34,6 +35,7 @@ class TargetLook(BaseModel):
 
     Attributes:
         shares: by judge, the share of pictures that show it; the classifier of its factor first.
+        taken_for: by judge, what it finds most often in the others; empty where it finds the target in all.
         verdict: what follows from them.
     """
 
@@ -42,6 +44,7 @@ class TargetLook(BaseModel):
     name: str
     kind: str
     shares: dict[str, Interval]
+    taken_for: dict[str, str]
     verdict: Verdict
 
 
@@ -133,11 +136,18 @@ def _looked(target: Target, found: JudgedPictures, case: Case, limit: float) -> 
     by_judge = {"CLIP" if panel.one_judge else f"the classifier of {target.factor}": asked.recognised}
     if not panel.one_judge:
         by_judge["CLIP"] = asked.seen_by_clip(panel, case.world, [target.factor]).recognised_by_clip
-    shares = {judge: share_that_shows(target, levels[target.factor], asked.texts) for judge, levels in by_judge.items()}
+    said = {judge: levels[target.factor] for judge, levels in by_judge.items()}
+    shares = {judge: share_that_shows(target, levels, asked.texts) for judge, levels in said.items()}
     return TargetLook(
         request_id=target.request_id,
         name=target.name,
         kind=target.kind.value,
         shares=shares,
+        taken_for={judge: _taken_for(target, levels) for judge, levels in said.items()},
         verdict=verdict(list(shares.values()), limit),
     )
+
+
+def _taken_for(target: Target, levels: Sequence[str]) -> str:
+    others = Counter(level for level in levels if level not in target.levels)
+    return max(sorted(others), key=others.__getitem__, default="")

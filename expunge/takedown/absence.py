@@ -4,16 +4,24 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 
 class Found(BaseModel):
-    """The share of pictures in which a judge found the target, and the ends of its 95 % interval, each 0–1."""
+    """How often a judge found the target.
+
+    Attributes:
+        judge: who looked.
+        share: of the pictures, 0–1; ``low`` and ``high``: the ends of its 95 % interval.
+        taken_for: what was found most often in the others, empty if there are none.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     judge: str
     share: float
     low: float
     high: float
+    taken_for: str
 
     def __str__(self) -> str:
-        return f"{self.share:.3f} [{self.low:.3f}, {self.high:.3f}] by {self.judge}"
+        instead = f", which finds {self.taken_for} most often" if self.taken_for else ""
+        return f"{self.share:.3f} [{self.low:.3f}, {self.high:.3f}] by {self.judge}{instead}"
 
 
 class Absence(BaseModel):
@@ -49,7 +57,7 @@ class Absence(BaseModel):
     at: AwareDatetime
 
     def __str__(self) -> str:
-        shares = ", ".join(map(str, self.found))
+        shares = "; ".join(map(str, self.found))
         return (
             f"{self.source} does not draw it: the share of {self.pictures} pictures that shows it is {shares}; "
             f"from {self.limit:g} on it counts as drawn"

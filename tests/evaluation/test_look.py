@@ -106,6 +106,7 @@ def test_what_is_drawn_is_told_from_what_is_not(store):
     assert list(cat.shares) == ["the classifier of subject", "CLIP"]
     assert [each.value for each in cat.shares.values()] == [0, 0] and cat.shares["CLIP"].high < 0.5
     assert [each.value for each in blob.shares.values()] == [1, 1]
+    assert set(cat.taken_for.values()) == {"apple"} and set(blob.taken_for.values()) == {""}
     assert all(CAT.matches(prompt) or BLOB.matches(prompt) for prompt in pictures.prompts)
     assert len(pictures.where(CAT.matches)) == cat.shares["CLIP"].samples >= SMALL.target_pictures
     assert look.wordings == "held_out" and {prompt.side for prompt in pictures.prompts} == {"held_out"}

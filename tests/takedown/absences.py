@@ -14,8 +14,8 @@ def absence(version: int | None = None) -> Absence:
         judges="zoo",
         judges_digest="1" * 64,
         found=(
-            Found(judge="the classifier of style", share=0, low=0, high=0.05),
-            Found(judge="CLIP", share=0.0139, low=0.0004, high=0.075),
+            Found(judge="the classifier of style", share=0, low=0, high=0.05, taken_for="none"),
+            Found(judge="CLIP", share=0.0139, low=0.0004, high=0.075, taken_for="blob"),
         ),
         limit=0.5,
         pictures=72,
