@@ -59,6 +59,6 @@ class Absence(BaseModel):
     def __str__(self) -> str:
         shares = "; ".join(map(str, self.found))
         return (
-            f"{self.source} does not draw it: the share of {self.pictures} pictures that shows it is {shares}; "
+            f"of {self.pictures} pictures by {self.source} the share that shows it is {shares}; "
             f"from {self.limit:g} on it counts as drawn"
         )

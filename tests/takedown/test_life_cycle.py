@@ -58,9 +58,8 @@ def test_nothing_to_remove_rests_on_evidence_and_is_no_fulfilment() -> None:
     assert (state.status, state.label) == (Status.CLOSED, "nothing to remove")
     assert state.absence == ABSENCE and state.certificate is None and state.claim is None
     assert state.reason == (
-        "zoo does not draw it: the share of 72 pictures that shows it is 0.000 [0.000, 0.050] by the classifier of "
-        "style, which finds none most often; 0.014 [0.000, 0.075] by CLIP, which finds blob most often; from 0.5 on it "
-        "counts as drawn"
+        "of 72 pictures by zoo the share that shows it is 0.000 [0.000, 0.050] by the classifier of style, which finds "
+        "none most often; 0.014 [0.000, 0.075] by CLIP, which finds blob most often; from 0.5 on it counts as drawn"
     )
     with pytest.raises(ExpungeError, match="cannot be closed as nothing to remove without the evidence"):
         CLAIMED.closed(Outcome.NOTHING, NOW, "says who", None)
