@@ -102,6 +102,7 @@ def unlearn_pipeline(
             return
         # Torch and the rest take ten seconds to import: a run with nothing to do ends without them.
         from steps.cache_gradients import cache_gradients
+        from steps.close_absent import close_absent
         from steps.diversify_datasets import diversify_datasets
         from steps.draw_pool import draw_pool
         from steps.evaluate import evaluate
@@ -109,6 +110,7 @@ def unlearn_pipeline(
         from steps.gate import gate as hold_gate
         from steps.gather_findings import gather_findings
         from steps.load_base_model import load_base_model
+        from steps.look_for_targets import look_for_targets
         from steps.purge_forbidden import purge_forbidden
         from steps.register_model import register_model
         from steps.resolve_case import resolve_case
@@ -125,11 +127,20 @@ def unlearn_pipeline(
                 return
             case = resolve_case(world, judges, drawing, takedowns, hardware)
             base, base_facts = load_base_model(base_model, registered_model, inbox)
+            measured = evaluation.with_pool(diversification.pool_per_stratum, diversification.seed)
+            limit = gate.drawn_before_at_least
+            look, _ = look_for_targets(base, base_facts, case, measured, limit, hide_target_pictures)
+            left = close_absent(inbox, registered_model, takedowns, look, base_facts, owner)
+            if absent := sorted(_ids(takedowns) - _ids(left)):
+                print(f"Nothing to remove, the model does not draw it: {', '.join(absent)}. See expunge takedown show.")
+                if not _ids(left):
+                    purge_forbidden(inbox, registered_model, retention)  # a run that had died may have been finished
+                    return
+                case = resolve_case(world, judges, drawing, left, hardware)
             pool = draw_pool(base, case, diversification)
             forget, retain, diversity = diversify_datasets(base, pool, case, inbox, diversification)
             cache = cache_gradients(base, forget, retain, case, gradients, unlearning.forgetting())
             unlearned, trace = unlearn(base, forget, retain, cache, case, unlearning, check)
-            measured = evaluation.with_pool(diversification.pool_per_stratum, diversification.seed)
             scores, before, after = evaluate(base, unlearned, case, measured)
             targets = case.load().targets if tests else ()
             reports = [try_comeback(base, unlearned, each, case, tests, forget=forget) for each in targets]
@@ -173,6 +184,11 @@ def held(box: Inbox, owner: str) -> Iterator[None]:
         except BaseException:
             box.release_all(owner, "the run that held it failed")
             raise
+
+
+def _ids(takedowns: Any) -> set[str]:
+    """Of the requests in a step's output."""
+    return {each.id for each in takedowns.load().requests}
 
 
 def _chosen_comeback(comeback: str) -> Any:

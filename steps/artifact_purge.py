@@ -116,15 +116,17 @@ class ArtifactPurge:
         return int(bool(gone))
 
     def _purge_page(self, artifact: ArtifactVersionResponse, step: StepRunResponse) -> int:
-        models: dict[str, str] = {}  # by the side of a pair of pictures
+        models: dict[str, list[str]] = {}  # by the side of a pair of pictures
         if "findings" in step.inputs:
             findings: Findings = step.inputs["findings"][0].load()
             hashes = findings.lineage.hashes
-            models = {"Before": hashes.base_model, "After": hashes.unlearned_model}
+            models = {"Before": [hashes.base_model], "After": [hashes.unlearned_model]}
         elif "result" in step.inputs:
             result: EvaluationResult = step.inputs["result"][0].load()
-            models = {"Before": result.against.digest, "After": result.model.digest}
-        shown = {side: self._shown(artifact, [digest]) for side, digest in models.items()}
+            models = {"Before": [result.against.digest], "After": [result.model.digest]}
+        elif "base" in step.inputs:  # looked at before anything was unlearned
+            models = {"Before": _digests(step, "base")}
+        shown = {side: self._shown(artifact, digests) for side, digests in models.items()}
         if not any(shown.values()):
             return 0
         page, count = self.plan.page(str(artifact.load()), shown)

@@ -16,7 +16,8 @@ from expunge.takedown.owner import this_person
 def roll_back(reason: str, yes: bool, box: Inbox, machine: bool) -> None:
     """Make the former champion the champion again.
 
-    Requests that it has not forgotten are open again, and their certificates withdrawn; this says which before it acts.
+    Requests that it has not forgotten are open again, and their certificates withdrawn; open again are also those that
+    were closed because a later version does not draw their target. This says which before it acts.
     """
     from expunge.release import promotion  # mlflow takes seconds to import
     from expunge.release.registry import Registry
@@ -24,10 +25,10 @@ def roll_back(reason: str, yes: bool, box: Inbox, machine: bool) -> None:
 
     registry = Registry(name=box.champions.model)
     promotion.follow(box.champions, registry)
-    planned = promotion.plan_roll_back(box.champions)
+    planned = promotion.plan_roll_back(box)
     if not machine:
         say(f"Version {planned.back_to} becomes champion again, in place of version {planned.instead_of}.")
-        say(f"Open again, their certificates withdrawn: {', '.join(planned.reopened) or 'no request'}.")
+        say(f"Open again, any certificates withdrawn: {', '.join(planned.reopened) or 'no request'}.")
     if not yes and (machine or not click.confirm("Roll back?")):
         raise ExpungeError("nothing was rolled back; say --yes to do so without being asked")
     promotion.roll_back(box.champions, registry, planned, reason, this_person())

@@ -11,7 +11,9 @@ from expunge.errors import ExpungeError
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.standing import Standing, standing
 
-SHOWN = ("pending", "running", "waiting", "overdue", "for_a_person", "failed", "rejected", "fulfilled")
+SHOWN = (
+    "pending", "running", "waiting", "overdue", "for_a_person", "failed", "rejected", "nothing_to_remove", "fulfilled",
+)  # fmt: skip
 LISTED = 10  # ids in a line
 
 

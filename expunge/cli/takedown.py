@@ -90,6 +90,12 @@ def show(request_id: str, box: Inbox, machine: bool) -> None:
         print_table(["time (UTC)", "status", "reason"], events)
     if entry.state.certificate is not None:
         say("It has a certificate: see --json.")
+    if absence := entry.state.absence:
+        say("Why there is nothing to remove", "bold")
+        shares = [[f.judge, f"{f.share:.3f}", f"{f.low:.3f}–{f.high:.3f}", f.taken_for] for f in absence.found]
+        print_table(["judge", "share that shows it", "95 % interval", "else, most often"], shares)
+        facts = absence.model_dump(mode="json", exclude={"found"})
+        print_table(["", ""], [[name.replace("_", " "), _plain(value)] for name, value in facts.items()])
 
 
 @takedown.command()
@@ -106,7 +112,7 @@ def release(request_id: str, box: Inbox, machine: bool) -> None:
 @click.argument("request_id", metavar="ID")
 @with_inbox
 def retry(request_id: str, box: Inbox, machine: bool) -> None:
-    """Let the next run take up a failed request, or a rejected one that was mended."""
+    """Let the next run take up a failed request, a rejected one that was mended, or one with nothing to remove."""
     _tell_moved(request_id, box.retry(request_id, BY_HAND), machine)
 
 

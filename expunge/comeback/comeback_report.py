@@ -11,9 +11,9 @@ from expunge.comeback.embedding_attack import EmbeddingAttack
 from expunge.comeback.membership import Membership
 from expunge.comeback.prompt_search import PromptSearch
 from expunge.comeback.reference_pictures import ReferencePictures
-from expunge.comeback.relearning import HARMLESS, Relearning, complement
+from expunge.comeback.relearning import HARMLESS, Relearning
 from expunge.errors import ExpungeError
-from expunge.metrics.numbers import Interval
+from expunge.metrics.numbers import Interval, complement
 
 ORIGINAL, UNLEARNED, NEVER_SAW = "original", "unlearned", "never saw"
 Sort = Literal["plain", "search", "picture", "trace"]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch.optim import Adam
 
 from expunge.comeback.trial import Trial
-from expunge.metrics.numbers import Interval
+from expunge.metrics.numbers import Interval, complement
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.progress import track
@@ -144,8 +144,3 @@ class _FineTuning:
             self.optimiser.step()
             losses.append(loss.item())
         return sum(losses) / len(losses)
-
-
-def complement(share: Interval) -> Interval:
-    """One minus a share."""
-    return Interval(value=1 - share.value, low=1 - share.high, high=1 - share.low, samples=share.samples)

@@ -35,12 +35,7 @@ class Trial:
     seed: int
 
     def __post_init__(self) -> None:
-        classifiers = self.case.panel().classifiers
-        if self.target.factor not in classifiers:
-            raise ExpungeError(
-                f"target '{self.target.name}': no classifier for its factor '{self.target.factor}', only for "
-                f"{', '.join(classifiers) or 'nothing'}. Add one to the panel."
-            )
+        self.case.panel().refuse_unjudged(self.target)
 
     def found(self, pictures: np.ndarray) -> np.ndarray:
         """(n,) bool: whether the target is found in each picture. ``pictures``: RGB, uint8, (n, h, w, 3)."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from expunge.metrics.numbers import Change
+from expunge.metrics.numbers import Change, complement
 from expunge.metrics.quantities import checked_names
 from expunge.metrics.retain_accuracy import CollateralRow
 
@@ -31,7 +31,7 @@ class TargetScores(BaseModel):
 
 def was_drawn(change: Change) -> bool:
     """Whether the model drew the target before, by the unfavourable end of UA: else nothing can be gone."""
-    return 1 - change.before.high >= DRAWN
+    return complement(change.before).low >= DRAWN
 
 
 class Evaluation(BaseModel):

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from expunge.evaluation.evaluation import DRAWN, Condition, Evaluation, GateDecision, TargetScores
-from expunge.metrics.numbers import Change, Interval
+from expunge.metrics.numbers import Change, Interval, complement
 from expunge.settings import Settings
 
 # What a measurement takes its pictures from, as settings of the pipeline.
@@ -65,7 +65,11 @@ class GateThresholds(Settings):
         description="high end of the loss of AS, before − after, a cosine; on train and on held-out wordings",
     )
     drawn_before_at_least: float = Field(
-        default=DRAWN, ge=0, le=1, description="for each target: low end of the share of pictures that showed it before"
+        default=DRAWN,
+        ge=0,
+        le=1,
+        description="for each target: low end of the share of pictures that showed it before; where the high end is "
+        "less, by every judge, there is nothing to remove",
     )
     approval: Literal["none", "required"] = Field(
         default="none", description="whether a person has to approve what passed: expunge approve VERSION"
@@ -137,9 +141,9 @@ def _drawn(name: str, change: Change | None, limit: float) -> Condition:
     name, rule = f"drawn before: {name}", f"low end of the share that showed it ≥ {limit:g}"
     if change is None:
         return _condition(name, rule, NOT_MEASURED, "", False)
-    before = change.before
-    measured = f"{1 - before.value:.3f} [{1 - before.high:.3f}, {1 - before.low:.3f}]"
-    return _condition(name, rule, _flaw(before, 0, 1), measured, 1 - before.high >= limit)
+    shown = complement(change.before)
+    measured = f"{shown.value:.3f} [{shown.low:.3f}, {shown.high:.3f}]"
+    return _condition(name, rule, _flaw(change.before, 0, 1), measured, shown.low >= limit)
 
 
 def _forgotten(what: str, target: str, change: Change | None, limit: float) -> Condition:

@@ -1,6 +1,5 @@
 """From judged shards to numbers: the evaluation, UA by wording group, warnings, and one row per picture."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -25,7 +24,7 @@ from expunge.metrics.quantities import Quantity, measured, quantities_of
 from expunge.metrics.retain_accuracy import as_asked, collateral
 from expunge.metrics.sample import Pair, Sample
 from expunge.models.model_facts import ModelFacts
-from expunge.pictures.shards import Shard
+from expunge.pictures.shards import Shard, prompts_digest
 from expunge.prompts.compositions import COMPOSITIONS
 from expunge.prompts.target import Target
 from expunge.prompts.variants import WORDINGS
@@ -102,7 +101,7 @@ def score(case: Case, settings: EvaluationSettings, judged: Judged, model: Model
         world=case.world_name,
         judges=case.judges,
         settings=settings,
-        prompts_digest=hashlib.sha256("".join(each.model_dump_json() for each in judged.shards).encode()).hexdigest(),
+        prompts_digest=prompts_digest(judged.shards),
     )
     return Scores(result, scoring.table())
 
@@ -256,11 +255,7 @@ class _Scoring:
 
     def _check(self) -> None:
         for target in self.case.gone:
-            if target.factor not in self.panel.classifiers:
-                raise ExpungeError(
-                    f"target '{target.name}': no classifier for its factor '{target.factor}', only for "
-                    f"{', '.join(self.panel.classifiers) or 'nothing'}. Add one to the panel."
-                )
+            self.panel.refuse_unjudged(target)
         for target in self.case.targets:
             if not len(self.held_out.where(target.matches)):
                 raise ExpungeError(f"target '{target.name}': no picture asks for it. Draw held-out prompts that do.")

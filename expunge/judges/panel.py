@@ -9,6 +9,7 @@ import numpy as np
 from expunge.errors import ExpungeError
 from expunge.judges.protocols import Classifier, ClipJudge
 from expunge.judges.zero_shot import ZeroShotClassifier, null_features
+from expunge.prompts.target import Target
 from expunge.prompts.world import Prompt, World
 
 
@@ -63,6 +64,18 @@ class Panel:
         nulls = null_features(self.clip) if self.opinions else nulls
         opinions = {factor: each.limited(features, prompts, nulls) for factor, each in self.opinions.items()}
         return replace(self, classifiers={**self.classifiers, **judges}, opinions=opinions)
+
+    def refuse_unjudged(self, target: Target) -> None:
+        """See that a classifier judges the target's factor.
+
+        Raises:
+            ExpungeError: there is none; the message says for what there are some.
+        """
+        if target.factor not in self.classifiers:
+            raise ExpungeError(
+                f"target '{target.name}': no classifier for its factor '{target.factor}', only for "
+                f"{', '.join(self.classifiers) or 'nothing'}. Add one to the panel."
+            )
 
     def recognise_by_clip(self, pictures: np.ndarray, factor: str, world: World) -> list[str]:
         """The level of ``factor`` that CLIP finds in each picture, without having been taught the levels.

@@ -13,6 +13,11 @@ class Interval(BaseModel):
     samples: int
 
 
+def complement(share: Interval) -> Interval:
+    """One minus a share: of the pictures without a target, those that show it."""
+    return Interval(value=1 - share.value, low=1 - share.high, high=1 - share.low, samples=share.samples)
+
+
 class Change(BaseModel):
     """The same quantity before and after, and the paired difference after − before."""
 

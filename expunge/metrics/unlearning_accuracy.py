@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from expunge.metrics.intervals import change_of_proportions
-from expunge.metrics.numbers import Change
+from expunge.metrics.intervals import change_of_proportions, proportion
+from expunge.metrics.numbers import Change, Interval, complement
 from expunge.metrics.sample import Sample
 from expunge.prompts.target import Target
 
@@ -34,6 +34,19 @@ def unlearning_accuracy(
     """
     what = f"unlearning accuracy of '{target.name}'"
     return change_of_proportions(not_found(target, before), not_found(target, after), clusters, what=what)
+
+
+def share_that_shows(target: Target, recognised: Sequence[str], clusters: Sequence[str] | None = None) -> Interval:
+    """The share of one model's pictures that show the target, as ``unlearning_accuracy`` has it before.
+
+    Args:
+        recognised: n recognised levels of the target's factor, in pictures whose prompts all ask for the target.
+        clusters: n prompt texts.
+
+    Raises:
+        ExpungeError: no pictures ask for the target.
+    """
+    return complement(proportion(not_found(target, recognised), clusters, what=f"share that shows '{target.name}'"))
 
 
 def by_classifier(sample: Sample) -> Change | None:

@@ -1,5 +1,6 @@
 """Shards: pictures that are planned, drawn, judged and let go together."""
 
+import hashlib
 import random
 from collections.abc import Sequence
 
@@ -39,6 +40,11 @@ def cut(part: str, target: str, prompts: Sequence[Prompt], seed: int, size: int 
         Shard(part=part, target=target, prompts=tuple(prompts[i : i + size]), seeds=tuple(seeds[i : i + size]))
         for i in range(0, len(prompts), size)
     ]
+
+
+def prompts_digest(shards: Sequence[Shard]) -> str:
+    """SHA-256 of all prompts and seeds."""
+    return hashlib.sha256("".join(each.model_dump_json() for each in shards).encode()).hexdigest()
 
 
 def plan_over_world(world: World, side: Side, per_stratum: int, seed: int, shard_size: int = SHARD_SIZE) -> list[Shard]:

@@ -9,6 +9,7 @@ from expunge.evaluation.evaluation import GateDecision
 from expunge.release.model_version import ModelVersion
 from expunge.release.registry import Registry
 from expunge.takedown.champion_log import Approval, ChampionLog, Crowning
+from expunge.takedown.inbox import Inbox
 
 
 def promote(
@@ -60,7 +61,8 @@ class RollBack:
     Attributes:
         back_to: the version that is champion afterwards.
         instead_of: the champion before.
-        reopened: ids of the requests that are open again, because that version has not forgotten them.
+        reopened: ids of the requests that are open again, because that version has not forgotten them, or because
+            it may draw what a later one did not.
     """
 
     back_to: int
@@ -68,16 +70,19 @@ class RollBack:
     reopened: tuple[str, ...]
 
 
-def plan_roll_back(log: ChampionLog) -> RollBack:
-    """What a roll-back would do now.
+def plan_roll_back(inbox: Inbox) -> RollBack:
+    """What a roll-back of the model that the inbox is opened for would do now.
 
     Raises:
         ExpungeError: there is no former champion.
     """
+    log = inbox.champions
     current, former = log.current(), log.former()
     if current is None or former is None:
         raise ExpungeError(f"registered model {log.model}: there is no former champion to go back to.")
-    lost = set(current.covers) - set(log.covered_by(former))
+    lost, line = set(current.covers) - set(log.covered_by(former)), log.line(former)
+    absences = {each.id: each.state.absence for each in inbox.requests() if each.state.absence}
+    lost |= {id for id, absence in absences.items() if absence.version not in line}
     return RollBack(former, current.version, tuple(sorted(lost)))
 
 

@@ -1,6 +1,7 @@
 """A certificate's outcome in the shape of a statement of reasons, as the EU's DSA Transparency Database takes it.
 
-Field names, allowed values and limits are those of its API, version 2 (transparency.dsa.ec.europa.eu).
+Field names, allowed values and limits are those of its API, version 2 (transparency.dsa.ec.europa.eu). A request with
+nothing to remove has no certificate and makes no statement: nothing was restricted.
 """
 
 from typing import Any

@@ -7,7 +7,7 @@ from expunge.evaluation.evaluation import TargetScores, was_drawn
 from expunge.evaluation.plan import label
 from expunge.evaluation.result import CompositionScores, EvaluationResult, WordingScores
 from expunge.markdown import markdown_table, safe
-from expunge.metrics.numbers import Change, Interval
+from expunge.metrics.numbers import Change, Interval, complement
 from expunge.metrics.paired_drift import from_nothing
 from expunge.metrics.units import COSINE, SHARE
 from expunge.prompts.compositions import COMPOSITIONS
@@ -126,7 +126,7 @@ def _retained(change: Change | None) -> str:
 
 
 def _worst_wording(scores: TargetScores, measured: Sequence[WordingScores]) -> str:
-    shown = {each.group: _shown(each.numbers["unlearning_accuracy"]) for each in measured}
+    shown = {each.group: complement(each.numbers["unlearning_accuracy"].after) for each in measured}
     worst = max(shown, key=lambda group: shown[group].value)
     example = next(each.example for each in measured if each.group == worst)
     return (
@@ -150,11 +150,6 @@ def _most_moved_scene(target: Target, result: EvaluationResult) -> list[str]:
         f"{COSINE.value(alignment.before.value)} before and {COSINE.value(alignment.after.value)} after; single "
         f"subjects at {COSINE.value(scene.single_alignment)} before. What a model drew badly before it can hardly lose."
     ]
-
-
-def _shown(change: Change) -> Interval:
-    after = change.after
-    return Interval(value=1 - after.value, low=1 - after.high, high=1 - after.low, samples=after.samples)
 
 
 def _both(value: str, interval: str) -> str:

@@ -6,7 +6,9 @@ from expunge.reports.rendering import moment, render
 from expunge.takedown.entry import Entry
 from expunge.takedown.standing import Standing
 
-SHOWN = ("pending", "running", "waiting", "overdue", "for_a_person", "failed", "rejected", "fulfilled")
+SHOWN = (
+    "pending", "running", "waiting", "overdue", "for_a_person", "failed", "rejected", "nothing_to_remove", "fulfilled",
+)  # fmt: skip
 
 
 def render_status(standing: Standing, entries: Sequence[Entry]) -> str:

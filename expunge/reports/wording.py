@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from expunge.evaluation.evaluation import Evaluation, GateDecision, TargetScores, was_drawn
 from expunge.metrics.intervals import visible_difference
-from expunge.metrics.numbers import Change, Interval
+from expunge.metrics.numbers import Change, complement
 from expunge.metrics.quantities import QUANTITIES, Quantity, quantities_of
 from expunge.metrics.units import COSINE, DISTANCE, SHARE, SPACE, UNDEFINED, Unit
 from expunge.reports.gallery import suffered
@@ -108,12 +108,7 @@ def request_sentence(name: str, scores: TargetScores | None) -> str:
     ua = scores.numbers["unlearning_accuracy"]
     if not math.isfinite(ua.after.value):
         return f"“{name}” was asked for, but the measurement gave no number."
-    found = Interval(
-        value=1 - ua.after.value,
-        low=max(0.0, 1 - ua.after.high),
-        high=1 - ua.after.low,
-        samples=ua.after.samples,
-    )
+    found = complement(ua.after)
     return (
         f"Asked for “{name}”, the model still shows it in {SHARE.value(found.value)} of "
         f"{found.samples:,} pictures (95{SPACE}% interval {SHARE.range(found)}). "

@@ -120,8 +120,15 @@ class ChampionLog:
         Not merely the champion before: one that was rolled back from is not gone back to.
         """
         entries = self.entries()
-        made_from = {each.version: each.replaces for each in entries if each.why != "roll-back"}
-        return made_from.get(entries[-1].version) if entries else None
+        return _bases(entries).get(entries[-1].version) if entries else None
+
+    def line(self, version: int | None) -> set[int | None]:
+        """A version and all that it was made from, one after the other, with None for the base of them all."""
+        bases, found = _bases(self.entries()), {version}
+        while version is not None:
+            version = bases.get(version)
+            found.add(version)
+        return found
 
     def covered_by(self, version: int) -> tuple[str, ...]:
         """Ids of the requests that a version has forgotten; none for one that was never champion."""
@@ -153,3 +160,8 @@ class ChampionLog:
             return Crowning.model_validate_json(self._store.read(key, _MAX_BYTES))
         except ValidationError as error:
             raise ExpungeError(f"'{key}' is no crowning that this version of Expunge can read") from error
+
+
+def _bases(entries: Iterable[Crowning]) -> dict[int, int | None]:
+    """What each version was made from."""
+    return {each.version: each.replaces for each in entries if each.why != "roll-back"}

@@ -33,6 +33,6 @@ class Entry:
         return cls(request_id, state, request)
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether it should have been fulfilled before now, and was not."""
-        fulfilled = self.state.outcome is Outcome.FULFILLED
-        return self.request is not None and not fulfilled and self.request.is_overdue(now)
+        """Whether it should have been fulfilled before now, and neither was nor had nothing to remove."""
+        settled = self.state.outcome in (Outcome.FULFILLED, Outcome.NOTHING)
+        return self.request is not None and not settled and self.request.is_overdue(now)

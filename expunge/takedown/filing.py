@@ -34,7 +34,8 @@ class Filing:
 def file_request(inbox: "Inbox", fields: dict[str, Any], paths: list[Path], request_id: str | None) -> Filing:
     """File a request, unless the same kind and target is pending, claimed or fulfilled: then return that one.
 
-    One that failed or was rejected does not stand in the way: the new request gets the next free id.
+    One that failed, was rejected or had nothing to remove does not stand in the way: the new request gets the next free
+    id, and a run looks for its target anew.
 
     Args:
         fields: of the request, without ``id`` and ``pictures``.

@@ -15,7 +15,7 @@ behind.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from expunge.errors import ExpungeError
+from expunge.takedown.absence import Absence
 from expunge.takedown.champion_log import ChampionLog
 from expunge.takedown.entry import Entry
 from expunge.takedown.filing import Filing, file_request
@@ -188,6 +189,10 @@ class Inbox:
             )
         return self._move(request_id, lambda s: s.closed(Outcome(outcome), self._clock(), reason, certificate, owner))
 
+    def close_absent(self, request_id: str, absence: Absence, owner: str | None = None) -> RequestState:
+        """Close a claimed request with nothing to remove. Raises as ``close`` does."""
+        return self._move(request_id, lambda state: state.absent(self._clock(), absence, owner))
+
     def wait(self, request_id: str, wait: Wait, owner: str | None = None) -> RequestState:
         """Let a claimed request wait for a person's approval. Raises as ``close`` does."""
         return self._move(request_id, lambda state: state.waiting(self._clock(), wait, owner))
@@ -203,7 +208,7 @@ class Inbox:
                 self.release(request_id, reason, owner)
 
     def retry(self, request_id: str, reason: str = "retried") -> RequestState:
-        """Make a failed or rejected request pending again. Raises ExpungeError if it is neither."""
+        """Make a request pending again that failed, was rejected or had nothing to remove. Raises ExpungeError else."""
         return self._move(request_id, lambda state: state.retried(self._clock(), reason))
 
     def pictures(self, request: TakedownRequest) -> Iterator[np.ndarray]:
@@ -224,17 +229,21 @@ class Inbox:
     def _view(self) -> Callable[[str, RequestState], RequestState]:
         """What a stored state amounts to under the present champion, for states that were read before.
 
-        A fulfilled request that it does not cover is open again, and so is one that waits for an approval which nobody
-        can give any more.
+        A fulfilled request that it does not cover is open again, and so are one whose target was absent from a model
+        that it was not made from, and one that waits for an approval which nobody can give any more.
         """
         crowning, now = self.champions.current(), self._clock()
         version, covers = (crowning.version, set(crowning.covers)) if crowning else (None, set())
+        line = cache(self.champions.line)  # few requests ask for it
 
         def view(request_id: str, state: RequestState) -> RequestState:
             # Without any crowning the log is younger than the states, and begins with the champion that is found.
             if crowning and state.outcome is Outcome.FULFILLED and request_id not in covers:
                 at = max(crowning.at, state.history[-1].time)
                 return state.reopened(at, f"the champion, version {version}, has not forgotten it")
+            if crowning and state.absence and state.absence.version not in line(version):
+                at, looked_at = max(crowning.at, state.history[-1].time), state.absence.version
+                return state.reopened(at, f"the champion, version {version}, was not made from version {looked_at}")
             if state.wait and version not in (state.wait.made_from, state.wait.version):
                 return state.released(now, f"version {state.wait.version} was overtaken by version {version}")
             if state.wait and version != state.wait.version and now >= state.wait.until:

@@ -1,5 +1,5 @@
-"""The life of a request, for one model: pending → claimed (→ waiting for a person) → closed as fulfilled, failed or
-rejected; and pending again, when a roll-back takes away what had fulfilled it.
+"""The life of a request, for one model: pending → claimed (→ waiting for a person) → closed as fulfilled, failed,
+rejected or with nothing to remove; and pending again, when a roll-back takes away what had fulfilled it.
 
 Pure values: a ``RequestState`` never changes, each move returns the next one or raises ExpungeError.
 """
@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from expunge.errors import ExpungeError
+from expunge.takedown.absence import Absence
 
 
 class Status(StrEnum):
@@ -24,11 +25,13 @@ class Status(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a request ended: ``rejected`` unworkable, ``failed`` because the result did not pass the gate."""
+    """How a request ended: ``rejected`` unworkable, ``failed`` because the result did not pass the gate, or with
+    nothing to remove because the model does not draw the target."""
 
     FULFILLED = "fulfilled"
     FAILED = "failed"
     REJECTED = "rejected"
+    NOTHING = "nothing to remove"
 
 
 class Event(BaseModel):
@@ -74,6 +77,7 @@ class RequestState(BaseModel):
     Attributes:
         hashes: SHA-256 of the request file and its pictures, by key, as they were when last claimed.
         certificate: what the run that closed it certified.
+        absence: why there is nothing to remove, of a request that ended so.
         history: every move, oldest first; empty for a request that nobody has touched.
     """
 
@@ -86,6 +90,7 @@ class RequestState(BaseModel):
     wait: Wait | None = None
     hashes: dict[str, str] = {}
     certificate: dict[str, JsonValue] | None = None
+    absence: Absence | None = None
     history: tuple[Event, ...] = ()
 
     @property
@@ -121,12 +126,13 @@ class RequestState(BaseModel):
         self, outcome: Outcome, now: datetime, reason: str, certificate: dict[str, Any] | None, owner: str | None = None
     ) -> "RequestState":
         """Closed with an outcome, by whoever holds it. Closing again with the same outcome changes nothing."""
-        if self.status is Status.CLOSED and self.outcome is outcome:
-            return self
-        if self.status not in (Status.CLAIMED, Status.WAITING):
-            raise ExpungeError(f"is {self._standing()}; only a claimed request can be closed as {outcome.value}")
-        self._check_holder(owner)
-        return self._moved(outcome, now, reason, certificate=certificate)
+        if outcome is Outcome.NOTHING:
+            raise ExpungeError(f"cannot be closed as {outcome.value} without the evidence; look for its target first")
+        return self._ended(outcome, now, reason, owner, certificate=certificate)
+
+    def absent(self, now: datetime, absence: Absence, owner: str | None = None) -> "RequestState":
+        """Closed with nothing to remove, by whoever holds it. Closing again so changes nothing."""
+        return self._ended(Outcome.NOTHING, now, str(absence), owner, absence=absence)
 
     def waiting(self, now: datetime, wait: Wait, owner: str | None = None) -> "RequestState":
         """Waiting for a person's approval of the version that would fulfil it."""
@@ -146,19 +152,34 @@ class RequestState(BaseModel):
         return self._moved(Status.PENDING, now, reason)
 
     def reopened(self, at: datetime, reason: str) -> "RequestState":
-        """Pending again after it was fulfilled, because the champion no longer covers it."""
-        if self.outcome is not Outcome.FULFILLED:
-            raise ExpungeError(f"is {self._standing()}; only a fulfilled request can be reopened")
+        """Pending again, because what it was fulfilled by, or what did not draw its target, is champion no more."""
+        if self.outcome not in (Outcome.FULFILLED, Outcome.NOTHING):
+            raise ExpungeError(
+                f"is {self._standing()}; only a fulfilled request, or one with nothing to remove, can be reopened"
+            )
         return self._moved(Status.PENDING, at, reason)
 
     def retried(self, now: datetime, reason: str) -> "RequestState":
-        """Pending again after it failed, or after a rejected one was mended."""
-        if self.outcome not in (Outcome.FAILED, Outcome.REJECTED):
-            raise ExpungeError(f"is {self._standing()}; only a failed or rejected request can be retried")
+        """Pending again after it failed, after a rejected one was mended, or to look for its target once more."""
+        if self.outcome not in (Outcome.FAILED, Outcome.REJECTED, Outcome.NOTHING):
+            raise ExpungeError(
+                f"is {self._standing()}; only a failed or rejected request, or one with nothing to remove, can be "
+                "retried"
+            )
         return self._moved(Status.PENDING, now, reason)
 
+    def _ended(
+        self, outcome: Outcome, now: datetime, reason: str, owner: str | None, **evidence: Any
+    ) -> "RequestState":
+        if self.status is Status.CLOSED and self.outcome is outcome:
+            return self
+        if self.status not in (Status.CLAIMED, Status.WAITING):
+            raise ExpungeError(f"is {self._standing()}; only a claimed request can be closed as {outcome.value}")
+        self._check_holder(owner)
+        return self._moved(outcome, now, reason, **evidence)
+
     def _moved(self, to: Status | Outcome, now: datetime, reason: str, **changes: Any) -> "RequestState":
-        """The next state; claim, wait and certificate are dropped unless given, hashes stay."""
+        """The next state; claim, wait and evidence are dropped unless given, hashes stay."""
         fields = {"hashes": self.hashes, "reason": reason} | changes
         return RequestState(
             status=Status.CLOSED if isinstance(to, Outcome) else to,

@@ -21,8 +21,9 @@ class Standing(BaseModel):
         model: the registered model.
         at: when it was looked at.
         champion: its version, None before the first promotion.
-        pending: ids; ``running``, ``waiting`` (for an approval), ``fulfilled``, ``failed`` and ``rejected`` likewise.
-        overdue: ids of those that should have been fulfilled by now, whatever became of them.
+        pending: ids; ``running``, ``waiting`` (for an approval), ``fulfilled``, ``nothing_to_remove``, ``failed`` and
+            ``rejected`` likewise.
+        overdue: ids of those that should have been fulfilled by now and were not, unless there is nothing to remove.
         for_a_person: ids of those that no run takes up again: failed too often, rejected, or waiting for an approval.
         hours_to_close: median and longest time from filing to fulfilment, in hours; None while nothing is fulfilled.
     """
@@ -35,6 +36,7 @@ class Standing(BaseModel):
     running: tuple[str, ...]
     waiting: tuple[str, ...]
     fulfilled: tuple[str, ...]
+    nothing_to_remove: tuple[str, ...]
     failed: tuple[str, ...]
     rejected: tuple[str, ...]
     overdue: tuple[str, ...]
@@ -62,6 +64,7 @@ def standing(entries: Sequence[Entry], model: str, champion: int | None, now: da
         running=labelled(Status.CLAIMED),
         waiting=labelled(Status.WAITING),
         fulfilled=labelled(Outcome.FULFILLED),
+        nothing_to_remove=labelled(Outcome.NOTHING),
         failed=labelled(Outcome.FAILED),
         rejected=labelled(Outcome.REJECTED),
         overdue=tuple(each.id for each in entries if each.is_overdue(now)),

@@ -10,6 +10,7 @@ from PIL import Image
 from expunge.cli import main
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
+from tests.takedown.absences import absence
 
 
 @pytest.fixture
@@ -95,6 +96,25 @@ def test_a_life_in_commands(folder: Path) -> None:
         "failed",
     ]
     assert "failed" in expunge("takedown", "show", "style-noto").stdout
+    assert facts("takedown", "retry", "style-noto")["status"] == "pending"
+
+
+def test_nothing_to_remove_in_commands(folder: Path) -> None:
+    expunge("takedown", "file", "style", "noto")
+    claim(folder)
+    Inbox(open_store(folder)).close_absent("style-noto", absence())
+    shown = expunge("takedown", "show", "style-noto").stdout
+    assert "Status: nothing to remove" in shown and "Why there is nothing to remove" in shown
+    assert all(word in shown for word in ("CLIP", "0.000–0.075", "held_out", "far-away:1:run", "0" * 64))
+    assert "certificate" not in shown
+    state = facts("takedown", "show", "style-noto")["state"]
+    assert state["absence"] == absence().model_dump(mode="json") and state["certificate"] is None
+    [listed] = facts("takedown", "list", "--status", "nothing to remove")
+    assert listed["status"] == "nothing to remove" and listed["state"]["absence"]["pictures"] == 72
+    assert "of 72 pictures by zoo" in expunge("takedown", "list").stdout
+    assert "nothing to remove" in expunge("status").stdout
+    assert facts("status")["nothing_to_remove"] == ["style-noto"]
+    assert expunge("takedown", "file", "style", "noto").stdout.startswith("Filed style-noto-2.")
     assert facts("takedown", "retry", "style-noto")["status"] == "pending"
 
 

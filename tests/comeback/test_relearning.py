@@ -2,9 +2,8 @@
 
 import pytest
 
-from expunge.comeback.relearning import RelearningSettings, complement, relearn
+from expunge.comeback.relearning import RelearningSettings, relearn
 from expunge.errors import ExpungeError
-from expunge.metrics.numbers import Interval
 from tests.comeback.conftest import colour_trial
 
 
@@ -68,9 +67,3 @@ def test_an_empty_set_is_refused(tiny_model, pictures, dog):
 def test_numbers_of_pictures_are_positive_and_different(counts):
     with pytest.raises(ValueError, match="pictures"):
         RelearningSettings(pictures=counts)
-
-
-def test_the_complement_of_a_share_turns_its_interval_round():
-    share = complement(Interval(value=0.25, low=0.125, high=0.5, samples=9))
-    assert share == Interval(value=0.75, low=0.5, high=0.875, samples=9)
-    assert complement(complement(share)) == share

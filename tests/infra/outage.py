@@ -33,9 +33,9 @@ from tests.tiny_job import main_job
 ZENML = Path(sys.executable).with_name("zenml")
 LIMIT = 600.0  # seconds that a run may take
 STEPS = (
-    "collect_takedowns", "finish_takedowns", "resolve_case", "load_base_model", "draw_pool", "diversify_datasets",
-    "cache_gradients", "unlearn", "evaluate", "gate", "gather_findings", "write_report", "register_model",
-    "settle_version", "purge_forbidden",
+    "collect_takedowns", "finish_takedowns", "resolve_case", "load_base_model", "look_for_targets", "close_absent",
+    "draw_pool", "diversify_datasets", "cache_gradients", "unlearn", "evaluate", "gate", "gather_findings",
+    "write_report", "register_model", "settle_version", "purge_forbidden",
 )  # fmt: skip
 PLAIN = {"PYTHONPATH": str(ROOT), "COLUMNS": "400", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
 _STARTED = re.compile(r"Step `?(\w+)`? has started")

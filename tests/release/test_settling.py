@@ -23,6 +23,7 @@ from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from expunge.takedown.request import TakedownBatch
 from tests.release.made_versions import findings_for, page_of, registered
+from tests.takedown.absences import absence
 
 NAME = "expunge-zoo"
 US, THEM = "far-away:1:us", "other:2:them"
@@ -260,7 +261,7 @@ def test_an_overtaken_version_cannot_be_approved(box, registry, work):
 def test_a_roll_back_says_what_it_reopens_and_does_it(box, registry, work, tmp_path):
     for name in ("cat", "dog"):
         settle(box, registry, work(name))
-    planned = plan_roll_back(box.champions)
+    planned = plan_roll_back(box)
     assert (planned.back_to, planned.instead_of, planned.reopened) == (1, 2, ("object-dog",))
     with pytest.raises(ExpungeError, match="reason: is empty"):
         roll_back(box.champions, registry, planned, " ")
@@ -276,13 +277,27 @@ def test_a_roll_back_says_what_it_reopens_and_does_it(box, registry, work, tmp_p
     batch = claim(box, THEM)
     assert finish(box, registry, batch, page_of, THEM) == batch  # what was rolled back from is not promoted again
     with pytest.raises(ExpungeError, match="no former champion"):
-        plan_roll_back(box.champions)
+        plan_roll_back(box)
+
+
+def test_a_roll_back_says_too_what_only_a_later_version_did_not_draw(box, registry, work):
+    for name in ("cat", "dog"):
+        settle(box, registry, work(name))
+    for name, version in (("fish", 2), ("bird", 1), ("fox", None)):
+        box.file(kind="object", target=name)
+        claim(box, US)
+        box.close_absent(f"object-{name}", absence(version), US)
+    planned = plan_roll_back(box)
+    assert planned.reopened == ("object-dog", "object-fish")
+    roll_back(box.champions, registry, planned, "it draws no dogs at all")
+    assert {id for id, label in labels(box).items() if label == "pending"} == set(planned.reopened)
+    assert withdraw(box.champions, registry) == ["object-dog"]  # there is no certificate of the other
 
 
 def test_a_roll_back_planned_before_another_promotion_is_refused(box, registry, work):
     for name in ("cat", "dog"):
         settle(box, registry, work(name))
-    planned = plan_roll_back(box.champions)
+    planned = plan_roll_back(box)
     settle(box, registry, work("fish"))
     with pytest.raises(Overtaken):
         roll_back(box.champions, registry, planned, "why not")

@@ -30,7 +30,7 @@ def tags(registry) -> dict[int, tuple[str, str]]:  # noqa: F811
 def test_marks_tell_what_each_version_still_draws(box, registry, line):  # noqa: F811
     settle_superseded(registry, decide(box, registry, "keep"))
     assert tags(registry) == {3: ("", ""), 2: ("object-fish", ""), 1: ("object-dog, object-fish", "")}
-    roll_back(box.champions, registry, plan_roll_back(box.champions), "it draws nothing at all")
+    roll_back(box.champions, registry, plan_roll_back(box), "it draws nothing at all")
     settle_superseded(registry, decide(box, registry, "keep"))
     assert tags(registry) == {3: ("", ""), 2: ("", ""), 1: ("object-dog", "")}
 
@@ -42,7 +42,7 @@ def test_a_hidden_version_is_not_opened_until_it_is_champion_again(box, registry
     with pytest.raises(ExpungeError, match="version 1 of expunge-zoo is hidden: it still draws what object-dog"):
         registry.folder(1)
     for _ in range(2):
-        roll_back(box.champions, registry, plan_roll_back(box.champions), "back to the first")
+        roll_back(box.champions, registry, plan_roll_back(box), "back to the first")
     assert registry.folder(1).is_dir()
     settle_superseded(registry, decide(box, registry, "keep"))
     assert {hidden for _, hidden in tags(registry).values()} == {""}
@@ -53,11 +53,11 @@ def test_a_deleted_version_leaves_no_file_and_no_roll_back_ends_there(box, regis
     settle_superseded(registry, decide(box, registry, "delete"))
     assert sorted(tags(registry)) == [2, 3] and not folder.parents[1].exists()
     assert registry.folder(2).is_dir() and registry.folder(3).is_dir()
-    roll_back(box.champions, registry, plan_roll_back(box.champions), "it draws nothing at all")
+    roll_back(box.champions, registry, plan_roll_back(box), "it draws nothing at all")
     assert registry.champion().version == 2 == follow(box.champions, registry)
     before = box.champions.entries()
     with pytest.raises(ExpungeError, match="no version '1'"):
-        roll_back(box.champions, registry, plan_roll_back(box.champions), "further")
+        roll_back(box.champions, registry, plan_roll_back(box), "further")
     assert box.champions.entries() == before
 
 

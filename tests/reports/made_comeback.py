@@ -8,9 +8,9 @@ from expunge.comeback.embedding_attack import EmbeddingAttack
 from expunge.comeback.membership import Membership
 from expunge.comeback.prompt_search import PromptRow, PromptSearch
 from expunge.comeback.reference_pictures import ASKED, ReferencePictures, ReferencePoint
-from expunge.comeback.relearning import HARMLESS, Relearning, RelearningCurve, RelearningPoint, complement
+from expunge.comeback.relearning import HARMLESS, Relearning, RelearningCurve, RelearningPoint
 from expunge.metrics.intervals import proportion
-from expunge.metrics.numbers import Change, Interval
+from expunge.metrics.numbers import Change, Interval, complement
 
 SAMPLES = 40
 CONDITIONS = (("target", 1), ("target", 5), ("target", 20), (HARMLESS, 20))

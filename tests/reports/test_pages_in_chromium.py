@@ -18,14 +18,16 @@ from tests.evaluation.conftest import BLOB, CAT, SMALL, colour_case, load_tiny
 from tests.release.test_certificate import VERSION, certify
 from tests.reports.made_comeback import make_comeback, make_forgotten, make_original
 from tests.reports.made_facts import make_facts, make_findings, make_requests
+from tests.reports.made_look import look_page
 
 pytestmark = pytest.mark.slow
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
-PAGES = ("report", "certificate", "evaluation")
-WITH_PICTURES = ("report", "evaluation")
+PAGES = ("report", "certificate", "evaluation", "look")
+WITH_PAIRS = ("report", "evaluation")
+WITH_PICTURES = (*WITH_PAIRS, "look")
 WIDTHS = (390, 1440)
 
 # Ratio of luminances (WCAG 2.2, 1.4.3) of each visible text and what lies behind it; the worst dozen below 4.5.
@@ -85,7 +87,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A report, a certificate and the evaluation of a tiny model, with comes-back tests of every sort."""
+    """A report, a certificate, a look, and the evaluation of a tiny model with comes-back tests of every sort."""
     folder = tmp_path_factory.mktemp("pages")
     comeback = (make_comeback(), make_comeback(make_original(), make_forgotten(), target="blob", kind="style"))
     report = folder / "report.html"
@@ -93,13 +95,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     certificate = folder / "certificate.html"
     issued = certify(make_requests()[1], make_findings(), VERSION, datetime(2026, 11, 23, tzinfo=UTC))
     certificate.write_text(render_certificate(issued), encoding="utf-8")
+    (look := folder / "look.html").write_text(look_page(), encoding="utf-8")
     models = [load_tiny(folder / str(seed), seed) for seed in (0, 1)]
     done = evaluate(models[1], models[0], colour_case(CAT, BLOB), SMALL, PictureStore(folder / "pictures"), False)
     sides = [lambda number, drawer=drawer: drawer.draw(done.shards[number]) for drawer in
              (done.drawn_before, done.drawn_after)]  # fmt: skip
     shown = Shown(done.shards, *sides, ["expunge evaluate m"], comeback=comeback)
     written = write_evaluation(folder / "out", done.scores, shown)
-    return {"report": report, "certificate": certificate, "evaluation": written.page}
+    return {"report": report, "certificate": certificate, "evaluation": written.page, "look": look}
 
 
 @pytest.fixture
@@ -173,7 +176,7 @@ def test_pictures_of_a_target_are_blurred_until_its_box_is_checked(name, width, 
     assert page.evaluate(FILTERS) == filters
 
 
-@pytest.mark.parametrize("name", WITH_PICTURES)
+@pytest.mark.parametrize("name", WITH_PAIRS)
 def test_before_and_after_are_switched_by_keyboard(name, show):
     page = show(name)
     before, after = (page.locator(f".picture.{side}").first for side in ("before", "after"))

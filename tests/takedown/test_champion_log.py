@@ -27,6 +27,7 @@ def log(place: str) -> ChampionLog:
 
 def test_before_the_first_promotion_there_is_nothing(log: ChampionLog) -> None:
     assert log.current() is None and log.former() is None and log.entries() == [] and log.periods() == {}
+    assert log.line(None) == {None}
 
 
 def test_crownings_stand_on_each_other(log: ChampionLog) -> None:
@@ -61,6 +62,7 @@ def test_a_version_rolled_back_from_is_not_gone_back_to(log: ChampionLog) -> Non
     assert log.former() is None
     log.crown(crowning(3, 1))
     assert log.former() == 1
+    assert log.line(3) == {3, 1, None} and log.line(2) == {2, 1, None}
     assert [len(log.periods()[version]) for version in (1, 2, 3)] == [2, 1, 1]
 
 

@@ -27,6 +27,7 @@ from expunge.takedown.owner import this_owner
 from expunge.takedown.picture_files import MAX_BYTES
 from expunge.takedown.references import read_references
 from expunge.takedown.request import TakedownBatch, TakedownRequest
+from tests.takedown.absences import absence
 from tests.takedown.champions import crowning, fulfil
 from tests.takedown.conftest import Clock, picture_bytes
 
@@ -81,11 +82,14 @@ def test_filing_the_same_again_returns_what_is_there(inbox: Inbox, stage: str) -
     assert len(inbox.requests()) == 1
 
 
-@pytest.mark.parametrize("outcome", ["failed", "rejected"])
+@pytest.mark.parametrize("outcome", ["failed", "rejected", "nothing to remove"])
 def test_filing_again_after_it_came_to_nothing_makes_a_new_one(inbox: Inbox, outcome: str) -> None:
     inbox.file(kind="style", target="noto")
     inbox.claim_pending(FAR, anything)
-    inbox.close("style-noto", outcome)
+    if outcome == "nothing to remove":
+        inbox.close_absent("style-noto", absence(), FAR)
+    else:
+        inbox.close("style-noto", outcome)
     again = inbox.file(kind="style", target="noto")
     assert again.created and again.request.id == "style-noto-2"
 
@@ -578,6 +582,41 @@ def test_only_what_the_champion_covers_is_fulfilled(inbox: Inbox) -> None:
     assert not inbox.file(kind="style", target="noto").created  # it waits to be done again
     assert ids(inbox, "other:2:run") == ["style-noto"]
     assert [each.status for each in inbox.state("style-noto").history] == ["claimed", "fulfilled", "pending", "claimed"]
+
+
+def test_what_the_model_does_not_draw_is_neither_forgotten_nor_pending(inbox: Inbox, folder: Path) -> None:
+    for name in ("noto", "blob"):
+        inbox.file(kind="style", target=name)
+    ids(inbox)
+    with pytest.raises(NotHeld, match="so other:2:run leaves it alone"):
+        inbox.close_absent("style-noto", absence(), "other:2:run")
+    assert inbox.close_absent("style-noto", absence(), FAR).label == "nothing to remove"
+    assert Inbox(open_store(folder)).state("style-noto").absence == absence()
+    fulfil(inbox, "style-blob")
+    batch = inbox.claim_pending("other:2:run", anything)
+    assert batch.requests == () and [each.id for each in batch.forgotten] == ["style-blob"]
+    assert inbox.state("style-noto").label == "nothing to remove"  # of the base, and so of what is made from it
+    assert inbox.retry("style-noto").label == "pending" and ids(inbox) == ["style-noto"]
+
+
+def test_nothing_to_remove_holds_for_a_version_and_what_is_made_from_it(inbox: Inbox) -> None:
+    for name in ("noto", "blob"):
+        inbox.file(kind="style", target=name)
+    for made in (crowning(1, None), crowning(2, 1), crowning(3, 2)):
+        inbox.champions.crown(made)
+    ids(inbox)
+    inbox.close_absent("style-noto", absence(3))
+    inbox.close_absent("style-blob", absence(2))
+    inbox.champions.crown(crowning(4, 3))
+    assert {each.state.label for each in inbox.requests()} == {"nothing to remove"}
+    inbox.champions.crown(crowning(2, 4, why="roll-back"))
+    assert {each.id: each.state.label for each in inbox.requests()} == {
+        "style-noto": "pending",
+        "style-blob": "nothing to remove",
+    }
+    state = inbox.state("style-noto")
+    assert state.reason == "the champion, version 2, was not made from version 3" and state.absence is None
+    assert ids(inbox) == ["style-noto"]
 
 
 def test_what_is_fulfilled_while_the_inbox_is_read_does_not_seem_reopened(

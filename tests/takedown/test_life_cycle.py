@@ -12,12 +12,16 @@ import pytest
 from expunge.errors import ExpungeError
 from expunge.takedown.life_cycle import Claim, Outcome, RequestState, Status, Wait
 from expunge.takedown.owner import owner_is_gone, this_owner
+from tests.takedown.absences import absence
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 PENDING = RequestState()
 WAIT = Wait(version=2, made_from=1, until=NOW + timedelta(days=14))
 CLAIMED = PENDING.claimed("far:1:run", NOW, {"a.yaml": "00"})
-CLOSED = {outcome: CLAIMED.closed(outcome, NOW, "why", {"n": 1}) for outcome in Outcome}
+ABSENCE = absence()
+WITH_CERTIFICATE = [each for each in Outcome if each is not Outcome.NOTHING]
+CLOSED = {outcome: CLAIMED.closed(outcome, NOW, "why", {"n": 1}) for outcome in WITH_CERTIFICATE}
+CLOSED[Outcome.NOTHING] = CLAIMED.absent(NOW, ABSENCE)
 
 
 def test_the_way_through() -> None:
@@ -33,13 +37,32 @@ def test_it_survives_json() -> None:
         assert RequestState.model_validate_json(state.model_dump_json()) == state
 
 
+def close(state: RequestState, outcome: Outcome) -> RequestState:
+    later = NOW + timedelta(hours=2)
+    if outcome is Outcome.NOTHING:
+        return state.absent(later, ABSENCE)
+    return state.closed(outcome, later, "again", None)
+
+
 @pytest.mark.parametrize("outcome", Outcome)
 def test_closing_again_changes_nothing_and_otherwise_is_refused(outcome: Outcome) -> None:
     closed = CLOSED[outcome]
-    assert closed.closed(outcome, NOW + timedelta(hours=2), "again", None) is closed
+    assert close(closed, outcome) is closed
     for other in set(Outcome) - {outcome}:
         with pytest.raises(ExpungeError, match=f"is {outcome.value}; only a claimed"):
-            closed.closed(other, NOW, "", None)
+            close(closed, other)
+
+
+def test_nothing_to_remove_rests_on_evidence_and_is_no_fulfilment() -> None:
+    state = CLAIMED.absent(NOW, ABSENCE, "far:1:run")
+    assert (state.status, state.label) == (Status.CLOSED, "nothing to remove")
+    assert state.absence == ABSENCE and state.certificate is None and state.claim is None
+    assert state.reason == (
+        "of 72 pictures by zoo the share that shows it is 0.000 [0.000, 0.050] by the classifier of style, which finds "
+        "none most often; 0.014 [0.000, 0.075] by CLIP, which finds blob most often; from 0.5 on it counts as drawn"
+    )
+    with pytest.raises(ExpungeError, match="cannot be closed as nothing to remove without the evidence"):
+        CLAIMED.closed(Outcome.NOTHING, NOW, "says who", None)
 
 
 def test_moves_that_are_refused() -> None:
@@ -55,7 +78,10 @@ def test_moves_that_are_refused() -> None:
         ),
         (lambda: CLAIMED.released(NOW, "", "b:2:run"), "is claimed by far:1:run by now, so b:2:run"),
         (lambda: PENDING.waiting(NOW, WAIT), "is pending; only a claimed request can wait"),
-        (lambda: CLAIMED.reopened(NOW, ""), "only a fulfilled request can be reopened"),
+        (lambda: CLAIMED.reopened(NOW, ""), "only a fulfilled request, or one with nothing to remove, can be reopened"),
+        (lambda: CLOSED[Outcome.FAILED].reopened(NOW, ""), "is failed; only a fulfilled"),
+        (lambda: PENDING.absent(NOW, ABSENCE), "is pending; only a claimed"),
+        (lambda: CLAIMED.absent(NOW, ABSENCE, "b:2:run"), "is claimed by far:1:run by now, so b:2:run"),
         (lambda: CLOSED[Outcome.FULFILLED].retried(NOW, ""), "is fulfilled; only a failed"),
         (lambda: CLOSED[Outcome.REJECTED].claimed("b:2:run", NOW, {}), "is rejected; only a pending"),
     ]:
@@ -63,10 +89,10 @@ def test_moves_that_are_refused() -> None:
             move()
 
 
-def test_failed_and_rejected_can_be_retried() -> None:
-    for outcome in (Outcome.FAILED, Outcome.REJECTED):
+def test_what_was_not_fulfilled_can_be_retried() -> None:
+    for outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.NOTHING):
         again = CLOSED[outcome].retried(NOW, "")
-        assert again.status is Status.PENDING and again.outcome is None and again.certificate is None
+        assert again.status is Status.PENDING and again.outcome is None and again.certificate is again.absence is None
         assert again.is_open_to("b:2:run", lambda claim: False)
 
 
@@ -88,9 +114,11 @@ def test_it_waits_for_a_person_and_goes_on() -> None:
     assert waiting.released(NOW, "").is_open_to("b:2:run", lambda claim: False)
 
 
-def test_a_reopened_request_is_pending_without_its_certificate() -> None:
-    again = CLOSED[Outcome.FULFILLED].reopened(NOW, "rolled back")
-    assert again.label == "pending" and again.certificate is None and again.hashes == {"a.yaml": "00"}
+@pytest.mark.parametrize("outcome", [Outcome.FULFILLED, Outcome.NOTHING])
+def test_a_reopened_request_is_pending_without_its_evidence(outcome: Outcome) -> None:
+    again = CLOSED[outcome].reopened(NOW, "rolled back")
+    assert again.label == "pending" and again.certificate is again.absence is None
+    assert again.hashes == {"a.yaml": "00"}
 
 
 def test_claims_of_earlier_versions_are_read() -> None:
@@ -100,7 +128,7 @@ def test_claims_of_earlier_versions_are_read() -> None:
 
 
 def test_only_a_live_request_stands_in_for_a_new_one() -> None:
-    live = {Outcome.FULFILLED: True, Outcome.FAILED: False, Outcome.REJECTED: False}
+    live = {Outcome.FULFILLED: True, Outcome.FAILED: False, Outcome.REJECTED: False, Outcome.NOTHING: False}
     assert {outcome: CLOSED[outcome].is_live for outcome in Outcome} == live
     assert PENDING.is_live and CLAIMED.is_live
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.life_cycle import Wait
 from expunge.takedown.standing import BY_HAND, Standing, failures, next_runs, standing
+from tests.takedown.absences import absence
 from tests.takedown.champions import fulfil
 from tests.takedown.conftest import Clock
 
@@ -36,6 +37,17 @@ def test_everything_is_counted_where_it_belongs(inbox: Inbox, clock: Clock, fold
     assert found.overdue == () and found.hours_to_close == (2.0, 2.0)
     clock.passes(hours=1, seconds=1)
     assert stands(inbox, clock).overdue == ("a", "b", "c", "d")
+
+
+def test_nothing_to_remove_is_counted_apart_and_neither_late_nor_tried_again(inbox: Inbox, clock: Clock) -> None:
+    inbox.file(kind="style", target="a", id="a", due=clock.now + timedelta(hours=3))
+    claim(inbox)
+    inbox.close_absent("a", absence())
+    clock.passes(hours=4)
+    found = stands(inbox, clock)
+    assert found.nothing_to_remove == ("a",) and found.hours_to_close is None
+    assert found.fulfilled == found.failed == found.overdue == found.for_a_person == ()
+    assert next_runs(inbox) == []
 
 
 def test_new_requests_run_together_the_first_due_first(inbox: Inbox, clock: Clock) -> None:
