@@ -14,10 +14,11 @@ from expunge.evaluation.evaluator import evaluate
 from expunge.evaluation.look import look_for_targets, shards_of_targets, verdict
 from expunge.evaluation.plan import HELD_OUT, TARGET, plan_evaluation
 from expunge.judges.panel import Panel
+from expunge.judges.zero_shot import ZeroShotClassifier
 from expunge.metrics.numbers import Interval, complement
 from expunge.models.families.stable_diffusion import StableDiffusion
 from tests.evaluation.conftest import BLOB, CAT, DOG, SMALL, colour_case
-from tests.metrics.colour_judges import COLOURS, WORLD, colour_panel, draw
+from tests.metrics.colour_judges import COLOURS, WORLD, ColourClip, colour_panel, draw
 
 ends = st.lists(st.floats(0, 1), min_size=3, max_size=3).map(sorted)
 shares = ends.map(lambda each: Interval(low=each[0], value=each[1], high=each[2], samples=9))
@@ -113,8 +114,8 @@ def test_what_is_drawn_is_told_from_what_is_not(store):
 
 
 def test_where_clip_is_the_classifier_it_is_asked_once(store):
-    panel = colour_panel()
-    case = colour_case(CAT, panel=Panel(panel.classifiers, panel.clip, one_judge=True))
+    clip = ColourClip()
+    case = colour_case(CAT, panel=Panel({each: ZeroShotClassifier(clip, each, WORLD) for each in COLOURS}, clip))
     (cat,) = look_for_targets(Painter(), case, SMALL, 0.5, store)[0].targets
     assert list(cat.shares) == ["CLIP"] and cat.verdict == "drawn"
 
