@@ -75,19 +75,20 @@ def flattened(forget: list[Tensor], retain: list[Tensor]) -> None:
         start += t.numel()
 
 
-def measure(parameters: int, repeats: int) -> dict[str, list[float]]:
-    """Seconds of every way, by repeat. Each starts from the same gradients."""
-    generator = torch.Generator().manual_seed(0)
+def measure(parameters: int, repeats: int, device: str = "cpu") -> dict[str, list[float]]:
+    """Seconds of every way, by repeat, on a device. Each starts from the same gradients."""
+    place = {"generator": torch.Generator(device).manual_seed(0), "device": device}
     sizes = shapes_like_a_unet(parameters)
-    start = [torch.randn(n, generator=generator) for n in sizes]
-    retain = [torch.randn(n, generator=generator).sub_(f, alpha=0.5) for n, f in zip(sizes, start, strict=True)]
-    metric = [torch.rand(n, generator=generator).add_(0.1) for n in sizes]
+    start = [torch.randn(n, **place) for n in sizes]
+    retain = [torch.randn(n, **place).sub_(f, alpha=0.5) for n, f in zip(sizes, start, strict=True)]
+    metric = [torch.rand(n, **place).add_(0.1) for n in sizes]
     forget = [f.clone() for f in start]
 
     def copy() -> None:
         for target, source in zip(forget, start, strict=True):
             target.copy_(source)
 
+    wait: Callable[[], None] = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
     ways: dict[str, Callable[[], None]] = {
         "copy": copy,
         "Euclid": lambda: restricted(forget, retain, None),
@@ -98,8 +99,10 @@ def measure(parameters: int, repeats: int) -> dict[str, list[float]]:
     for repeat in range(repeats + 1):
         for name, way in ways.items():
             copy()
+            wait()
             began = time.perf_counter()
             way()
+            wait()
             if repeat:  # the first round warms up
                 seconds[name].append(time.perf_counter() - began)
     copies = seconds.pop("copy")
