@@ -5,7 +5,7 @@ from typing import Annotated
 from zenml import step
 
 import materializers  # noqa: F401
-from expunge.release.approving import Answer, act_on
+from expunge.release.approving import Answer, take_answer
 from expunge.release.model_version import ModelVersion
 from expunge.release.registry import Registry
 from expunge.release.settling import Settling
@@ -25,5 +25,5 @@ def settle_version(
     """
     box, registry = Inbox(open_store(inbox), version.name), Registry(name=version.name)
     if answer:
-        return act_on(answer, box, registry, version.version, render_certificate)
+        return take_answer(answer, box, registry, version.version, render_certificate)
     return Settling(box, registry, version.version, render_certificate).settle(owner)

@@ -41,6 +41,23 @@ def waiting_for(inbox: Inbox, version: int) -> list[Entry]:
     )
 
 
+def take_answer(
+    answer: Answer, inbox: Inbox, registry: Registry, version: int, page_of: Callable[[Certificate], str]
+) -> Settled | Literal["refused"]:
+    """As ``act_on``, for a run that has waited for the answer: what became of the version meanwhile is taken as it is.
+
+    It may have been approved or refused elsewhere, its time may be over, or another run may have overtaken it.
+    """
+    waits = [entry.state.wait for entry in inbox.requests() if entry.state.wait]
+    if any(each.version == version for each in waits):
+        return act_on(answer, inbox, registry, version, page_of)
+    current = inbox.champions.current()
+    champion = current.version if current else None
+    if champion == version:
+        return "promoted"
+    return "overtaken" if champion != registry.get(version).made_from else "refused"
+
+
 def act_on(
     answer: Answer, inbox: Inbox, registry: Registry, version: int, page_of: Callable[[Certificate], str]
 ) -> Settled | Literal["refused"]:

@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation import GateDecision
 from expunge.models.text_to_image import TextToImage
+from expunge.release.approving import Answer, act_on, take_answer
 from expunge.release.certificate import load_certificate
 from expunge.release.finishing import finish
 from expunge.release.promotion import follow, plan_roll_back, promote, roll_back
@@ -256,6 +257,31 @@ def test_an_overtaken_version_cannot_be_approved(box, registry, work):
 
 
 # Roll-back
+
+
+def test_an_answer_that_a_run_waited_for_meets_what_became_of_the_version(box, registry, work):
+    yes = Answer(approved=True, name="Ada", reason="the report")
+
+    def answered(version) -> str:
+        return take_answer(yes, box, registry, version.version, page_of)
+
+    first = work("cat", days=14)
+    assert settle(box, registry, first) == "waiting"
+    assert act_on(yes, box, registry, first.version, page_of) == "promoted"
+    assert answered(first) == "promoted" and box.champions.current().version == first.version
+
+    late = work("dog", days=14)
+    assert settle(box, registry, late) == "waiting"
+    quick = work("horse", owner=THEM)
+    assert settle(box, registry, quick, THEM) == "promoted"
+    assert answered(late) == "overtaken" and box.champions.current().version == quick.version
+    assert labels(box)["object-dog"] == "pending"
+
+    unwanted = work("apple", days=14)
+    assert settle(box, registry, unwanted) == "waiting"
+    no = yes.model_copy(update={"approved": False})
+    assert act_on(no, box, registry, unwanted.version, page_of) == "refused"
+    assert answered(unwanted) == "refused" and box.champions.current().version == quick.version
 
 
 def test_a_roll_back_says_what_it_reopens_and_does_it(box, registry, work, tmp_path):
