@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # torch takes seconds to import
 
 Model = TypeVar("Model", bound="TextToImage")
 ON_CPU = HardwareSettings(device="cpu")
-_PANELS: dict[tuple[str, str], Panel] = {}
+_PANELS: dict[tuple[str, str, str], Panel] = {}
 _LOADING = threading.Lock()  # mapped steps are threads of one process
 
 
@@ -80,7 +80,7 @@ class Case(BaseModel):
         """
         if self._given is not None:
             return self._given
-        panel = _panel(self.judges, self.world)
+        panel = _panel(self.judges, self.world, self.device)
         if panel.digest() != self.judges_digest:
             raise ExpungeError(
                 f"judges: the weights of '{self.judges}' changed since this case was resolved; start the run again."
@@ -168,13 +168,14 @@ def resolve_case(
 
 def _unasked(known: World, name: str, judges: str, drawing: DrawingSettings, hardware: HardwareSettings) -> Case:
     """A case about nothing yet."""
+    device = choose_device(hardware.device)
     return Case(
         world_name=name,
         world=known,
         judges=judges,
-        judges_digest=_panel(judges, known).digest(),
+        judges_digest=_panel(judges, known, device).digest(),
         drawing=drawing,
-        device=choose_device(hardware.device),
+        device=device,
         precision=hardware.precision,
     )
 
@@ -187,9 +188,9 @@ def name_case(
     return _unasked(known, world, judges, drawing, hardware).about(read_targets(targets, known))
 
 
-def _panel(judges: str, world: World) -> Panel:
-    key = (judges, hashlib.sha256(world.model_dump_json().encode()).hexdigest())
+def _panel(judges: str, world: World, device: str) -> Panel:
+    key = (judges, device, hashlib.sha256(world.model_dump_json().encode()).hexdigest())
     with _LOADING:
         if key not in _PANELS:
-            _PANELS[key] = load_panel(judges, world)
+            _PANELS[key] = load_panel(judges, world, device)
         return _PANELS[key]

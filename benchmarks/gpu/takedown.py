@@ -54,7 +54,7 @@ def takedown(model: TextToImage, device: str, home: Path) -> list[list[str]]:
         began = time.perf_counter()
 
     drawing = DrawingSettings(steps=STEPS, guidance=2.0, batch_size=8)
-    panel = load_panel(f"local-dir:{make_tiny_clip(home / 'clip')}", WORLD)
+    panel = load_panel(f"local-dir:{make_tiny_clip(home / 'clip')}", WORLD, device)
     case = Case.of(WORLD, panel, drawing).about(read_targets(["object:cat"], WORLD))
     case = case.model_copy(update={"device": device, "precision": "bf16"})
     model.save(home / "base")

@@ -12,7 +12,7 @@ from expunge.prompts.world import STRATUM_FACTORS, World
 AND = " + "  # between two models
 
 
-def load_panel(judges: str, world: World) -> Panel:
+def load_panel(judges: str, world: World, device: str = "cpu") -> Panel:
     """The panel of judges called ``judges``.
 
     Args:
@@ -20,6 +20,7 @@ def load_panel(judges: str, world: World) -> Panel:
             if it needs one (``ViT-B-32:laion2b_s34b_b79k``, ``hf-hub:OWNER/NAME``, ``local-dir:FOLDER``); or two of
             them, ``ONE + OTHER``: the one classifies, the other is the second judge.
         world: what the model draws.
+        device: where open_clip models run, as torch calls it; those of a name of ours are small and stay on the CPU.
 
     Raises:
         ExpungeError: open_clip cannot load a model, there are more than two, or two are one and the same judge.
@@ -29,7 +30,7 @@ def load_panel(judges: str, world: World) -> Panel:
     models = judges.split(AND)
     if len(models) > 2:
         raise ExpungeError(f"judges: {len(models)} open_clip models given; at most 2, ONE{AND}OTHER.")
-    clips = [load_open_clip(each.strip()) for each in models]
+    clips = [load_open_clip(each.strip(), device) for each in models]
     first, clip = clips[0], clips[-1]
     if first is not clip:
         refuse_one_judge_twice(first, clip, [level for levels in world.factors.values() for level in levels])
@@ -38,7 +39,7 @@ def load_panel(judges: str, world: World) -> Panel:
     return Panel(classifiers, clip, opinions)
 
 
-def load_open_clip(name: str) -> ClipJudge:
+def load_open_clip(name: str, device: str = "cpu") -> ClipJudge:
     """The open_clip model of that name, written as for ``load_panel``.
 
     Raises:
@@ -46,4 +47,4 @@ def load_open_clip(name: str) -> ClipJudge:
     """
     named = name.startswith(("hf-hub:", "local-dir:"))
     model, _, pretrained = (name, "", "") if named else name.partition(":")
-    return OpenClipJudge(model, pretrained or None)
+    return OpenClipJudge(model, pretrained or None, device=device)

@@ -23,12 +23,15 @@ class OpenClipJudge:
         pretrained: weight tag for a name of open_clip's own list, e.g. ``laion2b_s34b_b79k``.
         name: how reports call it; the model's name if not given.
         batch_size: pictures a forward pass.
+        device: where it runs, as torch calls it.
 
     Raises:
         ExpungeError: open_clip cannot load the model, or has no weights for it.
     """
 
-    def __init__(self, model: str, pretrained: str | None = None, name: str = "", batch_size: int = 128) -> None:
+    def __init__(
+        self, model: str, pretrained: str | None = None, name: str = "", batch_size: int = 128, device: str = "cpu"
+    ) -> None:
         try:
             with LOADING, _without_chatter():
                 # Refuses a model without weights; open_clip's other ways in would start it from random ones.
@@ -36,7 +39,8 @@ class OpenClipJudge:
                 self._tokenizer = open_clip.get_tokenizer(model)
         except (RuntimeError, OSError, ValueError, SafetensorError) as error:
             raise ExpungeError(f"CLIP judge '{model}' cannot be loaded: {error}") from error
-        self._model = loaded.eval().requires_grad_(False)
+        self._model = loaded.eval().requires_grad_(False).to(device)
+        self._device = device
         self._batch_size = batch_size
         self.name = name or model
 
@@ -52,8 +56,8 @@ class OpenClipJudge:
         """
         features = []
         for start in range(0, len(pictures), self._batch_size):
-            batch = self._prepared(pictures[start : start + self._batch_size])
-            features.append(self._model.encode_image(batch, normalize=True).float().numpy())
+            batch = self._prepared(pictures[start : start + self._batch_size]).to(self._device)
+            features.append(self._model.encode_image(batch, normalize=True).float().cpu().numpy())
         return np.concatenate(features) if features else np.zeros((0, self._width()), np.float32)
 
     @torch.no_grad()
@@ -61,8 +65,8 @@ class OpenClipJudge:
         """Features of texts: float32 ``(n, d)``, unit norm."""
         features = []
         for start in range(0, len(texts), self._batch_size):
-            tokens = self._tokenizer(texts[start : start + self._batch_size])
-            features.append(self._model.encode_text(tokens, normalize=True).float().numpy())
+            tokens = self._tokenizer(texts[start : start + self._batch_size]).to(self._device)
+            features.append(self._model.encode_text(tokens, normalize=True).float().cpu().numpy())
         return np.concatenate(features) if features else np.zeros((0, self._width()), np.float32)
 
     def cut_off(self, texts: list[str]) -> list[bool]:
