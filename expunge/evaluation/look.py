@@ -1,7 +1,8 @@
 """Looking for targets before anything is unlearned: what a model does not draw need not be removed from it.
 
 The pictures are those that the evaluation draws of the targets by the model as it was, shard by shard the same, so that
-none is drawn twice, and the shares are those that the gate reads as "drawn before".
+none is drawn twice, and the shares are those that the gate reads as "drawn before". Only zero-shot judges may find more
+of a target here than there: their limits are set on further pictures, and without limits they name a level of any.
 """
 
 from collections import Counter

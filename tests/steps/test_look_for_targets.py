@@ -1,4 +1,4 @@
-"""Looking for targets and closing what is not drawn, step by step, on tiny models: their judge finds horses alone."""
+"""Looking for targets and closing what is not drawn, step by step, on tiny models whose judge finds one thing alone."""
 
 import json
 from pathlib import Path
@@ -15,10 +15,11 @@ from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from expunge.takedown.owner import this_owner
 from tests.pipelines.pictures_anywhere import found_in
-from tests.tiny_job import main_job
+from tests.steps.test_entrypoints import WORLD
+from tests.tiny_job import main_job, told_apart
 
 pytestmark = pytest.mark.slow
-LIMIT = 0.5
+LIMIT, SUBJECTS = 0.5, WORLD["factors"]["subject"]
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +37,8 @@ def looked(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
         patch.chdir(home)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         box, owner, world = Inbox(open_store("inbox"), "tiny"), this_owner("a-run"), load_world("world.yaml")
-        for name in ("cat", "horse"):
-            box.file(kind="object", target=name)
+        seen, unseen = told_apart(job | {"evaluation": job["evaluation"] | {"target_pictures": 24}}, SUBJECTS)
+        absent, there = (box.file(kind="object", target=name).request.id for name in (unseen, seen))
         batch = box.claim_pending(owner, lambda batch: unworkable(batch, world))
         base, facts = load_base_model.entrypoint(str(tiny_folder), "tiny", "inbox")
         drawing = DrawingSettings(**job["drawing"])
@@ -52,37 +53,38 @@ def looked(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
 
 
 def test_the_judges_say_what_is_drawn(looked):
-    assert {each.name: each.verdict for each in looked.look.targets} == {"cat": "nothing to remove", "horse": "drawn"}
+    said = {each.name: each.verdict for each in looked.look.targets}
+    assert said == {looked.unseen: "nothing to remove", looked.seen: "drawn"}
 
 
 def test_what_is_not_drawn_is_closed_with_the_evidence_and_the_other_is_left(looked):
-    assert [each.target for each in looked.left.requests] == ["horse"]
-    state = looked.box.state("object-cat")
+    assert [each.target for each in looked.left.requests] == [looked.seen]
+    state = looked.box.state(looked.absent)
     assert state.label == "nothing to remove" and state.certificate is None
     (found,), absence = state.absence.found, state.absence
-    (share,) = looked.look.targets[0].shares.values()
+    (share,) = next(each.shares for each in looked.look.targets if each.name == looked.unseen).values()
     assert (found.judge, found.share, found.low, found.high) == ("CLIP", share.value, share.low, share.high)
-    assert found.taken_for == "horse"
+    assert found.taken_for == looked.seen
     assert found.high < LIMIT == absence.limit and absence.pictures == share.samples >= 24
     assert (absence.source, absence.version, absence.digest) == (str(looked.tiny_folder), None, looked.base.digest())
     assert (absence.judges, absence.judges_digest) == (looked.case.judges, looked.case.judges_digest)
     assert (absence.wordings, absence.run) == ("held_out", looked.owner)
-    assert looked.box.state("object-horse").label == "claimed"
+    assert looked.box.state(looked.there).label == "claimed"
 
 
 def test_closing_again_changes_nothing(looked):
     assert looked.again == looked.left
-    assert [event.status for event in looked.box.state("object-cat").history] == ["claimed", "nothing to remove"]
+    assert [event.status for event in looked.box.state(looked.absent).history] == ["claimed", "nothing to remove"]
 
 
 def test_what_somebody_else_holds_is_left_to_them(looked):
-    assert looked.untouched == {"object-cat": "claimed", "object-horse": "claimed"}
+    assert looked.untouched == {looked.absent: "claimed", looked.there: "claimed"}
     assert looked.others == looked.left
 
 
 def test_the_page_shows_verdict_numbers_and_pictures(looked):
     page = str(looked.page)
-    assert "Nothing to remove for 1 of 2 requests" in page and "“cat” is not drawn" in page
+    assert "Nothing to remove for 1 of 2 requests" in page and f"“{looked.unseen}” is not drawn" in page
     assert looked.base.digest() in page and looked.look.prompts_digest in page
     shown = found_in([("page.html", page.encode())], looked_at(looked))
     assert shown["page.html"] >= 12
@@ -100,6 +102,6 @@ def looked_at(looked):
 
 
 def test_the_evidence_is_plain_json_in_the_store(looked):
-    file = looked.home / "inbox/.models/tiny/requests/object-cat/000002.json"
+    file = looked.home / f"inbox/.models/tiny/requests/{looked.absent}/000002.json"
     stored = json.loads(file.read_text(encoding="utf-8"))
     assert stored["outcome"] == "nothing to remove" and stored["absence"]["found"][0]["judge"] == "CLIP"
