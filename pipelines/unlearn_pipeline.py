@@ -128,7 +128,7 @@ def unlearn_pipeline(
             case = resolve_case(world, judges, drawing, takedowns, hardware)
             base, base_facts = load_base_model(base_model, registered_model, inbox)
             measured = evaluation.with_pool(diversification.pool_per_stratum, diversification.seed)
-            limit = gate.drawn_before_at_least
+            limit = gate.nothing_to_remove_below
             look, _ = look_for_targets(base, base_facts, case, measured, limit, hide_target_pictures)
             left = close_absent(inbox, registered_model, takedowns, look, base_facts, owner)
             if absent := sorted(_ids(takedowns) - _ids(left)):

@@ -27,6 +27,7 @@ LENIENT = {
     "content_kept_at_least": 0.0,
     "proper_pictures_at_least": 0.0,
     "drawn_before_at_least": 0.0,
+    "nothing_to_remove_below": 0.0,
     "retain_accuracy_drop_at_most": 1.0,
     "frechet_distance_ratio_at_most": 1000.0,
     "alignment_drop_at_most": 2.0,

@@ -71,6 +71,13 @@ class GateThresholds(Settings):
         description="for each target: low end of the share of pictures that showed it before; where the high end is "
         "less, by every judge, there is nothing to remove",
     )
+    nothing_to_remove_below: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="for each target, before any work: high end of the share that shows it, by every judge; below, its "
+        "request ends there",
+    )
     approval: Literal["none", "required"] = Field(
         default="none", description="whether a person has to approve what passed: expunge approve VERSION"
     )

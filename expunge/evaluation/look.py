@@ -54,7 +54,7 @@ class Look(BaseModel):
 
     Attributes:
         targets: one entry per request.
-        limit: the share from which on a target counts as drawn.
+        limit: the share below which there is nothing to remove.
         judges: name of the panel.
         judges_digest: SHA-256 of the judges' weights.
         wordings: the side of the world that was asked with.
@@ -75,8 +75,8 @@ class Look(BaseModel):
 def verdict(shares: Sequence[Interval], limit: float) -> Verdict:
     """What the shares of pictures that show a target say, the first judge's first.
 
-    ``drawn`` where that judge's low end reaches the limit, as the gate asks; ``nothing to remove`` where every judge's
-    high end stays below; else ``unclear``: the work goes on, and the gate decides.
+    ``drawn`` where that judge's low end reaches the limit; ``nothing to remove`` where every judge's high end stays
+    below; else ``unclear``: the work goes on. Whether enough was drawn to say that it is gone, the gate decides.
     """
     if shares and shares[0].low >= limit:
         return "drawn"
@@ -91,7 +91,7 @@ def look_for_targets(
     Args:
         model: as it is, before anything is unlearned.
         settings: of the evaluation to come.
-        limit: the share from which on a target counts as drawn.
+        limit: the share below which there is nothing to remove.
         store: where pictures are kept; the evaluation finds them there.
 
     Returns:

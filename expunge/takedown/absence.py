@@ -34,7 +34,7 @@ class Absence(BaseModel):
         judges: name of the panel.
         judges_digest: SHA-256 of the judges' weights.
         found: by each judge; all of them lie below ``limit``.
-        limit: the share from which on a target counts as drawn.
+        limit: the share below which there is nothing to remove.
         pictures: how many were looked at.
         wordings: the side of the world that they were asked for with.
         prompts_digest: SHA-256 of all prompts and seeds.
@@ -60,5 +60,5 @@ class Absence(BaseModel):
         shares = "; ".join(map(str, self.found))
         return (
             f"of {self.pictures} pictures by {self.source} the share that shows it is {shares}; "
-            f"from {self.limit:g} on it counts as drawn"
+            f"below {self.limit:g} by every judge there is nothing to remove"
         )

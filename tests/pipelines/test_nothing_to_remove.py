@@ -26,7 +26,9 @@ BEFORE = [
 @pytest.fixture
 def strict(job: dict[str, Any]) -> dict[str, Any]:  # noqa: F811
     """The job with a gate that asks for targets that are drawn, and with pictures enough to tell."""
-    gate = EASY.model_copy(update={"drawn_before_at_least": 0.5, "minimum_retain_samples": 3})
+    gate = EASY.model_copy(
+        update={"drawn_before_at_least": 0.5, "nothing_to_remove_below": 0.5, "minimum_retain_samples": 3}
+    )
     return job | {"gate": gate, "evaluation": job["evaluation"] | {"target_pictures": 24}}
 
 
