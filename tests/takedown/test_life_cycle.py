@@ -59,7 +59,8 @@ def test_nothing_to_remove_rests_on_evidence_and_is_no_fulfilment() -> None:
     assert state.absence == ABSENCE and state.certificate is None and state.claim is None
     assert state.reason == (
         "of 72 pictures by zoo the share that shows it is 0.000 [0.000, 0.050] by the classifier of style, which finds "
-        "none most often; 0.014 [0.000, 0.075] by CLIP, which finds blob most often; below 0.5 by every judge there is nothing to remove"
+        "none most often; 0.014 [0.000, 0.075] by CLIP, which finds blob most often; "
+        "below 0.5 by every judge there is nothing to remove"
     )
     with pytest.raises(ExpungeError, match="cannot be closed as nothing to remove without the evidence"):
         CLAIMED.closed(Outcome.NOTHING, NOW, "says who", None)
