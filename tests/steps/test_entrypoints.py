@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from expunge.case import ON_CPU
 from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.gate import GateThresholds
 from expunge.pictures.drawing import DrawingSettings
@@ -85,7 +86,7 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
 
         base, facts = load_base_model.entrypoint(str(tiny_folder), "tiny", "inbox")
         sizes = DiversificationSettings(pool_per_stratum=1, forget_size=6, paired_size=3)
-        case = resolve_case.entrypoint("world.yaml", judges, DRAWING, batch, "cpu")
+        case = resolve_case.entrypoint("world.yaml", judges, DRAWING, batch, ON_CPU)
         pool = draw_pool.entrypoint(base, case, sizes)
         forget, retain, diversity = diversify_datasets.entrypoint(base, pool, case, "inbox", sizes)
         how = UnlearnSettings(steps=2, forget_batch_size=2, retain_batch_size=2, check_every=2)
@@ -107,7 +108,7 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
         next_base, next_facts = load_base_model.entrypoint(str(tiny_folder), "tiny", "inbox")
         box.file(kind="object", target="dog")
         next_batch = box.claim_pending(this_owner("a-run"), lambda batch: unworkable(batch, world))
-        next_case = resolve_case.entrypoint("world.yaml", judges, DRAWING, next_batch, "cpu")
+        next_case = resolve_case.entrypoint("world.yaml", judges, DRAWING, next_batch, ON_CPU)
         next_pool = draw_pool.entrypoint(next_base, next_case, sizes)
         next_forget, next_retain, _ = diversify_datasets.entrypoint(next_base, next_pool, next_case, "inbox", sizes)
         next_scores, next_before, _ = evaluate.entrypoint(next_base, base, next_case, few)
