@@ -18,9 +18,8 @@ def convert(source: Path, out: Path, timm_model: str, machine: bool) -> None:
 
     Nothing that a pickle holds is run: a file with anything but tensors in it is refused.
     """
-    # torch takes seconds to import
     if source.is_dir():
-        from expunge.models.unpickling import convert_folder
+        from expunge.models.unpickling import convert_folder  # torch takes seconds to import
 
         label = "" if machine else "Converting"
         done = convert_folder(source, out, lambda files: track(files, label))

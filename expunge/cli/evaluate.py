@@ -90,9 +90,9 @@ def evaluate(
     hardware = HardwareSettings.model_validate({"device": device, "precision": precision})
     case = name_case(targets, world, judges, drawing.model_copy(update={"size": size}), hardware)
     (after, facts), (before, base) = open_model(model), open_model(against, "--against")
-    tested = {UNLEARNED: after} | (
-        {NEVER_SAW: case.placed(open_model(never_saw, "--never-saw")[0])} if never_saw else {}
-    )
+    tested = {UNLEARNED: after}
+    if never_saw:
+        tested[NEVER_SAW] = case.placed(open_model(never_saw, "--never-saw")[0])
     done = measure(after, before, case, sizes, PictureStore(), progress=not machine).called(facts, base)
     reports = []
     if tests:
@@ -100,11 +100,9 @@ def evaluate(
     words = ["expunge", "evaluate", model, "--against", against, *(f"--target={each}" for each in targets)]
     words += ["--profile", profile, "--world", world, "--judges", judges, "--comeback", comeback]
     optional = {"--never-saw": never_saw, "--features": features, "--inception-weights": inception_weights}
-    optional |= {
-        "--size": str(size or ""),
-        "--device": device.replace("auto", ""),
-        "--precision": precision.replace("float32", ""),
-    }
+    placed = {"--size": size, "--device": device, "--precision": precision}
+    usual = {"--size": None, "--device": "auto", "--precision": "float32"}
+    optional |= {option: str(value) for option, value in placed.items() if value != usual[option]}
     words += [word for option, value in optional.items() if value for word in (option, value)]
     shown = Shown(
         done.shards,

@@ -20,7 +20,7 @@ def export(model: str, way: str, out: Path, machine: bool) -> None:
     """Write MODEL, a registered version or any other, for other programs.
 
     diffusers: a folder that stock diffusers reads. lora: the adapter alone, for load_lora_weights, of a version that
-    was trained as one. single-file: Stable Diffusion 1, 2 and XL in the layout that ComfyUI and A1111 read.
+    was trained as one. single-file: Stable Diffusion 1, 2 and XL in the layout of their published checkpoints.
     """
     if out.exists():
         raise ExpungeError(f"--out: {out} is there already; give another name")

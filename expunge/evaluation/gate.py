@@ -68,8 +68,7 @@ class GateThresholds(Settings):
         default=DRAWN,
         ge=0,
         le=1,
-        description="for each target: low end of the share of pictures that showed it before; where the high end is "
-        "less, by every judge, there is nothing to remove",
+        description="for each target: low end of the share of pictures that showed it before",
     )
     nothing_to_remove_below: float = Field(
         default=0.2,

@@ -19,7 +19,7 @@ from diffusers.utils import convert_state_dict_to_diffusers
 from diffusers.utils.peft_utils import recurse_remove_peft_layers
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import get_peft_model_state_dict
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import nn
 
@@ -157,7 +157,7 @@ def apply_adapter(pipeline: Any, name: str, file: Path, digest: str) -> None:
     try:
         with safe_open(str(file), "pt") as known:
             belongs, keys = (known.metadata() or {}).get(BASE), list(known.keys())
-    except Exception as error:  # of safetensors, which has one class for all
+    except (OSError, SafetensorError) as error:
         raise ExpungeError(f"adapter: '{file}' is no safetensors file: {error}") from error
     if belongs not in (None, digest):
         raise ExpungeError(

@@ -53,11 +53,14 @@ class DiffusersModel(TextWindow, TextToImage):
     PIPELINE: ClassVar[Any]  # its class
     DENOISER: ClassVar[str] = "transformer"
     ENCODING: ClassVar[Mapping[str, Any]] = {}  # what ``encode_prompt`` is told beside the texts
-    ENCODED: ClassVar[tuple[str, ...]] = (TOKENS,)  # what it answers, in order; what is called "" is not needed
+    ENCODED: ClassVar[tuple[str, ...]] = (TOKENS,)  # what it answers, in order
     ASKED: ClassVar[Mapping[str, str]] = {TOKENS: "prompt_embeds"}  # how the pipeline calls conditions
     GUIDED: ClassVar[bool] = True  # whether it takes conditions for guidance to move away from
+    PACKED: ClassVar[int] = 1  # latents whose channels are together one token's
     DRAWING: ClassVar[Mapping[str, Any]] = {}  # what the pipeline is told beside the usual
     REDRAWING: ClassVar[Any] = None  # class of the pipeline for image-to-image
+    REDRAWN_WITH: ClassVar[Mapping[str, Any]] = {}  # what that is made with beside the components
+    READ_WITH: ClassVar[Mapping[str, Any]] = {}  # what ``from_single_file`` is told beside the usual
 
     def __init__(self, pipeline: Any, folder: Path | None = None) -> None:
         self.pipeline, self.folder = pipeline, folder
@@ -83,7 +86,7 @@ class DiffusersModel(TextWindow, TextToImage):
             return super().load_file(file, config)
         with LOADING:
             pipeline = cls.PIPELINE.from_single_file(
-                str(file), config=str(config), local_files_only=True, torch_dtype=torch.float32, **cls._without()
+                str(file), config=str(config), local_files_only=True, torch_dtype=torch.float32, **cls.READ_WITH
             )
         return cls(pipeline)
 
@@ -103,11 +106,6 @@ class DiffusersModel(TextWindow, TextToImage):
         """Write denoiser, autoencoder and text encoders as one file; see the protocol."""
         self.refuse_filter(file)
         write_single_file(self.pipeline, file)
-
-    @classmethod
-    def _without(cls) -> dict[str, None]:
-        """Parts that ``from_single_file`` is not to make up."""
-        return {}
 
     @property
     def denoiser(self) -> nn.Module:
@@ -134,7 +132,7 @@ class DiffusersModel(TextWindow, TextToImage):
     def latent_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of a picture's latents, as the loss is taken."""
         side = self.size // self.pipeline.vae_scale_factor
-        return self._config.in_channels, side, side
+        return self._config.in_channels // self.PACKED, side, side
 
     def parts(self) -> dict[str, Any]:
         """All that the pipeline draws with."""
@@ -185,13 +183,13 @@ class DiffusersModel(TextWindow, TextToImage):
     def _encoded(self, texts: list[str], **more: Any) -> Conditions:
         """What the pipeline's own ``encode_prompt`` makes of texts."""
         answer = self.pipeline.encode_prompt(list(texts), device=self.device, **{**self.ENCODING, **more})
-        return {name: each for name, each in zip(self.ENCODED, answer, strict=False) if name}
+        return dict(zip(self.ENCODED, answer, strict=False))
 
     def _conditions(self, texts: list[str]) -> Conditions:
         """Under the empty text stands the sampler's own unconditional branch, which may be encoded in another way."""
         found = self._encoded(texts)
         own = {name: each for name, each in found.items() if not name.startswith(UNCONDITIONAL)}
-        if len(own) < len(set(filter(None, self.ENCODED))) and not all(texts):
+        if UNCONDITIONAL + TOKENS in self.ENCODED and not all(texts):
             guided = self._encoded([""], do_classifier_free_guidance=True)
             empty = torch.tensor([not text for text in texts], device=self.device)
             for name, each in own.items():
@@ -204,12 +202,13 @@ class DiffusersModel(TextWindow, TextToImage):
         place = next(self.denoiser.parameters())
         given = {self.ASKED[name]: each for name, each in cast(conditions, place.device, place.dtype).items()}
         if self.GUIDED:
-            empty = cast(self.encode_texts([""]), place.device, place.dtype)
-            count = len(next(iter(conditions.values())))
-            given |= {
-                f"negative_{self.ASKED[name]}": each.expand(count, *each.shape[1:]) for name, each in empty.items()
-            }
+            empty = cast(self._empty(len(conditions[TOKENS])), place.device, place.dtype)
+            given |= {f"negative_{self.ASKED[name]}": each for name, each in empty.items()}
         return {"guidance_scale": guidance, **given}
+
+    def _empty(self, count: int) -> Conditions:
+        """What guidance moves away from, ``count`` times."""
+        return {name: each.expand(count, *each.shape[1:]) for name, each in self.encode_texts([""]).items()}
 
     def _packed(self, latents: Tensor) -> Tensor:
         """Latents ``(b, c, h, w)`` as the pipeline takes them."""
@@ -261,7 +260,7 @@ class DiffusersModel(TextWindow, TextToImage):
                 f"strength: {strength:g} of {steps} steps is less than one step; "
                 f"take a strength of at least {1 / steps:.2g}, or more steps."
             )
-        pipeline = self.REDRAWING(**self.pipeline.components, **self._redrawing())
+        pipeline = self.REDRAWING(**self.pipeline.components, **self.REDRAWN_WITH)
         pipeline.set_progress_bar_config(disable=True)
         place = next(self.pipeline.vae.parameters())
 
@@ -279,10 +278,6 @@ class DiffusersModel(TextWindow, TextToImage):
         redrawn = in_batches(batch, len(texts), seeds, batch_size)
         self._restore_sampler()
         return redrawn
-
-    def _redrawing(self) -> dict[str, Any]:
-        """What the pipeline for image-to-image is made with beside the components."""
-        return {}
 
     def _latents(self, pictures: Tensor) -> Tensor:
         """Shifted and scaled: the posterior's mode."""

@@ -34,6 +34,7 @@ def measure_gradients(
         model,
         replace(objectives, alignment="data"),
         latent_sets(model, forget, retain, objectives),
+        model.denoiser,
     )
     return cache_gradients(problem, settings, model.digest())
 

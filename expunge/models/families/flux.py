@@ -22,13 +22,8 @@ class Flux(FlowModel):
     ASKED: ClassVar = {TOKENS: "prompt_embeds", POOLED: "pooled_prompt_embeds"}
     GUIDED = False
     REDRAWING = FluxImg2ImgPipeline
+    PACKED = 4
     WINDOW = 512
-
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """Unpacked; sides are even."""
-        side = 2 * (self.size // (2 * self.pipeline.vae_scale_factor))
-        return self._config.in_channels // 4, side, side
 
     def _packed(self, latents: Tensor) -> Tensor:
         return self.pipeline._pack_latents(latents, *latents.shape)

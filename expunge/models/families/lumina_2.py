@@ -19,12 +19,6 @@ class Lumina2(FlowModel):
     ASKED: ClassVar = {TOKENS: "prompt_embeds", MASK: "prompt_attention_mask"}
     WINDOW = 256
 
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """Sides are even."""
-        side = 2 * (self.size // (2 * self.pipeline.vae_scale_factor))
-        return self._config.in_channels, side, side
-
     def target(self, latents: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """The velocity towards the picture."""
         return latents - noise

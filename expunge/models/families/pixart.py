@@ -12,8 +12,6 @@ from expunge.models.conditions import TOKENS, Conditions
 from expunge.models.diffusers_model import MASK, UNCONDITIONAL
 from expunge.models.diffusion import DiffusionModel
 
-MICRO_CONDITIONED = 128  # latents of the one size whose denoisers also ask for the picture's
-
 
 class PixArtAlpha(DiffusionModel):
     """Predicts noise, and a variance that the loss leaves out. Texts are read in lower case."""
@@ -24,11 +22,12 @@ class PixArtAlpha(DiffusionModel):
     ASKED: ClassVar = {TOKENS: "prompt_embeds", MASK: "prompt_attention_mask"}
     DRAWING: ClassVar = {"negative_prompt": None, "use_resolution_binning": False, "clean_caption": False}
     WINDOW = 120
+    MICRO_CONDITIONED: ClassVar[int | None] = 128  # latents of the size whose denoisers also ask for the picture's
 
     def predict(self, denoiser: nn.Module, noisy: Tensor, level: Tensor, conditions: Conditions) -> Tensor:
         """The noise."""
         sizes: dict[str, Tensor | None] = {"resolution": None, "aspect_ratio": None}
-        if self._config.sample_size == MICRO_CONDITIONED:
+        if self._config.sample_size == self.MICRO_CONDITIONED:
             height, width = (side * self.pipeline.vae_scale_factor for side in noisy.shape[-2:])
             sizes = {"resolution": noisy.new_tensor([[height, width]]), "aspect_ratio": noisy.new_tensor([[1.0]])}
             sizes = {name: torch.cat([each] * len(noisy)) for name, each in sizes.items() if each is not None}
@@ -50,18 +49,8 @@ class PixArtAlpha(DiffusionModel):
 
 
 class PixArtSigma(PixArtAlpha):
-    """Reads longer texts."""
+    """Reads longer texts, and never asks for sizes."""
 
     PIPELINE = PixArtSigmaPipeline
     WINDOW = 300
-
-    def predict(self, denoiser: nn.Module, noisy: Tensor, level: Tensor, conditions: Conditions) -> Tensor:
-        """The noise; it is never asked for sizes."""
-        predicted = denoiser(
-            noisy,
-            encoder_hidden_states=conditions[TOKENS],
-            encoder_attention_mask=conditions[MASK],
-            timestep=level,
-            added_cond_kwargs={"resolution": None, "aspect_ratio": None},
-        ).sample
-        return predicted[:, : noisy.shape[1]]
+    MICRO_CONDITIONED = None

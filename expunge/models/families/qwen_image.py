@@ -17,13 +17,8 @@ class QwenImage(FlowModel):
     PIPELINE = QwenImagePipeline
     ENCODED = (TOKENS, MASK)
     ASKED: ClassVar = {TOKENS: "prompt_embeds", MASK: "prompt_embeds_mask"}
+    PACKED = 4
     WINDOW = 1024
-
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """Unpacked; sides are even."""
-        side = 2 * (self.size // (2 * self.pipeline.vae_scale_factor))
-        return self._config.in_channels // 4, side, side
 
     def _packed(self, latents: Tensor) -> Tensor:
         return self.pipeline._pack_latents(latents.unsqueeze(1), *latents.shape)

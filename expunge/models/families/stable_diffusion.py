@@ -1,7 +1,7 @@
 """Stable Diffusion 1 and 2 (Rombach et al., CVPR 2022, arXiv 2112.10752): a UNet that attends to a text."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
@@ -19,13 +19,8 @@ class StableDiffusion(DiffusionModel):
     DENOISER = "unet"
     ENCODING: ClassVar = {"num_images_per_prompt": 1, "do_classifier_free_guidance": False}
     REDRAWING = StableDiffusionImg2ImgPipeline
-
-    @classmethod
-    def _without(cls) -> dict[str, None]:
-        return {"safety_checker": None}
-
-    def _redrawing(self) -> dict[str, Any]:
-        return {"requires_safety_checker": False}
+    REDRAWN_WITH: ClassVar = {"requires_safety_checker": False}
+    READ_WITH: ClassVar = {"safety_checker": None}
 
     def new_words(self, signs: Sequence[str]) -> "TokenEmbeddings":
         """Signs as words to be found; see the protocol.

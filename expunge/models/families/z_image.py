@@ -23,12 +23,6 @@ class ZImage(FlowModel):
         """The pipeline's default: no configuration says it."""
         return 1024
 
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """Sides are even."""
-        side = 2 * (self.size // (2 * self.pipeline.vae_scale_factor))
-        return self._config.in_channels, side, side
-
     def _encoded(self, texts: list[str], **more: Any) -> Conditions:
         found, _ = self.pipeline.encode_prompt(list(texts), device=self.device, do_classifier_free_guidance=False)
         lengths = [torch.ones(len(each), dtype=torch.long, device=each.device) for each in found]
@@ -40,15 +34,12 @@ class ZImage(FlowModel):
     def _prompted(self, conditions: Conditions, guidance: float) -> dict[str, Any]:
         """Its pipeline adds the difference to what is guided: 0 is what elsewhere is 1."""
         place = next(self.denoiser.parameters())
-        empty = {name: each.expand(len(conditions[name]), *each.shape[1:]) for name, each in self._empty().items()}
+        empty = self._empty(len(conditions[TOKENS]))
         return {
             "guidance_scale": guidance - 1,
             "prompt_embeds": _cut(cast(conditions, place.device, place.dtype)),
             "negative_prompt_embeds": _cut(cast(empty, place.device, place.dtype)),
         }
-
-    def _empty(self) -> Conditions:
-        return self.encode_texts([""])
 
     def predict(self, denoiser: nn.Module, noisy: Tensor, level: Tensor, conditions: Conditions) -> Tensor:
         """The velocity. The denoiser predicts its opposite, and reads time backwards, in float32."""
