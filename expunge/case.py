@@ -45,6 +45,8 @@ class Case(BaseModel):
         drawing: how pictures are drawn, everywhere in the run.
         device: where models run, as torch calls it.
         precision: in which they compute.
+        processes: how many train together.
+        sharded: whether each of them holds a part of the denoiser.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,6 +61,8 @@ class Case(BaseModel):
     drawing: DrawingSettings
     device: str = "cpu"
     precision: Precision = "float32"
+    processes: int = 1
+    sharded: bool = False
     _given: Panel | None = PrivateAttr(default=None)
 
     @classmethod
@@ -71,6 +75,11 @@ class Case(BaseModel):
     def digest(self) -> str:
         """SHA-256 over all of it, the world's text and the judges' weights included."""
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def has_names(self) -> bool:
+        """Whether all of it can be written down and read again: not judges that were given as they are."""
+        return self._given is None
 
     def panel(self) -> Panel:
         """The judges, loaded once in a process.
@@ -177,6 +186,8 @@ def _unasked(known: World, name: str, judges: str, drawing: DrawingSettings, har
         drawing=drawing,
         device=device,
         precision=hardware.precision,
+        processes=hardware.processes,
+        sharded=hardware.sharded,
     )
 
 

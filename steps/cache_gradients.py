@@ -9,7 +9,7 @@ from expunge.case import Case
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.unlearning.gradient_cache import GradientCache
-from expunge.unlearning.job import measure_gradients
+from expunge.unlearning.launch import gradients_of
 from expunge.unlearning.unlearn_settings import ForgetSettings, GradientSettings
 from steps.caching import BY_CODE
 
@@ -24,4 +24,4 @@ def cache_gradients(
     forgetting: ForgetSettings,
 ) -> Annotated[GradientCache, "gradient_cache"]:
     """Gradients, second moments and the conflict map; keyed by model, data, objective and seeds."""
-    return measure_gradients(case.placed(model), forget, retain, settings, forgetting)
+    return gradients_of(model, forget, retain, case, settings, forgetting)

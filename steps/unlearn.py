@@ -27,5 +27,5 @@ def unlearn(
     check: CheckSettings,
 ) -> tuple[Annotated[TextToImage, "unlearned_model"], Annotated[pd.DataFrame, "trace"]]:
     """Losses and the gradients' cosine go to MLflow as it runs; a run that was cut off goes on from its checkpoint."""
-    unlearned, trace = unlearn_and_log(case.placed(model), TrainingSets(forget, retain, cache), case, settings, check)
+    unlearned, trace = unlearn_and_log(model, TrainingSets(forget, retain, cache), case, settings, check)
     return unlearned, trace.frame()

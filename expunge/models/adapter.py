@@ -83,7 +83,7 @@ def original_of(denoiser: nn.Module) -> nn.Module:
     copy that shares what is frozen."""
     if adapted_layers(denoiser):
         return _WithoutAdapter(denoiser)
-    frozen = [each for each in denoiser.parameters() if not each.requires_grad]
+    frozen = {each: each for each in denoiser.parameters() if not each.requires_grad}
     return shared_copy(denoiser, frozen).requires_grad_(False).eval()
 
 

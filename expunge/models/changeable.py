@@ -50,8 +50,12 @@ class Changeable(ABC):
         raise ExpungeError(f"single-file: there is no such layout for a {type(self).__name__}; export --to diffusers")
 
     @abstractmethod
-    def to_train(self, settings: TrainedSettings) -> Self:
+    def to_train(self, settings: TrainedSettings, to_step: bool = True) -> Self:
         """The model with a denoiser of its own, of which only a part requires a gradient; what is frozen is shared.
+
+        Args:
+            settings: which part.
+            to_step: whether that part will be changed; else it shares its memory with this model, too.
 
         Raises:
             ExpungeError: the denoiser has no such part.

@@ -153,9 +153,9 @@ class DiffusersModel(TextWindow, TextToImage):
         twin.pipeline.register_modules(**{self.DENOISER: denoiser})
         return twin
 
-    def to_train(self, settings: TrainedSettings) -> Self:
+    def to_train(self, settings: TrainedSettings, to_step: bool = True) -> Self:
         """The model with a denoiser to be trained; see the protocol."""
-        return self._with(prepare(self.denoiser, settings))
+        return self._with(prepare(self.denoiser, settings, to_step))
 
     def trained(self, base: Self) -> Self:
         """The model when its training is over; see the protocol."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from expunge.settings import Settings
 
@@ -19,6 +19,18 @@ class HardwareSettings(Settings):
     precision: Precision = Field(
         default="float32", description="of the passes that draw, encode and train; weights and steps are float32"
     )
+    processes: int = Field(default=1, ge=1, le=64, description="that train together, each on a GPU of its own")
+    sharded: bool = Field(
+        default=False, description="whether each of them holds a part of the denoiser (FSDP2) instead of all of it"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.sharded and self.processes == 1:
+            raise ValueError("sharded: there is one process, which holds all; set processes to 2 or more")
+        if self.processes > 1 and ":" in self.device:
+            raise ValueError(f"device: '{self.device}' is one, for {self.processes} processes; give 'cuda' or 'cpu'")
+        return self
 
 
 def computing(precision: Precision, device: Any) -> AbstractContextManager[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -50,8 +50,14 @@ def attention_modules(denoiser: nn.Module, crosswise: bool = False) -> dict[str,
     }
 
 
-def prepare(denoiser: nn.Module, settings: TrainedSettings) -> nn.Module:
+def prepare(denoiser: nn.Module, settings: TrainedSettings, to_step: bool = True) -> nn.Module:
     """A copy of a denoiser of which only that part requires a gradient. What is frozen is shared, not copied.
+
+    Args:
+        denoiser: left as it is.
+        settings: which part.
+        to_step: whether what is trained is to be changed; else it shares its memory with the denoiser too, for those
+            who only want gradients.
 
     Raises:
         ExpungeError: the denoiser has no such part.
@@ -61,15 +67,16 @@ def prepare(denoiser: nn.Module, settings: TrainedSettings) -> nn.Module:
     if settings.what != "lora":
         for name in _trained_names(denoiser, settings):
             del frozen[name]
-    twin = shared_copy(denoiser, frozen.values())
-    twin.requires_grad_(False)
+    shared = {each: each for each in (frozen if to_step else dict(denoiser.named_parameters())).values()}
+    if not to_step:
+        shared |= {p: type(p)(p.detach()) for name, p in denoiser.named_parameters() if name not in frozen}
+    twin = shared_copy(denoiser, shared)
+    for name, parameter in twin.named_parameters():
+        parameter.requires_grad_(settings.what != "lora" and name not in frozen)
     if settings.what == "lora":
         from expunge.models.adapter import add_adapter
 
         add_adapter(twin, settings)
-    else:
-        for name, parameter in twin.named_parameters():
-            parameter.requires_grad_(name not in frozen)
     if settings.gradient_checkpointing:
         cast(Any, twin).enable_gradient_checkpointing()
     return twin
@@ -97,6 +104,6 @@ def some(found: list[str], settings: TrainedSettings) -> list[str]:
     return found
 
 
-def shared_copy(module: nn.Module, shared: Iterable[nn.Parameter]) -> nn.Module:
-    """A copy whose given parameters are the same tensors, not others of equal content."""
-    return copy.deepcopy(module, {id(each): each for each in shared})
+def shared_copy(module: nn.Module, shared: Mapping[nn.Parameter, nn.Parameter]) -> nn.Module:
+    """A copy that holds, in place of copies of the given parameters, what they are mapped to."""
+    return copy.deepcopy(module, {id(each): instead for each, instead in shared.items()})

@@ -8,7 +8,8 @@ from typing import TypeVar
 from expunge.case import Case
 from expunge.models.text_to_image import TextToImage
 from expunge.release.registry import TrainingLog
-from expunge.unlearning.job import TrainingSets, unlearn_model
+from expunge.unlearning.job import TrainingSets
+from expunge.unlearning.launch import unlearned_by
 from expunge.unlearning.loop import Hooks
 from expunge.unlearning.trace import Trace, TraceRow
 from expunge.unlearning.unlearn_settings import CheckSettings, UnlearnSettings
@@ -21,7 +22,7 @@ CURVES = ("forget_loss", "retain_loss", "cosine", "change_forget", "change_retai
 def unlearn_and_log(
     model: Model, sets: TrainingSets, case: Case, settings: UnlearnSettings, check: CheckSettings
 ) -> tuple[Model, Trace]:
-    """As ``unlearn_model``; checkpoints are kept by what the run is made of, and removed when it is done."""
+    """As ``unlearned_by``; checkpoints are kept by what the run is made of, and removed when it is done."""
     key = sets.cache.key
     folder = CHECKPOINTS / hashlib.sha256(f"{key}{settings.model_dump_json()}".encode()).hexdigest()[:16]
     names = ", ".join(target.name for target in case.targets)
@@ -31,6 +32,6 @@ def unlearn_and_log(
             values = {name: getattr(row, name) for name in CURVES}
             log.log(row.step, {name: value for name, value in values.items() if value is not None})
 
-        unlearned, trace = unlearn_model(model, sets, case, settings, check, Hooks(write, folder))
+        unlearned, trace = unlearned_by(model, sets, case, settings, check, Hooks(write, folder))
     shutil.rmtree(folder, ignore_errors=True)
     return unlearned, trace

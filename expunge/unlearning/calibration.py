@@ -11,18 +11,17 @@ is back at its start a step retains nothing, and many of them diverge. That leng
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from expunge.errors import ExpungeError
-from expunge.models.trained_part import shared_copy
 from expunge.unlearning.batches import Batch, LatentSet, draw_batch, generator_of
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.problem import Problem
+from expunge.unlearning.sharding import local, shard_of
 
 FORGOTTEN = 0.01  # of the loss's scale: less than that is no way to go
 STEPS = 10  # into which that length is cut
@@ -68,7 +67,7 @@ def calibrate(
     of the whole forget set and g_r of one retain batch's data loss: that against the original has no gradient at θ₀.
 
     Args:
-        problem: both objectives, both sets, and the denoiser at θ₀; left as it is.
+        problem: both objectives, both sets, and the denoiser at θ₀, where it is again in the end.
         cache: gradients at θ₀.
         forget_batch_size: pictures a pass.
         retain_batch_size: pictures of a retain batch, as unlearning will draw them.
@@ -77,25 +76,20 @@ def calibrate(
     Raises:
         ExpungeError: the sets are not known, all is forgotten already, or a loss does not fall along its own gradient.
     """
-    line = _Line(problem, cache)
-    direction = line.direction(cache.forget)
-    batches = _batches(problem, problem.sets.forget, forget_batch_size, seed, FORGET_NOISE)
-
-    def forget_loss(length: float) -> float:
-        line.move_to(direction, -length)
-        total = sum(line.problem.forget_loss(each).item() * len(each) for each in batches)
-        return total / sum(map(len, batches))
-
-    losses = {0.0: forget_loss(0.0)}
-    loss = problem.objectives.forget_loss
-    to_go = losses[0.0] - loss.floor
-    if to_go < FORGOTTEN * loss.scale:
-        raise ExpungeError(
-            f"learning_rate: cannot be measured, because the forget loss is {losses[0.0]:.3g} at the start already and "
-            f"ends at {loss.floor:g}; name another forget loss or, if it is truncated, raise forget_threshold"
-        )
-    rate = FIRST if loss.way is None else _reaching(losses[0.0] - loss.way * to_go, forget_loss, losses) / STEPS
-    shares, base, passes = _retain_shares(line, rate, problem, retain_batch_size, seed)
+    loss, line = problem.objectives.forget_loss, _Line(problem, cache)
+    try:
+        batches = _batches(problem, problem.sets.forget, forget_batch_size, seed, FORGET_NOISE)
+        losses = {0.0: _mean_forget_loss(problem, batches)}
+        to_go = losses[0.0] - loss.floor
+        if to_go < FORGOTTEN * loss.scale:
+            raise ExpungeError(
+                f"learning_rate: cannot be measured, because the forget loss is {losses[0.0]:.3g} at the start already "
+                f"and ends at {loss.floor:g}; name another forget loss or, if it is truncated, raise forget_threshold"
+            )
+        rate = FIRST if loss.way is None else _reaching(losses[0.0] - loss.way * to_go, line, batches, losses) / STEPS
+        shares, base, passes = _retain_shares(line, rate, retain_batch_size, seed)
+    finally:
+        line.move_to({}, 0.0)
     limit = max(length for length, share in shares.items() if share <= 1)
     if loss.has_goal:
         rate = limit * SHARE
@@ -111,15 +105,21 @@ def calibrate(
     )
 
 
-def _reaching(goal: float, loss_at: Callable[[float], float], losses: dict[float, float]) -> float:
-    """The length at which the loss reaches the goal; every one that is tried goes into ``losses``.
+def _mean_forget_loss(problem: Problem, batches: Sequence[Batch]) -> float:
+    """Of the denoiser as it is now."""
+    return sum(problem.value(problem.forget_loss, each) * len(each) for each in batches) / sum(map(len, batches))
+
+
+def _reaching(goal: float, line: "_Line", batches: Sequence[Batch], losses: dict[float, float]) -> float:
+    """The length along the cached forget gradient at which the loss reaches the goal; those tried go into ``losses``.
 
     Doubled or halved until the goal lies between two, then a straight line between their logarithms: the fall of the
     loss grows like a power of the length.
     """
-    length = FIRST
+    length, direction = FIRST, line.along_cached()
     while True:
-        losses[length] = loss_at(length)
+        line.move_to(direction, -length)
+        losses[length] = _mean_forget_loss(line.problem, batches)
         reached = not losses[length] > goal  # no longer finite counts as reached
         beyond = length / 2 if reached else length * 2
         if beyond in losses:
@@ -140,10 +140,8 @@ def _reaching(goal: float, loss_at: Callable[[float], float], losses: dict[float
     return short * (long / short) ** share
 
 
-def _retain_shares(
-    line: "_Line", rate: float, problem: Problem, batch_size: int, seed: int
-) -> tuple[dict[float, float], float, float]:
-    """Retain loss by length, as a share of its start, of the batch where that share is largest.
+def _retain_shares(line: "_Line", rate: float, batch_size: int, seed: int) -> tuple[dict[float, float], float, float]:
+    """Retain (data) loss by length, as a share of its start, of the batch where that share is largest.
 
     Lengths are tried from the rate upwards, to the first at which a loss is above its start or that is far; or
     downwards, to the first at which none is.
@@ -151,22 +149,22 @@ def _retain_shares(
     Returns:
         The shares, at 0 as well; the mean loss at 0; the passes.
     """
+    problem = line.problem
     batches = _batches(problem, problem.sets.retain, batch_size, seed, RETAIN_NOISE)
     line.move_to({}, 0.0)
     starts, directions = list[float](), list[dict[str, Tensor]]()
     for batch in batches:
         with torch.enable_grad():
-            start, gradients = line.problem.retain_gradient([batch])
-        known = zip(problem.parameters, gradients, strict=True)
-        weighted = {name: g.mul_(problem.objectives.retain_weight) for name, g in known if g is not None}
+            start, gradients = problem.gradient(problem.data_loss, [batch])
         starts.append(start)
-        directions.append(line.direction(weighted))
+        directions.append(line.along(gradients, problem.objectives.retain_weight))
+        del gradients
 
     def share(length: float) -> float:
         worst = 0.0
         for batch, direction, start in zip(batches, directions, starts, strict=True):
             line.move_to(direction, -length)
-            loss = line.problem.retain_loss(batch).item()
+            loss = problem.value(problem.data_loss, batch)
             worst = max(worst, loss / start if math.isfinite(loss) else math.inf)
         return worst
 
@@ -195,22 +193,33 @@ def _batches(problem: Problem, data: LatentSet, batch_size: int, seed: int, stre
 
 
 class _Line:
-    """A copy of the denoiser that moves, so that the denoiser itself is never anywhere but at θ₀."""
+    """Moves the denoiser away from θ₀ and back to it. θ₀ is the original's, where that has it; else a copy."""
 
     def __init__(self, problem: Problem, cache: GradientCache) -> None:
-        objectives = replace(problem.objectives, alignment="data")
-        frozen = [each for each in problem.denoiser.parameters() if not each.requires_grad]
-        moving = shared_copy(problem.denoiser, frozen)
-        self.problem = Problem(moving, problem.process, objectives, original=problem.original)
-        self.start = problem.parameters
-        self.diagonal = cache.preconditioner(problem.objectives.retain_weight, EPSILON)
+        self.problem, self.cache = problem, cache
+        known = {} if problem.original is None else dict(problem.original.named_parameters())
+        self.start = {
+            name: local(known[name]) if name in known and torch.equal(local(known[name]), p) else p.clone()
+            for name, p in problem.parameters.items()
+        }
+        whole = cache.preconditioner(problem.objectives.retain_weight, EPSILON)
+        self.diagonal = {name: self._cut(each, name) for name, each in whole.items()}
 
-    def direction(self, gradient: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """P⁻¹ g, of the parameters for which both are known."""
+    def _cut(self, whole: Tensor, name: str) -> Tensor:
+        start, ranks = self.start[name], self.problem.ranks
+        return shard_of(whole, start, ranks.rank, ranks.size).to(start)
+
+    def along_cached(self) -> dict[str, Tensor]:
+        """P⁻¹ g_f, of the parameters for which both are known."""
+        return {name: self._cut(self.cache.forget[name], name) / each for name, each in self.diagonal.items()}
+
+    def along(self, gradients: Sequence[Tensor | None], weight: float) -> dict[str, Tensor]:
+        """w P⁻¹ g; the gradients are consumed."""
+        known = zip(self.start, gradients, strict=True)
         return {
-            name: (g / self.diagonal[name]).to(self.start[name])
-            for name, g in gradient.items()
-            if name in self.diagonal
+            name: g.mul_(weight).div_(self.diagonal[name])
+            for name, g in known
+            if g is not None and name in self.diagonal
         }
 
     def move_to(self, direction: Mapping[str, Tensor], length: float) -> None:

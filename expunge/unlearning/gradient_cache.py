@@ -28,7 +28,7 @@ from expunge.unlearning.unlearn_settings import GradientSettings
 
 FORMAT_VERSION = 2
 KINDS = ("forget", "retain", "forget_second", "retain_second")
-GradientOf = Callable[[list[Batch]], tuple[float, list[Tensor | None]]]
+Loss = Callable[[Batch], Tensor]
 
 
 @dataclass(frozen=True)
@@ -145,28 +145,22 @@ def cache_gradients(
     """Full forget and retain gradients at the model as it is now.
 
     Args:
-        problem: both objectives over both sets; its denoiser is left as it is. The retain loss must be the data loss:
-            that against the original has no gradient at θ₀.
+        problem: both objectives over both sets; its denoiser is left as it is. The retain loss is the data loss,
+            whatever the alignment: that against the original has no gradient at θ₀.
         settings: how.
         model_hash: of the denoiser's weights, for the key.
         progress: whether to show a progress bar.
-
-    Raises:
-        ValueError: the retain loss is another one.
     """
     objectives, denoiser, measured = problem.objectives, problem.denoiser, list[_Measured]()
-    if objectives.alignment != "data":
-        raise ValueError(f"alignment is {objectives.alignment!r}: must be 'data' where gradients are cached")
-    sides = ((problem.sets.forget, problem.forget_gradient), (problem.sets.retain, problem.retain_gradient))
+    sides = ((problem.sets.forget, problem.forget_loss), (problem.sets.retain, problem.data_loss))
     was_training = denoiser.training
     denoiser.eval()
     with progress_bar(progress) as bar:
-        for stream, (data, gradient_of) in enumerate(sides):
+        for stream, (data, loss_of) in enumerate(sides):
             total = settings.draws * -(-len(data) // settings.batch_size)
             task = bar.add_task(f"Measuring the {('forget', 'retain')[stream]} gradient", total=total, note="")
             batches = bar.track(_passes(data, problem.process.levels, settings, stream), total=total, task_id=task)
-            names = list(problem.parameters)
-            measured.append(_measure(gradient_of, batches, settings.draws * len(data), names))
+            measured.append(_measure(problem, loss_of, batches, settings.draws * len(data)))
     denoiser.train(was_training)
     f, r = measured
     facts = [FORMAT_VERSION, model_hash, *(data.digest() for data, _ in sides), dict(objectives.forget)]
@@ -176,7 +170,7 @@ def cache_gradients(
         settings.seed,
         settings.batch_size,
         settings.draws,
-        {name: list(each.shape) for name, each in problem.parameters.items()},
+        {name: list(each.shape) for name, each in problem.trained.items()},
     ]
     return GradientCache(
         key=hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
@@ -208,14 +202,17 @@ def _passes(data: LatentSet, levels: int, settings: GradientSettings, stream: in
             yield draw_batch(data, indices, levels, generator)
 
 
-def _measure(gradient_of: GradientOf, batches: Iterable[Batch], total: int, names: list[str]) -> _Measured:
-    measured = _Measured(0.0, {}, {})
+def _measure(problem: Problem, loss_of: Loss, batches: Iterable[Batch], total: int) -> _Measured:
+    measured, names = _Measured(0.0, {}, {}), list(problem.parameters)
     for batch in batches:
         share = len(batch) / total
-        loss, gradients = gradient_of([batch])
-        measured.loss += share * loss
-        for name, g in zip(names, gradients, strict=True):
-            if g is not None:
-                for kind, value in ((measured.gradient, g), (measured.second, g.square())):
-                    kind.setdefault(name, torch.zeros_like(g)).add_(value, alpha=share)
+
+        @torch.no_grad()
+        def take(index: int, gradient: Tensor, share: float = share) -> None:
+            for kind, value in ((measured.gradient, gradient), (measured.second, gradient.square())):
+                kind.setdefault(names[index], torch.zeros_like(gradient)).add_(value, alpha=share)
+
+        measured.loss += share * problem.each_gradient(loss_of, batch, take)
+    if problem.ranks.sharded:
+        measured.gradient, measured.second = problem.whole(measured.gradient), problem.whole(measured.second)
     return measured

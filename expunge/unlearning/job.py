@@ -1,12 +1,15 @@
 """From a base model and two picture sets to an unlearned model: what the pipeline's steps call."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
+
+from torch import nn
 
 from expunge.case import Case
 from expunge.metrics.unlearning_accuracy import not_found
 from expunge.models.text_to_image import TextToImage
-from expunge.pictures.drawing import draw_with_own_seeds
+from expunge.pictures.drawing import draw_prompts, own_seeds
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.pairing import forget_prompts
 from expunge.unlearning.batches import LatentSets
@@ -14,6 +17,8 @@ from expunge.unlearning.encoding import encode
 from expunge.unlearning.gradient_cache import GradientCache, cache_gradients
 from expunge.unlearning.loop import Hooks, unlearn
 from expunge.unlearning.problem import Objectives, Problem
+from expunge.unlearning.ranks import ALONE, Ranks
+from expunge.unlearning.sharding import shard
 from expunge.unlearning.trace import Trace
 from expunge.unlearning.unlearn_settings import CheckSettings, ForgetSettings, GradientSettings, UnlearnSettings
 
@@ -26,17 +31,18 @@ def measure_gradients(
     retain: PictureSet,
     settings: GradientSettings,
     forgetting: ForgetSettings,
+    ranks: Ranks = ALONE,
 ) -> GradientCache:
     """Full gradients of the forget loss that unlearning will use, and of the retain (data) loss, at the base model."""
-    objectives = forgetting.objectives()
-    problem = Problem(
-        model.to_train(forgetting.trained).denoiser,
-        model,
-        replace(objectives, alignment="data"),
-        latent_sets(model, forget, retain, objectives),
-        model.denoiser,
+    objectives, key = forgetting.objectives(), model.digest()
+    twin = model.to_train(forgetting.trained, to_step=False)
+    if ranks.sharded:
+        shard(twin.denoiser, ranks.device)
+        twin.to(ranks.device)
+    sets = latent_sets(twin, forget, retain, objectives)
+    return cache_gradients(
+        Problem(twin.denoiser, twin, objectives, sets, twin.denoiser, ranks), settings, key, ranks.first
     )
-    return cache_gradients(problem, settings, model.digest())
 
 
 def latent_sets(model: TextToImage, forget: PictureSet, retain: PictureSet, objectives: Objectives) -> LatentSets:
@@ -81,27 +87,48 @@ def unlearn_model(
     Returns:
         The unlearned model and the trace of its training.
     """
-    unlearned = model.to_train(settings.trained)
-    drawing = case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)})
-    looked = case.limited(concatenate([sets.forget, sets.retain])).drawn_with(drawing)
-    hooks = replace(hooks, is_forgotten=lambda: least_forgotten(unlearned, looked, check.pictures, settings.seed))
-    trace = unlearn(
-        unlearned.denoiser,
-        model,
-        latent_sets(model, sets.forget, sets.retain, settings.objectives()),
-        settings,
-        sets.cache,
-        replace(hooks, original=model.denoiser),
-    )
+    unlearned, trace = train(model, sets, case, settings, check, hooks)
     return unlearned.trained(model), trace
 
 
-def least_forgotten(model: TextToImage, case: Case, pictures: int, seed: int) -> float:
-    """UA of the target that is forgotten least, on train-level prompts: a share, 0–1."""
+def train(
+    model: Model, sets: TrainingSets, case: Case, settings: UnlearnSettings, check: CheckSettings, hooks: Hooks
+) -> tuple[Model, Trace]:
+    """As `unlearn_model`, by the processes of the hooks together. Sharded, both denoisers are cut into shards, and the
+    given model is where it was, so that no process ever holds a whole denoiser where it computes.
+
+    Returns:
+        The twin whose denoiser was trained, and the trace.
+    """
+    twin, ranks = model.to_train(settings.trained), hooks.ranks
+    original: nn.Module | None = model.denoiser
+    if ranks.sharded:
+        if settings.trained.what == "lora":  # the original is the denoiser with its adapter switched off
+            original = None
+        else:
+            shard(model.denoiser, ranks.device)
+        shard(twin.denoiser, ranks.device)
+        twin.to(ranks.device)
+    drawing = case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)})
+    looked = case.limited(concatenate([sets.forget, sets.retain])).drawn_with(drawing)
+    share = partial(least_forgotten, twin, looked, check.pictures, settings.seed, ranks)
+    encoded = latent_sets(twin, sets.forget, sets.retain, settings.objectives())
+    hooks = replace(hooks, is_forgotten=share, original=original)
+    return twin, unlearn(twin.denoiser, twin, encoded, settings, sets.cache, hooks)
+
+
+def least_forgotten(model: TextToImage, case: Case, pictures: int, seed: int, ranks: Ranks = ALONE) -> float:
+    """UA of the target that is forgotten least, on train-level prompts: a share, 0–1. Each process draws a part."""
     shares = []
     for target in case.targets:
         prompts = forget_prompts(target, case.world, "train", pictures, seed)
-        drawn = draw_with_own_seeds(model, prompts, f"check/{target.name}", case.drawing, "")
+        seeds = own_seeds(prompts, f"check/{target.name}")
+        # Equally many in each: they wait for each other within a sharded denoiser.
+        mine = [(ranks.rank + turn * ranks.size) for turn in range(-(-len(prompts) // ranks.size))]
+        places = [place % len(prompts) for place in mine]
+        drawn = draw_prompts(model, [prompts[i] for i in places], [seeds[i] for i in places], case.drawing)
         recognised = case.panel().classifiers[target.factor].recognise(drawn.pictures)
-        shares.append(float(not_found(target, recognised).mean()))
+        found = not_found(target, recognised)
+        counted = sum(bool(each) for place, each in zip(mine, found, strict=True) if place < len(prompts))
+        shares.append(ranks.total(counted) / len(prompts))
     return min(shares)

@@ -21,6 +21,7 @@ from expunge.unlearning.gradients import NonFiniteGradientError
 from expunge.unlearning.methods import MethodStep, StepSize, get_method
 from expunge.unlearning.pace import Pace
 from expunge.unlearning.problem import Problem
+from expunge.unlearning.ranks import ALONE, Ranks
 from expunge.unlearning.safeguard import ProbeLosses, Safeguard, make_probe
 from expunge.unlearning.trace import Trace, TraceRow
 from expunge.unlearning.unlearn_settings import UnlearnSettings
@@ -43,6 +44,7 @@ class Hooks:
             looks, and all steps are made.
         progress: whether to show a progress bar.
         original: the denoiser at θ₀, if somebody has it and leaves it as it is: then no copy is made.
+        ranks: the processes that run it together; all are given the same, and the first one tells.
     """
 
     on_step: Callable[[TraceRow], None] | None = None
@@ -50,6 +52,7 @@ class Hooks:
     is_forgotten: Callable[[], float] | None = None
     progress: bool = True
     original: nn.Module | None = None
+    ranks: Ranks = ALONE
 
 
 def unlearn(
@@ -78,7 +81,7 @@ def unlearn(
             gradient is not finite, and then nothing of that step has been done.
     """
     with _evaluating(denoiser):
-        problem = Problem(denoiser, process, settings.objectives(), sets, hooks.original)
+        problem = Problem(denoiser, process, settings.objectives(), sets, hooks.original, hooks.ranks)
         run = _Run(problem, settings, cache, hooks)
         with progress_bar(hooks.progress) as bar:
             task = bar.add_task("Unlearning", total=settings.steps, completed=len(run.rows), note="")
@@ -106,6 +109,9 @@ class _Run:
 
     def __init__(self, problem: Problem, settings: UnlearnSettings, cache: GradientCache | None, hooks: Hooks) -> None:
         self.problem, self.settings, self.hooks = problem, settings, hooks
+        for name in ("forget_batch_size", "retain_batch_size"):
+            if (size := getattr(settings, name)) < problem.ranks.size:
+                raise ExpungeError(f"{name}: {size} given, for {problem.ranks.size} processes; at least one for each")
         self.enough = math.inf if settings.stop_at is None else settings.stop_at
         self.calibration = self._calibrate(cache) if settings.learning_rate is None else None
         self.method = get_method(settings.method)(problem, settings.method_settings(), cache)
@@ -237,13 +243,20 @@ class _Run:
         return draw_batch(self.problem.sets.retain, members, levels, generator, self.settings.empty_share)
 
     def _save(self, folder: Path) -> None:
-        rows = [row.model_dump() for row in self.rows]
+        rows, ranks = [row.model_dump() for row in self.rows], self.problem.ranks
         parameters = {name: p.detach() for name, p in self.problem.parameters.items()}
-        save_checkpoint(folder, Checkpoint(len(rows), self.identity, rows, parameters, self.method.state_dict()))
+        checkpoint = Checkpoint(len(rows), self.identity, rows, parameters, self.method.state_dict())
+        if ranks.sharded or ranks.first:
+            save_checkpoint(self._own(folder), checkpoint, ranks.wait if ranks.sharded else lambda: None)
+
+    def _own(self, folder: Path) -> Path:
+        """Where this process's checkpoints are: shards lie apart."""
+        ranks = self.problem.ranks
+        return folder / f"shard-{ranks.rank}-of-{ranks.size}" if ranks.sharded else folder
 
     @torch.no_grad()
     def _resume(self, folder: Path) -> None:
-        found = load_checkpoint(folder, self.identity)
+        found = load_checkpoint(self._own(folder), self.identity, self.problem.ranks.least)
         if found is None:
             return
         for name, parameter in self.problem.parameters.items():

@@ -14,7 +14,9 @@ from expunge.unlearning.gradients import (
     cosine_of,
     first_order_changes,
 )
-from expunge.unlearning.products import Gradients, dense, gram, groups, refuse_too_large, slopes
+from expunge.unlearning.products import Gradients, dense, gram, groups, refuse_too_large
+from expunge.unlearning.ranks import ALONE, Ranks
+from expunge.unlearning.sharding import shard_of
 
 
 class RestrictedAdam:
@@ -44,6 +46,7 @@ class RestrictedAdam:
         momentum: decay of m_f and m_r, 0 ≤ β < 1.
         second_momentum: decay of v.
         epsilon: ε > 0.
+        ranks: the processes that step together.
 
     Raises:
         ValueError: a parameter is neither float32 nor float64.
@@ -56,6 +59,7 @@ class RestrictedAdam:
         momentum: float = 0.9,
         second_momentum: float = 0.999,
         epsilon: float = 1e-8,
+        ranks: Ranks = ALONE,
     ) -> None:
         for name, parameter in parameters.items():
             if parameter.dtype not in (torch.float32, torch.float64):
@@ -64,7 +68,7 @@ class RestrictedAdam:
                     "use autocast for half-precision passes"
                 )
         self.names, self.parameters = list(parameters), list(parameters.values())
-        self.retain_weight, self.epsilon = retain_weight, epsilon
+        self.retain_weight, self.epsilon, self.ranks = retain_weight, epsilon, ranks
         self.decay = {"forget": momentum, "retain": momentum, "second": second_momentum}
         # Weight that each average has gathered so far, 1 − βᵗ for a cold start, 1 for a warm one; "cold" is that of
         # the v of parameters that nothing was known of when the others began warm.
@@ -87,13 +91,17 @@ class RestrictedAdam:
         Raises:
             NonFiniteGradientError: a square is NaN or infinite.
         """
+        refused = None
         for name, v in zip(self.names, self.moments["second"], strict=True):
             v.zero_()
             for given, weight in ((forget_second, 1.0), (retain_second, self.retain_weight**2)):
                 if name in given:
-                    v.add_(given[name].to(v), alpha=weight)
+                    v.add_(shard_of(given[name], v, self.ranks.rank, self.ranks.size).to(v), alpha=weight)
             if not v.isfinite().all():
-                raise NonFiniteGradientError(f"cached squares of {name}: must be finite; make the gradient cache again")
+                refused = NonFiniteGradientError(
+                    f"cached squares of {name}: must be finite; make the gradient cache again"
+                )
+        self.ranks.refuse_together(refused)
         self.weight["second"] = 1.0
         squares = self.moments["second"]
         self._group({i for i, v in enumerate(squares) if not v.any()})
@@ -106,7 +114,6 @@ class RestrictedAdam:
         parted = [[i for i in each if (i in cold) == apart] for each in found for apart in (False, True)]
         self.groups = [_Group(self.parameters, each, list(self.decay), each[0] in cold) for each in parted if each]
 
-    @torch.no_grad()
     def step(
         self, forget: Gradients, retain: Gradients, learning_rate: float, forget_weight: float = 1.0
     ) -> StepReport:
@@ -123,36 +130,45 @@ class RestrictedAdam:
             NonFiniteGradientError: a gradient holds NaN, infinity or a number whose square overflows.
                 Parameters and moments are as they were before.
         """
-        forget, retain = dense(forget, self.parameters), dense(retain, self.parameters)
-        refuse_too_large(forget, self.names, "forget")
-        refuse_too_large(retain, self.names, "retain", self.retain_weight)
+        refuse_too_large(dense(retain, self.parameters), self.names, "retain", self.retain_weight)
+        update = self.begin(forget)
+        for index, gradient in enumerate(retain):
+            if gradient is not None:
+                update.take(index, gradient)
+        return update.finish(learning_rate, forget_weight)
+
+    @torch.no_grad()
+    def begin(self, forget: Gradients) -> "Update":
+        """A step whose retain gradients come one by one, as a backward pass finds them: they need never be in memory
+        together.
+
+        Raises:
+            NonFiniteGradientError: as `step`.
+        """
+        forget, refused = dense(forget, self.parameters), None
+        try:
+            refuse_too_large(forget, self.names, "forget")
+        except NonFiniteGradientError as error:
+            refused = error
+        self.ranks.refuse_together(refused)
         decay = self.decay | {"cold": self.decay["second"]}
         self.weight = {kind: beta * self.weight[kind] + 1 - beta for kind, beta in decay.items()}
-        # Bias corrections scale the averages as numbers, not as tensors: m̂ = m / w, √v̂ + ε = (√v + √w ε) / √w.
-        correction, root = 1 / self.weight["forget"], math.sqrt(self.weight["second"])
-        products = [self._average(each, forget, retain).cpu() for each in self.groups]
-        (ff, fr), (_, rr) = (torch.stack(products).sum(0) * (correction**2 * root)).tolist()
-        chosen = coefficients(ff, fr, rr, self.retain_weight / forget_weight).times(forget_weight, forget_weight)
-        of_batch = torch.zeros(2, dtype=torch.float64)
-        for group in self.groups:
-            m_f, m_r, v = group.moments.values()
-            direction = combine(m_f, m_r, chosen.times(correction, correction)).div_(self._root(v))
-            torch._foreach_add_(group.places, group.cut(direction), alpha=-learning_rate * root)
-            of_batch -= slopes(group.of(forget), group.of(retain), group.cut(direction))
-        changes = (*(of_batch * root).tolist(), *first_order_changes(ff, fr, rr, chosen))
-        return StepReport(ff, fr, rr, cosine_of(ff, fr, rr), chosen, *changes)
+        return Update(self, forget)
 
-    def _average(self, group: "_Group", forget: Sequence[Tensor], retain: Sequence[Tensor]) -> Tensor:
-        """Take a group's gradients into its averages, and return the averages' products."""
+    def _average(self, group: "_Group", forget: list[Tensor], retain: list[Tensor]) -> Tensor:
+        """Take a group's gradients into its averages, and return the products of both averages with themselves, and
+        with the gradients: float64 ``(2, 4)``."""
         beta, v = self.decay["second"], group.moments["second"]
         if group.cold:  # v̂ itself is kept
             beta = 1 - (1 - beta) / self.weight["cold"]
         v.mul_(beta)
         for kind, gradients, weight in (("forget", forget, 1.0), ("retain", retain, self.retain_weight**2)):
-            present = group.of(gradients)
-            torch._foreach_addcmul_(group.views["second"], present, present, value=(1 - beta) * weight)
-            torch._foreach_lerp_(group.views[kind], present, 1 - self.decay[kind])
-        return gram(group.moments["forget"], group.moments["retain"], self._root(v).rsqrt_())
+            torch._foreach_addcmul_(group.views["second"], gradients, gradients, value=(1 - beta) * weight)
+            torch._foreach_lerp_(group.views[kind], gradients, 1 - self.decay[kind])
+        scale, both = self._root(v).rsqrt_(), (group.moments["forget"], group.moments["retain"])
+        if not self.decay["forget"]:  # the averages are the gradients
+            return gram(both, scale).repeat(1, 2)
+        return gram((*both, group.flat(forget), group.flat(retain)), scale)[:2]
 
     def _root(self, v: Tensor) -> Tensor:
         """√w times the diagonal of P."""
@@ -179,6 +195,70 @@ class RestrictedAdam:
         self.weight = dict(zip(self.weight, state["weights"].tolist(), strict=True))
 
 
+class Update:
+    """One step of a `RestrictedAdam` in progress. Each group of parameters is averaged as soon as all its gradients are
+    there, and then they are let go: at the end of the pass there is none left.
+
+    Args:
+        optimiser: whose step it is.
+        forget: g_f, dense; emptied as it is used.
+    """
+
+    def __init__(self, optimiser: RestrictedAdam, forget: list[Tensor]) -> None:
+        self.optimiser, self.forget, self.retain = optimiser, dict(enumerate(forget)), dict[int, Tensor]()
+        self.group_of = {i: group for group in optimiser.groups for i in group.members}
+        self.awaited = {id(group): set(group.members) for group in optimiser.groups}
+        self.products: list[Tensor] = []
+        self.refused: NonFiniteGradientError | None = None
+
+    @torch.no_grad()
+    def take(self, index: int, gradient: Tensor) -> None:
+        """The retain gradient of one parameter, once."""
+        self.retain[index] = gradient
+        group = self.group_of[index]
+        self.awaited[id(group)].discard(index)
+        if not self.awaited[id(group)]:
+            self._average(group)
+
+    def _average(self, group: "_Group") -> None:
+        """What is refused here is told in the end: within a backward pass other processes would wait for this one."""
+        optimiser, forget = self.optimiser, [self.forget.pop(i) for i in group.members]
+        retain = dense([self.retain.pop(i, None) for i in group.members], group.places)
+        try:
+            refuse_too_large(retain, [optimiser.names[i] for i in group.members], "retain", optimiser.retain_weight)
+        except NonFiniteGradientError as error:
+            self.refused = self.refused or error
+        self.products.append(optimiser._average(group, forget, retain).cpu())
+
+    @torch.no_grad()
+    def finish(self, learning_rate: float, forget_weight: float = 1.0) -> StepReport:
+        """Step, as `RestrictedAdam.step` does it. Parameters without a gradient by now have none.
+
+        Raises:
+            NonFiniteGradientError: a retain gradient was NaN, infinite or too large. The parameters are as they were
+                before; the moments are not, so that the optimiser is of no more use.
+        """
+        optimiser = self.optimiser
+        for group in optimiser.groups:
+            if self.awaited[id(group)]:
+                self._average(group)
+        optimiser.ranks.refuse_together(self.refused)
+        products = optimiser.ranks.over_shards(torch.stack(self.products).sum(0))
+        # Bias corrections scale the averages as numbers, not as tensors: m̂ = m / w, √v̂ + ε = (√v + √w ε) / √w.
+        correction, root = 1 / optimiser.weight["forget"], math.sqrt(optimiser.weight["second"])
+        (ff, fr, *with_forget), (_, rr, *with_retain) = (products * (correction * root)).tolist()
+        ff, fr, rr = (each * correction for each in (ff, fr, rr))
+        weight = optimiser.retain_weight / forget_weight
+        chosen = coefficients(ff, fr, rr, weight).times(forget_weight, forget_weight)
+        for group in optimiser.groups:
+            m_f, m_r, v = group.moments.values()
+            direction = combine(m_f, m_r, chosen.times(correction, correction)).div_(optimiser._root(v))
+            torch._foreach_add_(group.places, group.cut(direction), alpha=-learning_rate * root)
+        of_batch = (-(chosen.forget * f + chosen.retain * r) for f, r in zip(with_forget, with_retain, strict=True))
+        changes = (*of_batch, *first_order_changes(ff, fr, rr, chosen))
+        return StepReport(ff, fr, rr, cosine_of(ff, fr, rr), chosen, *changes)
+
+
 class _Group:
     """Parameters that lie together: each moment of theirs is one vector, so that a step takes few calls.
 
@@ -197,6 +277,11 @@ class _Group:
     def of(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Those of these parameters."""
         return [tensors[i] for i in self.members]
+
+    def flat(self, tensors: Sequence[Tensor]) -> Tensor:
+        """These parameters' tensors as one vector."""
+        parts = [each.reshape(-1) for each in tensors]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def cut(self, vector: Tensor) -> list[Tensor]:
         """Views of a vector in the parameters' shapes."""

@@ -1,17 +1,21 @@
 """The two objectives on a denoiser: their losses and gradients, one set of tensors each."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from expunge.models.adapter import original_of
 from expunge.models.noise_process import NoiseProcess
-from expunge.unlearning.batches import Batch, LatentSets, predict, present
+from expunge.unlearning.batches import Batch, LatentSets, denoising_error, predict, present
 from expunge.unlearning.forget import ForgetLoss, Seen, make_forget_loss
-from expunge.unlearning.objectives import alignment_loss, noise_prediction_error, retain_loss
+from expunge.unlearning.objectives import alignment_loss, retain_loss
+from expunge.unlearning.ranks import ALONE, Ranks
+from expunge.unlearning.sharding import local, whole
 from expunge.unlearning.unlearn_settings import AS_PUBLISHED, Alignment
 
 
@@ -64,9 +68,11 @@ class Problem:
         objectives: what is minimised.
         sets: what the batches are drawn from, for those that want to see it whole.
         original: the denoiser at θ₀, where somebody has it and leaves it as it is; else it is made where it is needed.
+        ranks: the processes that train it together.
 
     Attributes:
-        parameters: what is trained, by name.
+        trained: parameters that are trained, by name.
+        parameters: the same, of sharded ones this process's shards: what is changed, in place.
         original: the denoiser at θ₀, frozen; only where a loss or a method needs it.
     """
 
@@ -77,9 +83,11 @@ class Problem:
         objectives: Objectives,
         sets: LatentSets | None = None,
         original: nn.Module | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.denoiser, self.process, self.objectives, self.known_sets = denoiser, process, objectives, sets
-        self.parameters = trained_parameters(denoiser)
+        self.ranks, self.trained = ranks, trained_parameters(denoiser)
+        self.parameters = {name: cast(nn.Parameter, local(p)) for name, p in self.trained.items()}
         self.original = original
         if objectives.alignment == "original" or objectives.forget_loss.forward_passes:
             self.original_denoiser()
@@ -119,12 +127,16 @@ class Problem:
     def retain_loss(self, batch: Batch) -> Tensor:
         """Retain loss as the alignment says, a scalar. The original is asked with a picture's anchor where it has one:
         what stands for something forgotten earlier stays what it was to be."""
-        batch = self.placed(batch)
-        prediction, target = predict(self.denoiser, self.process, batch)
         if self.objectives.alignment == "data":
-            return retain_loss(noise_prediction_error(prediction, target))
+            return self.data_loss(batch)
+        batch = self.placed(batch)
         asked = batch if batch.anchors is None else batch.under_anchors()
+        prediction, _ = predict(self.denoiser, self.process, batch)
         return alignment_loss(prediction, self.original_prediction(asked))
+
+    def data_loss(self, batch: Batch) -> Tensor:
+        """Retain (data) loss, whatever the alignment, a scalar."""
+        return retain_loss(denoising_error(self.denoiser, self.process, self.placed(batch)))
 
     @torch.no_grad()
     def original_prediction(self, batch: Batch) -> Tensor:
@@ -152,22 +164,75 @@ class Problem:
         """Mean of a loss over the batches, weighted by their sizes, and its gradient.
 
         Args:
-            loss_of: a scalar for each batch.
+            loss_of: a scalar for each batch, the mean of what its members have; no random numbers.
             batches: at least one.
             parameters: by which the gradient is taken; None for all that are trained.
         """
-        wanted = list((self.parameters if parameters is None else parameters).values())
-        batches = list(batches)
-        total_size, total_loss = sum(map(len, batches)), 0.0
-        total: list[Tensor | None] = [None] * len(wanted)
-        for batch in batches:
-            loss = loss_of(batch) * (len(batch) / total_size)
-            gradients = torch.autograd.grad(loss, wanted, allow_unused=True)
+        wanted = list((self.trained if parameters is None else parameters).values())
+        total_loss, total = 0.0, list[Tensor | None]([None] * len(wanted))
+        for batch, share in self.ranks.parts(batches):
+            if self.ranks.sharded:
+                loss, found = self._backward(loss_of, batch, share), [_taken(p) for p in wanted]
+            else:
+                loss = loss_of(batch) * share
+                found = list(torch.autograd.grad(loss, wanted, allow_unused=True))
             total_loss += loss.item()
-            total = [g if t is None else (t if g is None else t.add_(g)) for t, g in zip(total, gradients, strict=True)]
-        return total_loss, total
+            total = [g if t is None else (t if g is None else t.add_(g)) for t, g in zip(total, found, strict=True)]
+        if not self.ranks.sharded:
+            total = [None if g is None else self.ranks.sum(g) for g in total]
+        return self.ranks.total(total_loss), total
+
+    def each_gradient(
+        self, loss_of: Callable[[Batch], Tensor], batch: Batch, take: Callable[[int, Tensor], None]
+    ) -> float:
+        """Mean of a loss over a batch. Its gradient is given away parameter by parameter as the pass finds it, so that
+        it is never whole in memory.
+
+        Args:
+            loss_of: as in `gradient`.
+            batch: the batch.
+            take: given each parameter's place among the trained ones, and its gradient; not those without one.
+        """
+
+        def give(index: int, parameter: Tensor) -> None:
+            gradient = _taken(parameter)
+            if gradient is not None:
+                take(index, gradient if self.ranks.sharded else self.ranks.sum(gradient))
+
+        ((part, share),) = self.ranks.parts([batch])
+        with ExitStack() as hooks:
+            for index, parameter in enumerate(self.trained.values()):
+                hooks.callback(parameter.register_post_accumulate_grad_hook(partial(give, index)).remove)
+            return self.ranks.total(self._backward(loss_of, part, share).item())
+
+    def _backward(self, loss_of: Callable[[Batch], Tensor], part: Batch, share: float) -> Tensor:
+        """A part's share of a loss, after its backward pass. FSDP2 averages gradients over processes; they are to be
+        summed."""
+        loss = loss_of(part) * share
+        (loss * self.ranks.size if self.ranks.sharded else loss).backward()
+        return loss.detach()
+
+    def value(self, loss_of: Callable[[Batch], Tensor], batch: Batch) -> float:
+        """A loss of a batch, without a gradient."""
+        with torch.no_grad():
+            return self.ranks.total(sum(loss_of(part).item() * share for part, share in self.ranks.parts([batch])))
+
+    def whole(self, shards: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors by parameter, from what each process has of them, on the CPU of the first; the others get none."""
+        found = {}
+        for name, shard in shards.items():
+            together = whole(shard, self.trained[name])
+            if self.ranks.first:
+                found[name] = together
+        return found
 
     def placed(self, batch: Batch) -> Batch:
         """The batch where the parameters are and in their dtype."""
         first = next(iter(self.parameters.values()))
         return batch.to(first.device, first.dtype)
+
+
+def _taken(parameter: Tensor) -> Tensor | None:
+    """A parameter's gradient, of a sharded one the shard's; it is let go."""
+    gradient, parameter.grad = parameter.grad, None
+    return None if gradient is None else local(gradient)

@@ -17,7 +17,6 @@ Gradients = Sequence[Tensor | None]  # one for each parameter; None: the loss do
 # Elements at a time: worth a call, and little memory.
 CPU_BLOCK = 1 << 18
 DEVICE_BLOCK = 1 << 24
-WIDE = 4  # two vectors, each in its own precision and in float64
 
 # Entries of float64 gradients from here on are refused, since their products could overflow, whatever was averaged.
 LARGEST = 1e120
@@ -67,27 +66,27 @@ def refuse_too_large(gradients: Sequence[Tensor], names: Sequence[str], objectiv
             )
 
 
-def gram(forget: Tensor, retain: Tensor, scale: Tensor | None = None) -> Tensor:
-    """Products of two vectors with each other and themselves.
+def gram(vectors: Sequence[Tensor], scale: Tensor | None = None) -> Tensor:
+    """Products of vectors with each other and themselves.
 
     Args:
-        forget: ``(n,)``.
-        retain: ``(n,)``.
-        scale: the diagonal of P^(−½), as long: both vectors are multiplied by it in its precision, and the products are
+        vectors: k of them, ``(n,)`` each.
+        scale: the diagonal of P^(−½), as long: all vectors are multiplied by it in its precision, and the products are
             those of what comes out. None for the Euclidean product.
 
     Returns:
-        Float64, ``(2, 2)``, on the vectors' device. NaN or infinity comes out as NaN or infinity.
+        Float64, ``(k, k)``, on the vectors' device. NaN or infinity comes out as NaN or infinity.
     """
-    total = torch.zeros(2, 2, dtype=torch.float64, device=forget.device)
-    size, precision = min(block_size(forget, WIDE), len(forget)), forget.dtype if scale is None else scale.dtype
+    first, count = vectors[0], len(vectors)
+    total = torch.zeros(count, count, dtype=torch.float64, device=first.device)
+    # In its own precision and in float64: two streams each.
+    size, precision = min(block_size(first, 2 * count), len(first)), first.dtype if scale is None else scale.dtype
     # Fresh memory for each block would cost more than what is done in it.
-    scaled, exact = (forget.new_empty(2, size, dtype=dtype) for dtype in (precision, torch.float64))
-    vectors = [forget, retain] if scale is None else [forget, retain, scale]
-    for f, r, *s in zip(*(v.split(max(size, 1)) for v in vectors), strict=True):
-        work, rows = scaled[:, : len(f)], exact[:, : len(f)]
-        for row, part in zip(work, (f, r), strict=True):
-            torch.mul(part, s[0], out=row) if s else row.copy_(part)
+    scaled, exact = (first.new_empty(count, size, dtype=dtype) for dtype in (precision, torch.float64))
+    for *parts, s in zip(*(v.split(max(size, 1)) for v in (*vectors, first if scale is None else scale)), strict=True):
+        work, rows = scaled[:, : len(s)], exact[:, : len(s)]
+        for row, part in zip(work, parts, strict=True):
+            row.copy_(part) if scale is None else torch.mul(part, s, out=row)
         total.addmm_(rows.copy_(work), rows.mT)
     return total
 
@@ -126,7 +125,7 @@ def dot_products(
             torch.cat([t.reshape(-1) for t in dense([of[known[i]] for i in group], [like[i] for i in group])])
             for of in (forget, retain, weights)
         )
-        total += gram(f, r, None if metric is None else w.double().sqrt_()).cpu()
+        total += gram((f, r), None if metric is None else w.double().sqrt_()).cpu()
     (ff, fr), (_, rr) = total.tolist()
     return ff, fr, rr
 

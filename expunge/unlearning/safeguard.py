@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from expunge.unlearning.batches import Batch, LatentSets, denoising_error, draw_batch, generator_of
-from expunge.unlearning.objectives import retain_loss
+from expunge.unlearning.batches import Batch, LatentSets, draw_batch, generator_of
 from expunge.unlearning.problem import Problem
 from expunge.unlearning.unlearn_settings import SafeguardSettings
 
@@ -33,11 +32,11 @@ class Probe:
     forget: Batch
     retain: Batch
 
-    @torch.no_grad()
     def measure(self, problem: Problem) -> ProbeLosses:
         """Both losses of the model as it is now. The retain loss is the data loss, whatever the alignment."""
-        retained = denoising_error(problem.denoiser, problem.process, problem.placed(self.retain))
-        return ProbeLosses(problem.forget_loss(self.forget).item(), retain_loss(retained).item())
+        return ProbeLosses(
+            problem.value(problem.forget_loss, self.forget), problem.value(problem.data_loss, self.retain)
+        )
 
 
 def make_probe(sets: LatentSets, levels: int, seed: int) -> Probe:

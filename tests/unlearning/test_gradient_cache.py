@@ -116,7 +116,10 @@ def test_sizes_below_one_are_refused(make_cache, name: str) -> None:
         make_cache(**{name: 0})
 
 
-def test_a_retain_loss_without_a_gradient_at_the_start_is_refused(denoiser, process, sets) -> None:
-    problem = Problem(denoiser, process, Objectives(alignment="original"), sets)
-    with pytest.raises(ValueError, match="must be 'data'"):
-        cache_gradients(problem, GradientSettings(), "m", progress=False)
+def test_the_retain_gradient_is_that_of_the_data_whatever_the_alignment(denoiser, process, sets) -> None:
+    """The loss against the original has none at the start."""
+    data, original = (
+        cache_gradients(Problem(denoiser, process, Objectives(alignment=each), sets), GradientSettings(), "m", False)
+        for each in ("data", "original")
+    )
+    assert data.retain and all(torch.equal(each, data.retain[name]) for name, each in original.retain.items())

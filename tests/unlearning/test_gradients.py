@@ -161,7 +161,7 @@ def test_every_precision_is_multiplied_in_float64(dtype: torch.dtype, monkeypatc
         assert dot_products([f], [r], metric) == pytest.approx(dense_products([f], [r], metric), rel=1e-12)
     # In the metric of a step vectors are scaled in their own precision, which float32 and float64 are enough for.
     if dtype in (torch.float32, torch.float64):
-        (ff, fr), (rf, rr) = gram(f, r, w.sqrt()).tolist()
+        (ff, fr), (rf, rr) = gram((f, r), w.sqrt()).tolist()
         assert (ff, fr, rr) == pytest.approx(dense_products([f], [r], [w]), rel=1e-6) and fr == rf
 
 

@@ -133,10 +133,10 @@ class ClassConditional(DiffusionProcess, TextToImage):
         twin.unet = copy.deepcopy(self.denoiser)
         return twin
 
-    def to_train(self, settings: TrainedSettings) -> Self:
+    def to_train(self, settings: TrainedSettings, to_step: bool = True) -> Self:
         """The model with a denoiser to be trained; see the protocol."""
         twin = copy.copy(self)
-        twin.unet = prepare(self.denoiser, settings)
+        twin.unet = prepare(self.denoiser, settings, to_step)
         return twin
 
     def trained(self, base: Self) -> Self:

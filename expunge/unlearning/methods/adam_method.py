@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from pydantic import Field
 from torch import Tensor
@@ -31,6 +31,7 @@ class AdamMethod(Method[A]):
     settings_type: ClassVar[type[MethodSettings]] = AdamSettings
     uses_forget: ClassVar[bool] = True
     uses_retain: ClassVar[bool] = True
+    runs: ClassVar[Literal["alone", "replicated", "sharded"]] = "replicated"
 
     def prepare(self, cache: GradientCache | None) -> None:
         """Make the optimiser. The cache is not used."""

@@ -3,10 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 from torch import Tensor
 
+from expunge.errors import ExpungeError
 from expunge.settings import Settings
 from expunge.unlearning.batches import Batch
 from expunge.unlearning.gradient_cache import GradientCache
@@ -70,16 +71,24 @@ class Method(ABC, Generic[S]):
     Attributes:
         forget: weights of the forget losses, where the settings name none.
         own_forget_objective: whether it takes no forget loss but one of its own; the pace then reads the truncated one.
+        runs: ``alone``, or also in several processes, ``replicated`` or even ``sharded``.
 
     Raises:
-        ExpungeError: the options need a gradient cache and there is none, or there is nothing to move.
+        ExpungeError: the options need a gradient cache and there is none, there is nothing to move, or it does not run
+            in so many processes.
     """
 
     settings_type: ClassVar[type[MethodSettings]]
     forget: ClassVar[Mapping[str, float]] = AS_PUBLISHED
     own_forget_objective: ClassVar[bool] = False
+    runs: ClassVar[Literal["alone", "replicated", "sharded"]] = "alone"
 
     def __init__(self, problem: Problem, settings: S, cache: GradientCache | None) -> None:
+        if problem.ranks.size > 1 and (self.runs == "alone" or (problem.ranks.sharded and self.runs != "sharded")):
+            what = "sharded" if self.runs == "replicated" else "processes"
+            raise ExpungeError(
+                f"hardware.{what}: {type(self).__name__} does not run so; leave that out, or take stepping_metric"
+            )
         self.problem, self.settings = problem, settings
         self.prepare(cache)
 

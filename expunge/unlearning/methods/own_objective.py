@@ -7,7 +7,7 @@ Notation: a_f gradient of that objective, g_r gradient of the retain loss; the u
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ class OwnObjective(AdamMethod[A]):
     """
 
     own_forget_objective: ClassVar[bool] = True
+    runs: ClassVar[Literal["alone", "replicated", "sharded"]] = "alone"  # some draw noise for a batch as it is given
     forward_passes: int = 0  # forward-only predictions for the objective; each counts a third of a pass
 
     def prepare(self, cache: GradientCache | None) -> None:

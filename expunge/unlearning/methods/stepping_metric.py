@@ -9,7 +9,7 @@ the forget loss says what is to be predicted instead.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -42,6 +42,7 @@ class SteppingMetric(Method[SteppingMetricSettings]):
 
     settings_type: ClassVar[type[MethodSettings]] = SteppingMetricSettings
     forget: ClassVar[Mapping[str, float]] = {"anchor": 1.0}
+    runs: ClassVar[Literal["alone", "replicated", "sharded"]] = "sharded"
 
     def prepare(self, cache: GradientCache | None) -> None:
         """Make the optimiser and warm its second moment.
@@ -50,7 +51,10 @@ class SteppingMetric(Method[SteppingMetricSettings]):
             ExpungeError: a warm start is asked for and there is no cache.
         """
         options = self.settings.model_dump(exclude={"warm_start"})
-        self.optimiser = RestrictedAdam(self.problem.parameters, self.problem.objectives.retain_weight, **options)
+        problem = self.problem
+        self.optimiser = RestrictedAdam(
+            problem.parameters, problem.objectives.retain_weight, ranks=problem.ranks, **options
+        )
         if not self.settings.warm_start:
             return
         if cache is None:
@@ -64,9 +68,12 @@ class SteppingMetric(Method[SteppingMetricSettings]):
     def step(self, forget: Batch, retain: Sequence[Batch], size: StepSize) -> MethodStep:
         """One step in the metric."""
         forget_loss, forget_grad = self.problem.forget_gradient([forget])
-        retain_loss, retain_grad = self.problem.retain_gradient(retain)
-        report = self.optimiser.step(forget_grad, retain_grad, size.learning_rate, size.forget_weight)
-        passes = self.problem.forget_passes + self.problem.retain_passes * len(retain)
+        update = self.optimiser.begin(forget_grad)
+        del forget_grad  # the update lets go of each part of it that is done with
+        (batch,) = retain
+        retain_loss = self.problem.each_gradient(self.problem.retain_loss, batch, update.take)
+        report = update.finish(size.learning_rate, size.forget_weight)
+        passes = self.problem.forget_passes + self.problem.retain_passes
         return MethodStep(forget_loss, retain_loss, passes, report)
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -1,0 +1,151 @@
+"""Unlearning by several processes at once: written down, started, watched, and taken back."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import torch
+from safetensors.torch import load_file
+
+from expunge.case import Case
+from expunge.errors import ExpungeError
+from expunge.models.text_to_image import TextToImage
+from expunge.pictures.picture_set import PictureSet
+from expunge.pictures.picture_set_files import save_pictures
+from expunge.progress import progress_bar
+from expunge.unlearning.gradient_cache import GradientCache
+from expunge.unlearning.job import TrainingSets, measure_gradients, unlearn_model
+from expunge.unlearning.loop import Hooks
+from expunge.unlearning.problem import trained_parameters
+from expunge.unlearning.ranks import OTHER
+from expunge.unlearning.trace import Trace, TraceRow
+from expunge.unlearning.unlearn_settings import CheckSettings, ForgetSettings, GradientSettings, UnlearnSettings
+
+Model = TypeVar("Model", bound=TextToImage)
+GRACE = 10.0  # seconds for the others to tell what they found, when one process has ended with an error
+LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}  # they speak to nobody else
+
+
+def gradients_of(
+    model: TextToImage, forget: PictureSet, retain: PictureSet, case: Case, settings: GradientSettings,
+    forgetting: ForgetSettings,
+) -> GradientCache:  # fmt: skip
+    """As ``measure_gradients``, by as many processes as the case says."""
+    if case.processes == 1:
+        return measure_gradients(case.placed(model), forget, retain, settings, forgetting)
+    job = {"gradients": settings.model_dump(mode="json"), "forgetting": forgetting.model_dump(mode="json")}
+    with _job(model, forget, retain, case) as folder, progress_bar() as bar:
+        task = bar.add_task(f"Measuring gradients in {case.processes} processes", total=1, note="")
+        _run(folder, case, job)
+        bar.update(task, completed=1)
+        return GradientCache.load(folder / "made")
+
+
+def unlearned_by(
+    model: Model, sets: TrainingSets, case: Case, settings: UnlearnSettings, check: CheckSettings, hooks: Hooks
+) -> tuple[Model, Trace]:
+    """As ``unlearn_model``, by as many processes as the case says. The hooks are asked and told here."""
+    if case.processes == 1:
+        return unlearn_model(case.placed(model), sets, case, settings, check, hooks)
+    job = {
+        "unlearning": settings.model_dump(mode="json"),
+        "check": check.model_dump(mode="json"),
+        "checkpoints": str(hooks.checkpoint_folder.resolve()) if hooks.checkpoint_folder else None,
+    }
+    with _job(model, sets.forget, sets.retain, case) as folder, progress_bar(hooks.progress) as bar:
+        sets.cache.save(folder / "cache")
+        task = bar.add_task(f"Unlearning in {case.processes} processes", total=settings.steps, note="")
+
+        def on_row(line: str) -> None:
+            row = TraceRow.model_validate_json(line)
+            bar.update(task, completed=row.step)
+            if hooks.on_step is not None:
+                hooks.on_step(row)
+
+        _run(folder, case, job, on_row)
+        trace = Trace.model_validate_json((folder / "made" / "trace.json").read_text(encoding="utf-8"))
+        bar.update(task, total=len(trace.rows))
+        twin = model.to_train(settings.trained)
+        _copy(load_file(folder / "made" / "parameters.safetensors"), twin)
+    return twin.trained(model), trace
+
+
+@torch.no_grad()
+def _copy(parameters: dict[str, torch.Tensor], twin: TextToImage) -> None:
+    for name, parameter in trained_parameters(twin.denoiser).items():
+        parameter.copy_(parameters[name])
+
+
+@contextmanager
+def _job(model: TextToImage, forget: PictureSet, retain: PictureSet, case: Case) -> Iterator[Path]:
+    """A folder that holds what all jobs need, for as long as the block."""
+    if not case.has_names:
+        raise ExpungeError("hardware.processes: judges that have no name cannot be told to others; set it to 1")
+    with tempfile.TemporaryDirectory(prefix="expunge-") as name:
+        folder = Path(name)
+        model.save(folder / "model")
+        save_pictures(forget, folder / "forget")
+        save_pictures(retain, folder / "retain")
+        yield folder
+
+
+def _run(folder: Path, case: Case, job: dict[str, Any], on_row: Callable[[str], None] = lambda row: None) -> None:
+    """Start all, hand on what the first one reports, and end all as soon as one has ended with an error.
+
+    Raises:
+        ExpungeError: one did; with what it said, or with the end of its output.
+    """
+    job |= {"case": case.model_dump(mode="json"), "started_by": os.getpid()}
+    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    threads = max(1, (os.cpu_count() or 1) // case.processes)
+    environment = {"OMP_NUM_THREADS": str(threads), **os.environ, **(LOOPBACK if case.device == "cpu" else {})}
+    rows, said = folder / "rows.jsonl", folder / "said.txt"
+    rows.touch()
+    with said.open("wb") as output, rows.open(encoding="utf-8") as reported:
+        command = [sys.executable, "-m", "expunge.unlearning.rank_process", str(folder)]
+        started = [
+            subprocess.Popen([*command, str(rank)], stdout=output, stderr=subprocess.STDOUT, env=environment)
+            for rank in range(case.processes)
+        ]
+        try:
+            _watch(started, reported, on_row)
+        finally:
+            for each in started:
+                each.kill()
+                each.wait()
+    if any(each.returncode for each in started):
+        raise ExpungeError(_told(folder))
+
+
+def _watch(started: list[subprocess.Popen], reported: IO[str], on_row: Callable[[str], None]) -> None:
+    """Until all have ended, or one with an error and the others have had time to say theirs."""
+    part, failed_at = "", float("inf")
+    while True:
+        running = [each for each in started if each.poll() is None]
+        while line := reported.readline():
+            part += line
+            if part.endswith("\n"):
+                on_row(part)
+                part = ""
+        if any(each.returncode for each in started):
+            failed_at = min(failed_at, time.monotonic())
+        if not running or time.monotonic() - failed_at > GRACE:
+            return
+        time.sleep(0.1)
+
+
+def _told(folder: Path) -> str:
+    """What went wrong, in a line: of the process that found it, not of those that only heard of it."""
+    lines = [each.read_text(encoding="utf-8") for each in sorted(folder.glob("error-*.txt"))]
+    own = [line for line in lines if OTHER not in line] or lines
+    if own:
+        return own[0]
+    said = (folder / "said.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f"hardware.processes: one of them ended; the last it said was: {said[-1][:300] if said else 'nothing'}"

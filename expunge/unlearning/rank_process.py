@@ -1,0 +1,104 @@
+"""One of the processes that train a denoiser together: what `expunge.unlearning.launch` starts.
+
+    python -m expunge.unlearning.rank_process FOLDER RANK
+
+The folder holds all that is needed, and is where the first process leaves what came out. A launcher of one's own may
+start it on several machines, with the folder on a disk that all of them see.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import save_file
+
+from expunge.case import Case
+from expunge.errors import explained
+from expunge.models.resolver import read_folder
+from expunge.pictures.picture_set_files import load_pictures
+from expunge.unlearning.gradient_cache import GradientCache
+from expunge.unlearning.job import TrainingSets, measure_gradients, train
+from expunge.unlearning.loop import Hooks
+from expunge.unlearning.problem import trained_parameters
+from expunge.unlearning.ranks import Ranks
+from expunge.unlearning.sharding import whole
+from expunge.unlearning.trace import TraceRow
+from expunge.unlearning.unlearn_settings import CheckSettings, ForgetSettings, GradientSettings, UnlearnSettings
+
+BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
+
+
+def main() -> None:
+    """Do this process's part; what goes wrong is one line in a file of its own."""
+    folder, rank = Path(sys.argv[1]), int(sys.argv[2])
+    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    threading.Thread(target=_end_with, args=(job["started_by"],), daemon=True).start()
+    try:
+        _work(folder, rank, job)
+    except BaseException as error:
+        if line := explained(error):
+            (folder / f"error-{rank}.txt").write_text(line, encoding="utf-8")
+        raise
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _end_with(process: int) -> None:
+    """Nobody would take what comes out, and the device would stay taken."""
+    while os.path.exists(f"/proc/{process}") or not os.path.isdir("/proc"):
+        time.sleep(1)
+    os._exit(1)
+
+
+def _work(folder: Path, rank: int, job: dict[str, Any]) -> None:
+    case = Case.model_validate(job["case"])
+    device = torch.device(case.device).type
+    if device == "cuda":
+        torch.cuda.set_device(rank % torch.cuda.device_count())
+    ranks = Ranks(rank, case.processes, case.sharded, device)
+    dist.init_process_group(
+        BACKENDS[device], init_method=f"file://{folder / 'met'}", rank=rank, world_size=case.processes
+    )
+    model = read_folder(folder / "model")
+    if ranks.sharded:  # each part goes there when it is cut
+        model.at_size(case.drawing.size).precision = case.precision
+    else:
+        case.placed(model)
+    forget, retain = load_pictures(folder / "forget"), load_pictures(folder / "retain")
+    if "gradients" in job:
+        how = GradientSettings.model_validate(job["gradients"]), ForgetSettings.model_validate(job["forgetting"])
+        cache = measure_gradients(model, forget, retain, *how, ranks)
+        if ranks.first:
+            cache.save(folder / "made")
+        return
+    rows = folder / "rows.jsonl"
+
+    def write(row: TraceRow) -> None:
+        with rows.open("a", encoding="utf-8") as file:
+            file.write(row.model_dump_json() + "\n")
+
+    settings = UnlearnSettings.model_validate(job["unlearning"])
+    hooks = Hooks(
+        on_step=write if ranks.first else None,
+        checkpoint_folder=Path(job["checkpoints"]) if job["checkpoints"] else None,
+        progress=False,
+        ranks=ranks,
+    )
+    sets = TrainingSets(forget, retain, GradientCache.load(folder / "cache"))
+    twin, trace = train(model, sets, case, settings, CheckSettings.model_validate(job["check"]), hooks)
+    parameters = {name: whole(p, p) for name, p in trained_parameters(twin.denoiser).items()}
+    if ranks.first:
+        (folder / "made").mkdir()
+        save_file(parameters, folder / "made" / "parameters.safetensors")
+        (folder / "made" / "trace.json").write_text(trace.model_dump_json(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

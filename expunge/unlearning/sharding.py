@@ -1,0 +1,62 @@
+"""Sharded denoisers: FSDP2 cuts every parameter along its first axis, a part for each process."""
+
+import torch
+from torch import Tensor, nn
+
+
+def shard(denoiser: nn.Module, device: str) -> None:
+    """Cut a denoiser into shards, in place: its blocks one by one, innermost first, then what is left.
+
+    Args:
+        denoiser: all processes hold the same one.
+        device: type of the processes' devices, ``cpu`` or ``cuda``.
+    """
+    # They take a second to import, and one process needs none of it.
+    from torch.distributed import get_world_size
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    mesh, blocks = init_device_mesh(device, (get_world_size(),)), getattr(denoiser, "_no_split_modules", None) or []
+    for module in reversed(list(denoiser.modules())):
+        if type(module).__name__ in blocks:
+            fully_shard(module, mesh=mesh)
+    fully_shard(denoiser, mesh=mesh)
+
+
+def local(tensor: Tensor) -> Tensor:
+    """This process's shard, without a gradient, in the same memory; a tensor that is whole is returned as it is."""
+    shard_of_it = getattr(tensor.detach(), "to_local", None)
+    return tensor if shard_of_it is None else shard_of_it()
+
+
+def shard_of(whole: Tensor, like: Tensor, rank: int, size: int) -> Tensor:
+    """The part of a whole tensor that belongs to this process's shard, as `shard` cuts it; whole where that is.
+
+    Args:
+        whole: the same in all processes.
+        like: the shard, which may be empty.
+        rank: of this process.
+        size: number of processes.
+    """
+    if like.shape == whole.shape:
+        return whole
+    parts = whole.chunk(size)
+    return parts[rank] if rank < len(parts) else whole[:0]
+
+
+@torch.no_grad()
+def whole(shard: Tensor, like: Tensor) -> Tensor:
+    """What the shards of all processes are together, on the CPU; every process asks.
+
+    Args:
+        shard: this process's.
+        like: a parameter that is cut in the same way; where it is whole, so is the shard.
+    """
+    from torch.distributed.tensor import DTensor
+
+    if not isinstance(like, DTensor):
+        return shard.detach().cpu()
+    cut = DTensor.from_local(
+        shard, like.device_mesh, like.placements, run_check=False, shape=like.shape, stride=like.stride()
+    )
+    return cut.full_tensor().cpu()
