@@ -226,7 +226,9 @@ class TextToImage(Changeable, NoiseProcess, ABC):
 
         size, found = self.size, []
         for start in range(0, len(pictures), batch_size):
-            batch = torch.from_numpy(pictures[start : start + batch_size]).permute(0, 3, 1, 2).float() / 127.5 - 1
+            # Equal pictures have equal latents to the bit, however they lie in memory.
+            batch = torch.from_numpy(np.ascontiguousarray(pictures[start : start + batch_size]))
+            batch = batch.permute(0, 3, 1, 2).float() / 127.5 - 1
             if batch.shape[-2:] != (size, size):
                 batch = torch.nn.functional.interpolate(batch, (size, size), mode="bicubic", antialias=True)
             with torch.no_grad(), computing(self.precision, self.device):

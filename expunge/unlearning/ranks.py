@@ -45,13 +45,17 @@ class Ranks:
         return self.rank == 0
 
     def parts(self, batches: Iterable[Batch]) -> list[tuple[Batch, float]]:
-        """This process's part of each batch, and its share of all their members; of all processes these add up to 1."""
+        """This process's part of each batch, and its share of all their members; of all processes these add up to 1.
+
+        Where there are fewer members than processes, some take one that counts nothing: within a sharded denoiser all
+        have to go through the same passes.
+        """
         batches = list(batches)
         total, found = sum(map(len, batches)), []
         for batch in batches:
             low, high = (len(batch) * place // self.size for place in (self.rank, self.rank + 1))
-            part = batch if self.size == 1 else batch.members(slice(low, high))
-            found.append((part, len(part) / total))
+            part = batch if self.size == 1 else batch.members(slice(low, max(high, low + 1)))
+            found.append((part, (high - low) / total))
         return found
 
     def sum(self, tensor: Tensor) -> Tensor:

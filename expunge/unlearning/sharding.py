@@ -7,6 +7,8 @@ from torch import Tensor, nn
 def shard(denoiser: nn.Module, device: str) -> None:
     """Cut a denoiser into shards, in place: its blocks one by one, innermost first, then what is left.
 
+    After each pass nothing but shards is kept, of the outermost too: the next pass must see what became of them.
+
     Args:
         denoiser: all processes hold the same one.
         device: type of the processes' devices, ``cpu`` or ``cuda``.
@@ -19,8 +21,8 @@ def shard(denoiser: nn.Module, device: str) -> None:
     mesh, blocks = init_device_mesh(device, (get_world_size(),)), getattr(denoiser, "_no_split_modules", None) or []
     for module in reversed(list(denoiser.modules())):
         if type(module).__name__ in blocks:
-            fully_shard(module, mesh=mesh)
-    fully_shard(denoiser, mesh=mesh)
+            fully_shard(module, mesh=mesh, reshard_after_forward=True)
+    fully_shard(denoiser, mesh=mesh, reshard_after_forward=True)
 
 
 def local(tensor: Tensor) -> Tensor:
@@ -49,7 +51,7 @@ def whole(shard: Tensor, like: Tensor) -> Tensor:
     """What the shards of all processes are together, on the CPU; every process asks.
 
     Args:
-        shard: this process's.
+        shard: this process's, or what ``like`` is.
         like: a parameter that is cut in the same way; where it is whole, so is the shard.
     """
     from torch.distributed.tensor import DTensor
@@ -57,6 +59,6 @@ def whole(shard: Tensor, like: Tensor) -> Tensor:
     if not isinstance(like, DTensor):
         return shard.detach().cpu()
     cut = DTensor.from_local(
-        shard, like.device_mesh, like.placements, run_check=False, shape=like.shape, stride=like.stride()
+        local(shard), like.device_mesh, like.placements, run_check=False, shape=like.shape, stride=like.stride()
     )
     return cut.full_tensor().cpu()
