@@ -11,10 +11,10 @@ INTERVAL = 0.02  # seconds between two looks
 
 
 class PeakMemory:
-    """Largest resident set of this process during a ``with`` block, by looking at it every 20 ms.
+    """The most memory that this process has for itself during a ``with`` block, by looking at it every 20 ms.
 
-    Memory that earlier work has freed but the allocator has kept counts as well: compare runs of one process with
-    each other, not with other processes.
+    What is mapped from a file does not count: the system can let it go at any time. Memory that earlier work has freed
+    but the allocator has kept counts as well: compare runs of one process with each other, not with other processes.
 
     Attributes:
         megabytes: the peak; final after the block.
@@ -27,7 +27,8 @@ class PeakMemory:
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
     def _look(self) -> None:
-        self.megabytes = max(self.megabytes, self._process.memory_info().rss / 2**20)
+        now = self._process.memory_info()
+        self.megabytes = max(self.megabytes, (now.rss - getattr(now, "shared", 0)) / 2**20)
 
     def _watch(self) -> None:
         while not self._ended.wait(INTERVAL):

@@ -27,6 +27,7 @@ COMMANDS = {
     "certificate": ("expunge.cli.certificates", "Verify a certificate, or export what it says."),
     "purge": ("expunge.cli.purge", "Remove pictures of what was taken down."),
     "report": ("expunge.cli.report", "Show or open the latest report."),
+    "doctor": ("expunge.cli.doctor", "Say whether a model fits into memory, before it is loaded."),
     "stack": ("expunge.cli.stack", "Say what is missing for the set-up."),
     "schedule": ("expunge.cli.schedule", "Retrain at set times, by cron or systemd."),
 }

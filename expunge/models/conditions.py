@@ -23,9 +23,11 @@ def chosen(conditions: Conditions, indices: Tensor) -> Conditions:
 
 
 def cast(conditions: Conditions, device: torch.device, dtype: torch.dtype) -> Conditions:
-    """The conditions on a device; those of floating point in a dtype."""
+    """The conditions on a device; those of floating point in a dtype. What has no content stays on ``meta``."""
     return {
-        name: tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
+        name: tensor.to(
+            tensor.device if tensor.is_meta else device, dtype if tensor.is_floating_point() else tensor.dtype
+        )
         for name, tensor in conditions.items()
     }
 

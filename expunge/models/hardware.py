@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -42,4 +42,4 @@ def computing(precision: Precision, device: Any) -> AbstractContextManager[Any]:
     """
     import torch
 
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()

@@ -73,7 +73,7 @@ def read_folder(given: Path | OwnFolder, name: str = "") -> TextToImage:
     if not any((folder / index).is_file() for index in (INDEX, CLASS_INDEX)):
         raise ExpungeError(f"'{name}' holds no {INDEX}, so it is not a diffusers folder.")
     with _said_in_one_line(f"'{name}' cannot be loaded"):
-        model = _family(folder).load(folder)
+        model = family_of(folder).load(folder)
     model.lasting = given
     return model
 
@@ -111,7 +111,24 @@ def _adapter(name: str) -> Path:
     return Path(name)
 
 
-def _family(folder: Path) -> type[TextToImage]:
+def folder_of(source: str) -> Path:
+    """Where the files of a named model or of a diffusers folder are.
+
+    Raises:
+        ExpungeError: it is neither.
+    """
+    folder = load_plugin("models", source)() if source in plugin_names("models") else Path(source)
+    if not (folder / INDEX).is_file():
+        raise ExpungeError(f"model: '{source}' is no diffusers folder on this disk; give one")
+    return folder
+
+
+def family_of(folder: Path) -> type[TextToImage]:
+    """The family of a model's folder.
+
+    Raises:
+        ExpungeError: it is none that is known.
+    """
     if (folder / CLASS_INDEX).is_file():
         name = "ClassConditional"
     else:
@@ -139,7 +156,7 @@ def _from_file(file: Path, config: str | None) -> TextToImage:
             f"has the configuration, vocabulary and scheduler of its kind: {file}?config=FOLDER"
         )
     with _said_in_one_line(f"'{file}' cannot be loaded with the configuration of '{config}'"):
-        return _family(Path(config)).load_file(file, Path(config))
+        return family_of(Path(config)).load_file(file, Path(config))
 
 
 def _from_s3(url: str) -> TextToImage:

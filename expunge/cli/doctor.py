@@ -1,0 +1,108 @@
+"""``expunge doctor``: whether a model fits, before it is loaded."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from pydantic import ValidationError
+from rich.table import Table
+
+from expunge.cli.output import as_json, print_json, say
+from expunge.errors import ExpungeError
+from expunge.progress import console
+from expunge.settings import Settings
+
+GIB = 2**30
+REMEDIES = (
+    "unlearning.trained.what: lora",
+    "unlearning.trained.gradient_checkpointing: true",
+    "smaller unlearning.forget_batch_size, retain_batch_size, gradients.batch_size, drawing.batch_size",
+    "hardware: {processes: N, sharded: true}",
+)
+
+
+@click.command()
+@click.option(
+    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="As unlearn_pipeline's -c."
+)
+@click.option("--model", default="", help="A diffusers folder or a named model, in place of the config's base_model.")
+@as_json
+def doctor(config: Path | None, model: str, machine: bool) -> None:
+    """Say whether and how unlearning a model fits into memory, from its configuration alone: no weights are read.
+
+    What torch, the judges and the runtime of a GPU take comes on top.
+    """
+    given = _parameters(config)
+    source = model or given.get("base_model", "zoo")
+    from expunge.models.blueprint import blueprint  # torch takes seconds to import
+    from expunge.models.device import choose_device
+    from expunge.models.hardware import HardwareSettings
+    from expunge.pictures.drawing import DrawingSettings
+    from expunge.unlearning.memory import reckon
+    from expunge.unlearning.unlearn_settings import GradientSettings, UnlearnSettings
+
+    drawing = _read(DrawingSettings, given, "drawing")
+    hardware = _read(HardwareSettings, given, "hardware")
+    unlearning = _read(UnlearnSettings, given, "unlearning")
+    need = reckon(blueprint(source), drawing, _read(GradientSettings, given, "gradients"), unlearning, hardware)
+    device = choose_device(hardware.device)
+    there = _available(device)
+    fits = need.peak <= there
+    if machine:
+        print_json({**asdict(need), "peak": need.peak, "device": device, "available": there, "fits": fits})
+        return
+    table = Table(title=f"{source} on {device}, GiB for each process")
+    table.add_column("phase")
+    table.add_column("at most", justify="right")
+    for name, size in sorted(need.phases.items(), key=lambda each: -each[1]):
+        table.add_row(name, f"{size / GIB:.2f}")
+    console().print(table)
+    unit = need.denoiser / GIB
+    say(f"Denoiser {unit:.2f} GiB in float32, other parts {need.others / GIB:.2f}, trained {need.trained / GIB:.2f}.")
+    if need.unknown:
+        say("Activations are not in it: this family's text encoder looks into its tokens, which only weights can tell.")
+    elif hardware.precision == "bf16":
+        say("Activations are reckoned in float32: in bf16 they take less.")
+    if fits:
+        say(
+            f"Fits: {need.peak / GIB:.2f} of {there / GIB:.2f} GiB, {need.peak / need.denoiser:.1f} times the denoiser."
+        )
+    else:
+        say(f"Does not fit: {need.peak / GIB:.2f} GiB, and there are {there / GIB:.2f}. What takes less:")
+        for remedy in REMEDIES:
+            say(f"  {remedy}")
+
+
+def _parameters(config: Path | None) -> dict[str, Any]:
+    if config is None:
+        return {}
+    try:
+        read = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ExpungeError(f"config: {config} is no YAML: {str(error).splitlines()[0]}") from error
+    found = read.get("parameters") if isinstance(read, dict) else None
+    if not isinstance(found, dict):
+        raise ExpungeError(f"config: {config} has no 'parameters'; give a configuration of unlearn_pipeline")
+    return found
+
+
+def _read(kind: type[Settings], given: dict[str, Any], field: str) -> Any:
+    try:
+        return kind.model_validate(given.get(field) or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, (field, *first["loc"])))
+        raise ExpungeError(f"config: {place}: {first['msg']}") from error
+
+
+def _available(device: str) -> int:
+    """Bytes that are free where the model will be."""
+    if device == "cpu":
+        import psutil
+
+        return int(psutil.virtual_memory().available)
+    import torch
+
+    return int(torch.cuda.mem_get_info(device)[0])

@@ -1,0 +1,210 @@
+"""How much memory a job will take where it computes, reckoned from a model's configuration before anything is loaded.
+
+Parameters, twin, moments and cached gradients are counted; what a pass keeps for its backward pass is found by going
+through one with tensors that have shapes and no content. That is done in float32: passes in bf16 take less.
+"""
+
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
+
+from expunge.models.conditions import Conditions
+from expunge.models.diffusers_model import DiffusersModel
+from expunge.models.hardware import HardwareSettings
+from expunge.pictures.drawing import DrawingSettings
+from expunge.unlearning.calibration import PICTURES
+from expunge.unlearning.unlearn_settings import GradientSettings, UnlearnSettings
+
+MOMENTS = 3
+AT_THETA_0 = 4  # gradient and squares of both objectives
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a job takes on the device of each of its processes, in bytes.
+
+    Attributes:
+        denoiser: of the base.
+        others: text encoders and autoencoder.
+        trained: parameters that are trained; the unit of what follows.
+        phases: the largest need of each phase, everything in it included, by name.
+        unknown: why passes could not be gone through, so that phases leave out activations; empty if they could.
+    """
+
+    denoiser: int
+    others: int
+    trained: int
+    phases: dict[str, int]
+    unknown: str = ""
+
+    @property
+    def peak(self) -> int:
+        """The largest of all phases."""
+        return max(self.phases.values())
+
+
+def reckon(
+    model: DiffusersModel,
+    drawing: DrawingSettings,
+    gradients: GradientSettings,
+    unlearning: UnlearnSettings,
+    hardware: HardwareSettings,
+) -> Memory:
+    """What gradients, rate, steps and drawing will take.
+
+    Args:
+        model: a ``blueprint``.
+        drawing: how pictures are drawn.
+        gradients: how gradients are measured.
+        unlearning: how the model is unlearned; by the default method.
+        hardware: precision and processes.
+    """
+    model.at_size(drawing.size)
+    twin = model.to_train(unlearning.trained)
+    whole, own = _bytes(model.denoiser), {id(p) for p in model.denoiser.parameters()}
+    others = sum(_bytes(each) for each in model.parts().values() if isinstance(each, nn.Module)) - whole
+    trained = sum(_size(p) for p in twin.denoiser.parameters() if p.requires_grad)
+    added = sum(_size(p) for p in twin.denoiser.parameters() if id(p) not in own)
+    held, unit = others + whole + added, trained
+    if hardware.sharded:  # the twin shares nothing with the base, which an adapter does not need
+        lora = unlearning.trained.what == "lora"
+        parts = _bytes(twin.denoiser) + (0 if lora else whole)
+        held = others + _largest_block(twin.denoiser) + parts // hardware.processes
+        unit = trained // hardware.processes
+    directions = -(-PICTURES // unlearning.retain_batch_size)
+    phases = {
+        "gradients at the start": held + AT_THETA_0 * unit - (0 if hardware.sharded else added),
+        "measuring the rate": held + directions * unit,
+        "forget gradient": held + MOMENTS * unit,
+        "retain gradient": held + (MOMENTS + 1) * unit,
+        "drawing": held + MOMENTS * unit,
+    }
+    unknown = ""
+    try:
+        passes = _Passes(model, twin, unlearning, hardware.processes).by_phase(gradients.batch_size, drawing)
+    except (RuntimeError, NotImplementedError) as error:
+        passes, unknown = {}, str(error).partition("\n")[0]
+    phases = {name: size + passes.get(name, 0) for name, size in phases.items()}
+    if unlearning.learning_rate is not None:
+        del phases["measuring the rate"]
+    return Memory(whole, others, trained, phases, unknown)
+
+
+class _Passes:
+    """The most that passes have in memory at once beside parameters, in bytes."""
+
+    def __init__(self, model: DiffusersModel, twin: DiffusersModel, how: UnlearnSettings, processes: int) -> None:
+        self.model, self.twin, self.how, self.processes = model, twin, how, processes
+        self.trained = [p for p in twin.denoiser.parameters() if p.requires_grad]
+        self.conditions = model.encode_texts([""])
+        self.predictions = how.objectives().forget_loss.forward_passes
+
+    def by_phase(self, cached_at_once: int, drawing: DrawingSettings) -> dict[str, int]:
+        """Those of each phase of `reckon`."""
+        forget, retain = self.how.forget_batch_size, self.how.retain_batch_size
+        return {
+            "gradients at the start": self.training(cached_at_once, self.predictions, freed=True),
+            "measuring the rate": self.training(retain, 0, freed=False),
+            "forget gradient": self.training(forget, self.predictions, freed=False),
+            "retain gradient": self.training(retain, int(self.how.alignment == "original"), freed=True),
+            "drawing": self.drawing(drawing),
+        }
+
+    def training(self, pictures: int, predictions: int, freed: bool) -> int:
+        """Of a loss and its gradient: activations, and gradients until they are taken.
+
+        Args:
+            pictures: of a batch, over all processes.
+            predictions: of the original, after that of the model.
+            freed: whether each gradient is taken as soon as it is there, or all of them at the end.
+        """
+
+        def work() -> None:
+            asked = self._asked(-(-pictures // self.processes))
+            loss = self.twin.predict(self.twin.denoiser, *asked)
+            for _ in range(predictions):
+                with torch.no_grad():
+                    goal = self.model.predict(self.model.denoiser, *asked)
+                loss = loss - goal
+            loss.square().mean().backward()
+
+        hooks = [each.register_post_accumulate_grad_hook(_let_go) for each in self.trained if freed]
+        with Watch(self.model, self.twin) as watch:
+            work()
+        for hook in hooks:
+            hook.remove()
+        for each in self.trained:
+            each.grad = None
+        return watch.peak
+
+    def drawing(self, settings: DrawingSettings) -> int:
+        """Of a sampler's step, and of the autoencoder after the last one."""
+        guided, pipeline = 2 if settings.guidance > 1 else 1, self.model.pipeline
+        with torch.no_grad():
+            with Watch(self.model) as step:
+                self.model.predict(self.model.denoiser, *self._asked(guided * settings.batch_size))
+            channels, shape = pipeline.vae.config.latent_channels, self.model.latent_shape
+            if shape[0] != channels:  # the denoiser takes several of the autoencoder's as one
+                side = self.model.size // pipeline.vae_scale_factor
+                shape = (channels, side, side)
+            with Watch(self.model) as decoding:
+                pipeline.vae.decode(torch.empty(settings.batch_size, *shape, device="meta"))
+        return max(step.peak, decoding.peak)
+
+    def _asked(self, count: int) -> tuple[Tensor, Tensor, Conditions]:
+        level = torch.full((count,), self.model.levels // 2, device="meta")
+        noisy = torch.empty(count, *self.model.latent_shape, device="meta")
+        return noisy, level, {name: each.expand(count, *each.shape[1:]) for name, each in self.conditions.items()}
+
+
+class Watch(TorchDispatchMode):
+    """Bytes of the tensors that are made within the block and still there, at their most.
+
+    Attributes:
+        peak: the most so far.
+    """
+
+    def __init__(self, *models: DiffusersModel) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        modules = [each for model in models for each in model.parts().values() if isinstance(each, nn.Module)]
+        own = [t for module in modules for t in (*module.parameters(), *module.buffers())]
+        self.known = WeakIdKeyDictionary({each.untyped_storage(): 0 for each in own})
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Count what comes out of an operation, unless it lies in memory that is counted already."""
+        made = func(*args, **(kwargs or {}))
+        for each in tree_leaves(made):
+            if isinstance(each, Tensor) and (storage := each.untyped_storage()) not in self.known:
+                self.known[storage] = storage.nbytes()
+                self.now += storage.nbytes()
+                weakref.finalize(storage, self._gone, storage.nbytes())
+        self.peak = max(self.peak, self.now)
+        return made
+
+    def _gone(self, size: int) -> None:
+        self.now -= size
+
+
+def _let_go(parameter: Tensor) -> None:
+    parameter.grad = None
+
+
+def _size(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _bytes(module: nn.Module) -> int:
+    return sum(map(_size, module.parameters()))
+
+
+def _largest_block(denoiser: nn.Module) -> int:
+    """Of the blocks that are sharded by themselves, the one that takes most while it is whole."""
+    names = getattr(denoiser, "_no_split_modules", None) or []
+    return max((_bytes(each) for each in denoiser.modules() if type(each).__name__ in names), default=0)
