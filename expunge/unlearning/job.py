@@ -1,13 +1,13 @@
 """From a base model and two picture sets to an unlearned model: what the pipeline's steps call."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TypeVar
 
 from torch import nn
 
 from expunge.case import Case
 from expunge.metrics.unlearning_accuracy import not_found
+from expunge.models.aside import encoders_aside
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_prompts, own_seeds
 from expunge.pictures.picture_set import PictureSet, concatenate
@@ -111,10 +111,16 @@ def train(
         twin.to(ranks.device)
     drawing = case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)})
     looked = case.limited(concatenate([sets.forget, sets.retain])).drawn_with(drawing)
-    share = partial(least_forgotten, twin, looked, check.pictures, settings.seed, ranks)
     encoded = latent_sets(twin, sets.forget, sets.retain, settings.objectives())
-    hooks = replace(hooks, is_forgotten=share, original=original)
-    return twin, unlearn(twin.denoiser, twin, encoded, settings, sets.cache, hooks)
+    with encoders_aside(twin, str(twin.device)) as send_back:
+
+        def share() -> float:
+            found = least_forgotten(twin, looked, check.pictures, settings.seed, ranks)
+            send_back()
+            return found
+
+        hooks = replace(hooks, is_forgotten=share, original=original)
+        return twin, unlearn(twin.denoiser, twin, encoded, settings, sets.cache, hooks)
 
 
 def least_forgotten(model: TextToImage, case: Case, pictures: int, seed: int, ranks: Ranks = ALONE) -> float:

@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
 from expunge.models.conditions import Conditions
+from expunge.models.device import choose_device
 from expunge.models.diffusers_model import DiffusersModel
 from expunge.models.hardware import HardwareSettings
 from expunge.pictures.drawing import DrawingSettings
@@ -78,11 +79,13 @@ def reckon(
         held = others + _largest_block(twin.denoiser) + parts // hardware.processes
         unit = trained // hardware.processes
     directions = -(-PICTURES // unlearning.retain_batch_size)
+    # In the loop encoders are in main memory, which on the CPU is where they were.
+    inside = held - (0 if choose_device(hardware.device) == "cpu" else others)
     phases = {
         "gradients at the start": held + AT_THETA_0 * unit - (0 if hardware.sharded else added),
-        "measuring the rate": held + directions * unit,
-        "forget gradient": held + MOMENTS * unit,
-        "retain gradient": held + (MOMENTS + 1) * unit,
+        "measuring the rate": inside + directions * unit,
+        "forget gradient": inside + MOMENTS * unit,
+        "retain gradient": inside + (MOMENTS + 1) * unit,
         "drawing": held + MOMENTS * unit,
     }
     unknown = ""
