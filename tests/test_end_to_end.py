@@ -53,9 +53,10 @@ def box(tmp_path_factory: pytest.TempPathFactory, zenml_home: Path) -> Iterator[
 @pytest.fixture(scope="module")
 def filed(box: Inbox) -> dict[str, str]:
     """Requests by what they name; beside them a file that cannot be read."""
-    Path(".expunge/inbox/torn.yaml").write_text("kind: object\ntarget: [")
     named = (("object", OBJECT), ("style", STYLE), ("object", "unicorn"))
-    return {name: box.file(kind=kind, target=name).request.id for kind, name in named}
+    requests = {name: box.file(kind=kind, target=name).request.id for kind, name in named}
+    Path(".expunge/inbox/torn.yaml").write_text("kind: object\ntarget: [")
+    return requests
 
 
 @pytest.fixture(scope="module")
