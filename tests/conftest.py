@@ -17,6 +17,16 @@ IMPATIENCE = {"AWS_MAX_ATTEMPTS": "3", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
 os.environ.update(IMPATIENCE)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def databases_in_a_hurry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No waiting for the disk, no tables made anew."""
+    from tests.databases import hurry
+
+    with pytest.MonkeyPatch.context() as patch:
+        hurry(patch, tmp_path_factory.mktemp("databases"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusers folder with a model too small to draw anything. Tests leave it as it is."""

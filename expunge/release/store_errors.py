@@ -1,5 +1,6 @@
 """What the tracking store and the systems below it answer, as one line that names the store and the remedy."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -17,6 +18,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 ANSWERS = (
     MlflowException,
     SQLAlchemyError,
+    sqlite3.Error,
     BotoCoreError,
     ClientError,
     OSError,

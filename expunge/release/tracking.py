@@ -78,6 +78,7 @@ def open_store(tracking_uri: str) -> tuple[MlflowClient, str]:
         if database is not None:
             database.parent.mkdir(parents=True, exist_ok=True)
             location = (database.parent / "mlartifacts").as_uri()
+            sqlite3.connect(database).close()  # MLflow would try for minutes to open what cannot be opened
         client = MlflowClient(tracking_uri)
         found = client.get_experiment_by_name(EXPERIMENT)
         if found is None:

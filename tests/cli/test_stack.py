@@ -1,6 +1,7 @@
 """``expunge stack check``: what is missing is told with a remedy, and nothing of the credentials."""
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -8,35 +9,48 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from expunge.cli import main
 from tests.infra.conftest import Guarded, guarded  # noqa: F401 (a fixture)
 
 ROOT = Path(__file__).parents[2]
 PIECES = ["inbox", "tracking store", "login", "registry", "artifact store", "certificate key", "model key", "schedule"]
 
 
-def run(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_TRACKING", "EXPUNGE"))
-    }
-    own = {"PYTHONPATH": str(ROOT), "COLUMNS": "400", "XDG_CONFIG_HOME": str(folder / "config")}
-    return subprocess.run(
-        [sys.executable, "-m", "expunge.cli", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env=inherited | own | {"ZENML_CONFIG_PATH": str(folder / "zenml")} | environment,
-    )
+@pytest.fixture(scope="module")
+def zenml_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where ZenML keeps a set-up that no test changes; making its database takes seconds."""
+    return tmp_path_factory.mktemp("zenml")
 
 
-def check(folder: Path, *words: str, **environment: str) -> tuple[int, dict[str, dict]]:
-    done = run(folder, "stack", "check", "--json", *words, **environment)
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, zenml_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("MLFLOW_TRACKING", "EXPUNGE"))]:
+        monkeypatch.delenv(name)
+    own = {"PYTHONPATH": ROOT, "COLUMNS": "400", "XDG_CONFIG_HOME": tmp_path / "config"}
+    for name, value in (own | {"ZENML_CONFIG_PATH": zenml_config}).items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(logging.getLogger("mlflow"), "level", logging.WARNING)  # as in a process of its own
+
+
+def run(*words: str, **environment: str) -> Result:
+    return CliRunner().invoke(main, words, env=environment)
+
+
+def check(*words: str, **environment: str) -> tuple[int, dict[str, dict]]:
+    done = run("stack", "check", "--json", *words, **environment)
     assert done.stderr == "", done.stderr
-    findings = json.loads(done.stdout)
+    return understood(done.exit_code, done.stdout)
+
+
+def understood(code: int, said: str) -> tuple[int, dict[str, dict]]:
+    findings = json.loads(said)
     assert [each["what"] for each in findings] == PIECES
     assert all(bool(each["remedy"]) != each["ok"] for each in findings)
-    assert done.returncode == (0 if all(each["ok"] for each in findings) else 1)
-    return done.returncode, {each["what"]: each for each in findings}
+    assert code == (0 if all(each["ok"] for each in findings) else 1)
+    return code, {each["what"]: each for each in findings}
 
 
 def missing(findings: dict[str, dict]) -> list[str]:
@@ -56,19 +70,22 @@ def missing(findings: dict[str, dict]) -> list[str]:
 def test_a_config_that_is_none_is_one_line(tmp_path: Path, text: str | None, said: str) -> None:
     if text is not None:
         (tmp_path / "config.yaml").write_text(text)
-    done = run(tmp_path, "stack", "check", "--config", "config.yaml")
-    assert done.returncode == 2 and done.stdout == ""
+    done = run("stack", "check", "--config", "config.yaml")
+    assert done.exit_code == 2 and done.stdout == ""
     assert done.stderr.startswith(f"Error: {said}") and done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir() if path.name != "config.yaml"] == []
 
 
 @pytest.mark.slow
-def test_folders_need_a_schedule_alone(tmp_path: Path) -> None:
-    _, findings = check(tmp_path)
+def test_folders_need_a_schedule_alone() -> None:
+    command = [sys.executable, "-m", "expunge.cli", "stack", "check", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stderr == ""
+    _, findings = understood(done.returncode, done.stdout)
     assert missing(findings) == ["schedule"]
     assert findings["schedule"]["remedy"] == "expunge schedule install --cron '0 3 * * *'"
     assert findings["inbox"]["found"] == ".expunge/inbox takes objects, each once"
-    again = run(tmp_path, "takedown", "list", "--json")
+    again = run("takedown", "list", "--json")
     assert json.loads(again.stdout) == []  # the probe is no request
 
 
@@ -79,43 +96,35 @@ def test_every_piece_that_is_broken_is_told(tmp_path: Path) -> None:
     key.touch(0o644)
     given = {"MLFLOW_TRACKING_URI": "http://someone:hidden-word@127.0.0.1:9", "EXPUNGE_INBOX": "in"}
     keys = {"EXPUNGE_SIGNING_KEY": str(key), "EXPUNGE_MODEL_SIGNING_KEY": str(tmp_path / "none.pem")}
-    _, findings = check(tmp_path, **given, **keys)
+    _, findings = check(**given, **keys)
     assert missing(findings) == [piece for piece in PIECES if piece != "artifact store"]
     assert "127.0.0.1:9 does not answer" in findings["tracking store"]["found"]
     assert findings["login"]["found"] == "not asked"
     assert "others may read" in findings["certificate key"]["found"]
     assert "there is no file" in findings["model key"]["found"]
-    done = run(tmp_path, "stack", "check", **given)
+    done = run("stack", "check", **given)
     assert "hidden" not in json.dumps(findings) + done.stdout + done.stderr
-    assert done.returncode == 1 and "missing" in done.stdout
+    assert done.exit_code == 1 and "missing" in done.stdout
 
 
 @pytest.mark.slow
-def test_an_artifact_store_that_is_gone_is_told(tmp_path: Path) -> None:
-    made = subprocess.run(
-        [sys.executable, "-m", "infra.s3_stack", "--path", "s3://no-such-bucket"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env=os.environ
-        | {
-            "PYTHONPATH": str(ROOT),
-            "ZENML_CONFIG_PATH": str(tmp_path / "zenml"),
-            "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
-        },
-    )
+def test_an_artifact_store_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZENML_CONFIG_PATH", str(tmp_path / "zenml"))
+    command = [sys.executable, "-m", "infra.s3_stack", "--path", "s3://no-such-bucket"]
+    environment = os.environ | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    made = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert made.returncode == 0, made.stderr
-    _, findings = check(tmp_path, AWS_ACCESS_KEY_ID="tester", AWS_SECRET_ACCESS_KEY="hidden-word")
+    _, findings = check(AWS_ACCESS_KEY_ID="tester", AWS_SECRET_ACCESS_KEY="hidden-word")
     assert missing(findings) == ["artifact store", "schedule"]
     assert findings["artifact store"]["found"].startswith("s3://no-such-bucket: ")
     assert "hidden" not in json.dumps(findings)
 
 
 @pytest.mark.slow
-def test_an_inbox_in_a_bucket(s3_server: str, tmp_path: Path) -> None:
-    _, findings = check(tmp_path, EXPUNGE_INBOX="s3://expunge/checked")
+def test_an_inbox_in_a_bucket(s3_server: str) -> None:
+    _, findings = check(EXPUNGE_INBOX="s3://expunge/checked")
     assert findings["inbox"]["ok"]
-    _, findings = check(tmp_path, EXPUNGE_INBOX="s3://expunge/checked", AWS_SECRET_ACCESS_KEY="wrong-hidden")
+    _, findings = check(EXPUNGE_INBOX="s3://expunge/checked", AWS_SECRET_ACCESS_KEY="wrong-hidden")
     assert not findings["inbox"]["ok"] and "hidden" not in json.dumps(findings)
 
 
@@ -124,15 +133,15 @@ def test_an_inbox_in_a_bucket(s3_server: str, tmp_path: Path) -> None:
 def test_all_is_well_with_servers_and_a_schedule(guarded: Guarded, tmp_path: Path) -> None:  # noqa: F811
     runner = guarded.account("runner")
     install = ["schedule", "install", "--systemd", "--cron", "0 3 * * *", "--env-file", str(runner)]
-    assert run(tmp_path, *install).returncode == 0
+    assert run(*install).exit_code == 0
     account = {name: value for name, value in guarded.environment("runner").items() if name.startswith("MLFLOW_TRACK")}
     (tmp_path / "config.yaml").write_text("parameters: {inbox: in, registered_model: mine}\n")
-    code, findings = check(tmp_path, "--config", "config.yaml", **account)
+    code, findings = check("--config", "config.yaml", **account)
     assert code == 0, findings
     assert (tmp_path / "in").is_dir() and findings["registry"]["found"] == "mine has no version yet"
     assert findings["schedule"]["found"].startswith("retrain: next ")
-    _, findings = check(tmp_path, MLFLOW_TRACKING_URI=guarded.url)
+    _, findings = check(MLFLOW_TRACKING_URI=guarded.url)
     assert missing(findings) == ["login", "registry"] and "MLFLOW_TRACKING_PASSWORD" in findings["login"]["remedy"]
-    _, findings = check(tmp_path, **account | {"MLFLOW_TRACKING_PASSWORD": "hidden-word"})
+    _, findings = check(**account | {"MLFLOW_TRACKING_PASSWORD": "hidden-word"})
     assert findings["login"]["found"].endswith("does not know this name and password")
     assert "hidden" not in json.dumps(findings)

@@ -81,7 +81,8 @@ def test_shares_hold_the_truth_where_the_gate_works(share, alike):
     for correlation in (0.0, 0.1, 0.3, 0.5) if alike > 1 else (0.0,):
         for prompts in (40 // alike, 72 // alike, 144 // alike):
             names = np.repeat(np.arange(prompts), alike).astype(str)
-            found = [proportion(_beta_binomial(rng, share, correlation, prompts, alike), names) for _ in range(600)]
+            drawn = [_beta_binomial(rng, share, correlation, prompts, alike) for _ in range(600)]
+            found = _each_kind_once(lambda sample, names=names: proportion(sample, names), drawn, alike)
             outside, below = (np.mean([miss(each) for each in found]) for miss in (
                 lambda each: not _holds(each, share), lambda each: each.low > share))  # fmt: skip
             # Three standard errors of 600 trials are 2.7 and 1.9 points.
@@ -210,6 +211,13 @@ def _beta_binomial(rng, share, correlation, prompts, alike):
     if correlation and share < 1:
         chances = rng.beta(share * total, (1 - share) * total, size=prompts)
     return rng.random(prompts * alike) < np.repeat(chances, alike)
+
+
+def _each_kind_once(measure, samples, alike):
+    """Measurements of samples; those that differ in the order of prompts and of their pictures alone are one kind."""
+    kinds = [tuple(sorted(sample.reshape(-1, alike).sum(axis=1))) for sample in samples]
+    measured = {kind: measure(sample) for kind, sample in dict(zip(kinds, samples, strict=True)).items()}
+    return [measured[kind] for kind in kinds]
 
 
 def _holds(interval, truth):

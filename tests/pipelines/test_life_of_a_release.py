@@ -1,4 +1,4 @@
-"""The main job on tiny models, overtaken, waiting for a person, and finished after an error; by a schedule too."""
+"""The main job on tiny models: failing, overtaken, waiting for a person, finished after an error; by a schedule too."""
 
 import json
 import os
@@ -90,6 +90,30 @@ def test_an_error_after_registering_costs_no_second_unlearning(job, box: Inbox, 
     again = run(job)
     assert list(again.steps) == ["collect_takedowns", "finish_takedowns", "purge_forbidden"]
     assert box.state(cat).label == "fulfilled" and Registry().champion().version == 1
+
+
+def test_what_fails_the_gate_is_not_promoted_and_finished_work_is_not_repeated(job, box: Inbox) -> None:
+    dog = box.file(kind="object", target="dog").request.id
+    kept = {"forbidden": "when fulfilled"}  # by default its pictures would be gone, and drawn anew
+    failed = run(job, gate=STRICT.model_dump(), retention=kept)
+    assert box.state(dog).label == "failed" and "samples" in box.state(dog).reason
+    assert Registry().champion() is None
+    assert [version.aliases for version in Registry().history()] == [("challenger",)]
+    assert not failed.steps["gate"].outputs["gate_decision"][0].load().passed
+
+    box.retry(dog)
+    repeated = {name: str(step.status) for name, step in run(job).steps.items()}
+    for name in ("draw_pool", "diversify_datasets", "cache_gradients", "unlearn", "evaluate"):
+        assert repeated[name] == "cached", repeated
+    assert box.state(dog).label == "fulfilled"
+    assert [version.aliases for version in Registry().history()] == [("champion",)]
+
+
+def test_a_run_that_ends_in_an_error_gives_its_requests_back(job, box: Inbox) -> None:
+    cat = box.file(kind="object", target="cat").request.id
+    with pytest.raises(Exception, match="base_model: './nowhere' is not there"):
+        run(job, base_model="./nowhere")
+    assert box.state(cat).label == "pending"
 
 
 def test_what_passed_waits_for_a_person_who_approves_it(job, box: Inbox) -> None:
