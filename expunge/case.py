@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from expunge.errors import ExpungeError
+from expunge.judges.compare import with_references
+from expunge.judges.likeness import References
 from expunge.judges.load_panel import load_panel
 from expunge.judges.panel import Panel
 from expunge.models.device import choose_device
@@ -45,6 +47,7 @@ class Case(BaseModel):
         drawing: how pictures are drawn, everywhere in the run.
         device: where models run, as torch calls it.
         precision: in which they compute.
+        references: what two judges know of memorised pictures, see ``compare_pictures``; None: it is about none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,6 +62,7 @@ class Case(BaseModel):
     drawing: DrawingSettings
     device: str = "cpu"
     precision: Precision = "float32"
+    references: tuple[References, References] | None = None
     _given: Panel | None = PrivateAttr(default=None)
 
     @classmethod
@@ -85,7 +89,15 @@ class Case(BaseModel):
             raise ExpungeError(
                 f"judges: the weights of '{self.judges}' changed since this case was resolved; start the run again."
             )
+        if self.references:
+            self._given = panel = with_references(panel, self.references)
         return panel
+
+    def shown(self, references: tuple[References, References]) -> "Case":
+        """The same, whose judges know memorised pictures by these references."""
+        case = self.model_copy(update={"references": references})
+        case._given = with_references(self.panel(), references)
+        return case
 
     def placed(self, model: Model) -> Model:
         """The model where and in the precision in which the case's models run, drawing in its size; in place.

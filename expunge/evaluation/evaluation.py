@@ -19,6 +19,7 @@ class TargetScores(BaseModel):
     Attributes:
         numbers: by name in ``QUANTITIES``; a missing name means that it was not measured.
         content: content kept of each other factor alone.
+        told_by: of a memorised picture, by quantity: on which features copies were told, and from which cosine.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,6 +28,7 @@ class TargetScores(BaseModel):
     kind: str
     numbers: Numbers
     content: dict[str, Change] = {}
+    told_by: dict[str, str] = {}
 
 
 def was_drawn(change: Change) -> bool:

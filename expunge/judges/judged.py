@@ -17,7 +17,7 @@ from expunge.errors import ExpungeError
 from expunge.judges.features import Extractor
 from expunge.judges.panel import Panel
 from expunge.pictures.picture_set import PictureSet
-from expunge.prompts.world import Prompt, World
+from expunge.prompts.world import PICTURE, Prompt, World
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +67,17 @@ class JudgedPictures:
     def texts(self) -> list[str]:
         """The prompts' texts."""
         return [prompt.text for prompt in self.prompts]
+
+    @property
+    def clusters(self) -> list[str]:
+        """The cluster of each picture: those of one text, which is one of many that might have been drawn with.
+
+        The captions of a memorised picture are all that it is asked for with, and each of their pictures stands alone.
+        """
+        return [
+            f"{prompt.text} {seed}" if PICTURE in prompt.factors else prompt.text
+            for prompt, seed in zip(self.prompts, self.seeds, strict=True)
+        ]
 
     def select(self, indices: Sequence[int]) -> JudgedPictures:
         """What was said of the pictures at ``indices``, in that order."""

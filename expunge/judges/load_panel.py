@@ -35,7 +35,7 @@ def load_panel(judges: str, world: World, device: str = "cpu") -> Panel:
     if first is not clip:
         refuse_one_judge_twice(first, clip, [level for levels in world.factors.values() for level in levels])
     classifiers = {name: ZeroShotClassifier(first, name, world) for name in STRATUM_FACTORS if name in world.factors}
-    opinions = {} if first is clip else {name: ZeroShotClassifier(clip, name, world) for name in world.factors}
+    opinions = {} if first is clip else {name: ZeroShotClassifier(clip, name, world) for name in world.slots}
     return Panel(classifiers, clip, opinions)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from expunge.errors import ExpungeError
+from expunge.judges.likeness import LikenessJudge
 from expunge.judges.protocols import Classifier, ClipJudge
 from expunge.judges.zero_shot import ZeroShotClassifier, null_features
 from expunge.prompts.target import Target
-from expunge.prompts.world import Prompt, World
+from expunge.prompts.world import PICTURE, Prompt, World
 
 
 @dataclass
@@ -20,18 +21,19 @@ class Panel:
     Attributes:
         classifiers: by the factor that each judges.
         clip: the open-vocabulary judge.
-        opinions: zero-shot classifiers made of ``clip``, by factor, where the classifiers are made of another CLIP.
-            Where there is none ``clip`` names the nearest level, whatever it is shown.
+        opinions: zero-shot classifiers made of ``clip``, by factor, where the classifiers are made of another CLIP; of
+            memorised pictures, how alike ``clip`` finds them. Where there is none ``clip`` names the nearest level,
+            whatever it is shown.
     """
 
     classifiers: Mapping[str, Classifier]
     clip: ClipJudge
-    opinions: Mapping[str, ZeroShotClassifier] = field(default_factory=dict)
+    opinions: Mapping[str, ZeroShotClassifier | LikenessJudge] = field(default_factory=dict)
 
     @property
     def zero_shot(self) -> dict[str, ZeroShotClassifier]:
         """Those of the classifiers that nobody trained."""
-        return {name: each for name, each in self.classifiers.items() if isinstance(each, ZeroShotClassifier)}
+        return _zero_shot(self.classifiers)
 
     @property
     def first(self) -> ClipJudge | None:
@@ -61,9 +63,37 @@ class Panel:
             return self
         own, nulls = features if first is None else first, null_features(self.first or self.clip)
         judges = {factor: each.limited(own, prompts, nulls) for factor, each in self.zero_shot.items()}
-        nulls = null_features(self.clip) if self.opinions else nulls
-        opinions = {factor: each.limited(features, prompts, nulls) for factor, each in self.opinions.items()}
-        return replace(self, classifiers={**self.classifiers, **judges}, opinions=opinions)
+        second = _zero_shot(self.opinions)
+        nulls = null_features(self.clip) if second else nulls
+        opinions = {factor: each.limited(features, prompts, nulls) for factor, each in second.items()}
+        return replace(self, classifiers={**self.classifiers, **judges}, opinions={**self.opinions, **opinions})
+
+    @property
+    def without_limits(self) -> list[str]:
+        """The factors of which a zero-shot judge names a level even where a picture shows nothing."""
+        judges = (*self.zero_shot.values(), *_zero_shot(self.opinions).values())
+        return sorted({each.factor for each in judges if each.limits is None})
+
+    def told_by(self, factor: str) -> tuple[str, str]:
+        """How reports call the judge of a factor, and the second one."""
+        first, second = self.classifiers.get(factor), self.opinions.get(factor)
+        plain = "CLIP" if self.one_judge else f"the classifier of {factor}"
+        return (
+            first.name if isinstance(first, LikenessJudge) else plain,
+            second.name if isinstance(second, LikenessJudge) else "CLIP",
+        )
+
+    def sentences_near(self, level: str, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """Prompts by how near they come to what is on a memorised picture, by ``clip``, nearest first.
+
+        Raises:
+            ExpungeError: the panel was not shown the picture's references.
+        """
+        judge = self.opinions.get(PICTURE)
+        if not isinstance(judge, LikenessJudge):
+            raise ExpungeError(f"pictures: no judge was shown the references of '{level}'.")
+        likeness = self.clip.text_features([prompt.text for prompt in prompts]) @ judge.direction(level)
+        return [prompts[i] for i in np.argsort(-likeness, kind="stable")]
 
     def refuse_unjudged(self, target: Target) -> None:
         """See that a classifier judges the target's factor.
@@ -115,6 +145,10 @@ class Panel:
         }
         _answered({f"classifier of {factor}": levels for factor, levels in found.items()}, len(pictures))
         return found
+
+
+def _zero_shot(judges: Mapping[str, Classifier]) -> dict[str, ZeroShotClassifier]:
+    return {name: each for name, each in judges.items() if isinstance(each, ZeroShotClassifier)}
 
 
 def _answered(answers: dict[str, Sequence[str]], pictures: int) -> None:

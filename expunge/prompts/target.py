@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pydantic import BaseModel, ConfigDict
 
 from expunge.errors import ExpungeError
-from expunge.prompts.world import Level, Prompt, World
+from expunge.prompts.world import PICTURE, Level, Prompt, World
 from expunge.takedown.instead import read_instead
 from expunge.takedown.names import code_point, look, same_name
 from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
@@ -19,7 +19,7 @@ FACTORS_OF_KIND = {
     Kind.CLASS: ("subject",),
     Kind.STYLE: ("style",),
     Kind.CONCEPT: ("subject", "style"),
-    Kind.IMAGES: ("subject", "style"),
+    Kind.IMAGES: (PICTURE,),
 }
 
 
@@ -86,6 +86,8 @@ def _instead(request: TakedownRequest, factor: str, levels: tuple[str, ...], wor
     what, name = read_instead(request.instead)
     if not name:
         return what
+    if factor == PICTURE:
+        raise ExpungeError(f"instead: '{name}' cannot be named for a picture; write neighbour, content or nothing")
     known = world.factors[factor]
     found = [level for _, level in _called(name, {factor: known})]
     if not found:
@@ -201,7 +203,7 @@ def unworkable(batch: TakedownBatch, world: World) -> dict[str, str]:
                 f"instead: '{neighbour}' is itself to be forgotten, or was before; name another {factor}, or leave it "
                 "to the run"
             )
-        elif everything <= gone[factor] | set(target.levels):
+        elif factor != PICTURE and everything <= gone[factor] | set(target.levels):
             others = ", ".join(sorted(everything - set(target.levels))) or "there is none"
             reasons[target.request_id] = (
                 f"target: every other {factor} that the model draws is forgotten or asked for already "

@@ -6,7 +6,7 @@ learned to dodge a phrase is found out.
 
 import random
 import string
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from expunge.takedown.plain_yaml import describe, read_plain_yaml
 
 Side = Literal["train", "held_out"]
 STRATUM_FACTORS = ("subject", "style")  # what sets are balanced over; every prompt asks for a level of each
+PICTURE = "picture"  # the factor whose levels are memorised pictures, and whose wordings are whole captions
 _DEPTH = 5  # factors, one of them, a level, its side, its wordings
 
 
@@ -66,7 +67,8 @@ class World(BaseModel):
 
     ``subject`` is required; ``style`` and any other factor (background, place, mood …) are optional. A level without
     wordings on a side is not asked for on that side. Requests may name other levels of the factors in ``open``, for a
-    model that draws more than anybody could list.
+    model that draws more than anybody could list. A memorised picture comes out under its captions as they are: levels
+    of the factor ``picture`` stand in no template, and prompts over the world ask for none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -99,7 +101,7 @@ class World(BaseModel):
                 raise ValueError(f"factors.{factor}: the level {name!r} {error}") from error
             if (twin := known.setdefault(same_name(name), name)) != name:
                 raise ValueError(f"factors.{factor}: {twin!r} and {name!r} are one name; keep one of them")
-            if factor in STRATUM_FACTORS and "" in (*level.train, *level.held_out):
+            if factor in (*STRATUM_FACTORS, PICTURE) and "" in (*level.train, *level.held_out):
                 raise ValueError(f"factors.{factor}.{name}: a wording is empty, so its prompts would not ask for it")
 
     def _check_template(self, template: str) -> None:
@@ -109,12 +111,17 @@ class World(BaseModel):
         except ValueError as error:
             raise ValueError(f"template {template!r}: {error}") from error
         named = {field for _, field, _, _ in fields}
-        if unknown := sorted(str(each) for each in named - set(self.factors)):
-            raise ValueError(f"template {template!r} names {unknown[0]!r}, not one of {list(self.factors)}")
+        if unknown := sorted(str(each) for each in named - set(self.slots)):
+            raise ValueError(f"template {template!r} names {unknown[0]!r}, not one of {list(self.slots)}")
         if any(spec or conversion for _, _, spec, conversion in fields):
             raise ValueError(f"template {template!r} formats a factor; write its plain name in braces")
         if missing := [name for name in STRATUM_FACTORS if name in self.factors and name not in named]:
             raise ValueError(f"template {template!r} leaves out {missing[0]!r}, so its prompts would not ask for it")
+
+    @property
+    def slots(self) -> dict[str, dict[str, Level]]:
+        """The factors that sentences are made of: all but the memorised pictures."""
+        return {name: levels for name, levels in self.factors.items() if name != PICTURE}
 
     def prompt(self, factors: dict[str, str], side: Side, rng: random.Random, template: int | None = None) -> Prompt:
         """One prompt for the given levels; wording, and the template if none is given, drawn from ``rng``.
@@ -130,7 +137,12 @@ class World(BaseModel):
         return Prompt(text=self.render(words, side, index), factors=factors, side=side, template=index, words=words)
 
     def render(self, words: Mapping[str, str], side: Side, template: int) -> str:
-        """The sentence of one template with a wording for each factor; one without a wording is left out."""
+        """The sentence of one template with a wording for each factor; one without a wording is left out.
+
+        The caption of a memorised picture is a sentence by itself.
+        """
+        if PICTURE in words:
+            return words[PICTURE]
         return fill(self._templates(side)[template], dict.fromkeys(self.factors, "") | dict(words))
 
     def reworded(self, prompt: Prompt, factor: str, wording: str) -> Prompt:
@@ -151,22 +163,37 @@ class World(BaseModel):
             return [{"subject": subject} for subject in self.factors["subject"]]
         return [{"subject": subject, "style": style} for subject in self.factors["subject"] for style in styles]
 
-    def sample(self, side: Side, per_stratum: int, seed: int) -> list[Prompt]:
+    def strata_with(self, factor: str, levels: Collection[str]) -> list[dict[str, str]]:
+        """The strata that ask for one of the levels of a factor; of a factor beside the strata every one with each."""
+        if factor == PICTURE:
+            return [{PICTURE: level} for level in levels]
+        strata = self.strata()
+        if factor in strata[0]:
+            return [stratum for stratum in strata if stratum[factor] in levels]
+        return [stratum | {factor: level} for stratum in strata for level in levels]
+
+    def sample(
+        self, side: Side, per_stratum: int, seed: int, strata: Sequence[dict[str, str]] | None = None
+    ) -> list[Prompt]:
         """``per_stratum`` prompts for every stratum: balanced over strata, templates and the other factors.
 
         Templates and the levels of the remaining factors take turns, from a random start, so that each comes up
         about equally often within a stratum.
 
+        Args:
+            strata: some of ``strata_with``; all of the world if not given.
+
         Returns:
             Prompts ordered by stratum; the same for the same seed.
         """
+        strata = self.strata() if strata is None else strata
         others = {
             name: [level for level, words in levels.items() if words.wordings(side)]
-            for name, levels in self.factors.items()
-            if name not in STRATUM_FACTORS
+            for name, levels in self.slots.items()
+            if name not in strata[0] and PICTURE not in strata[0]
         }
         prompts = []
-        for stratum in self.strata():
+        for stratum in strata:
             # Seeded by the stratum's name: adding a subject to the world leaves the prompts of all others as they were.
             rng = random.Random(f"{seed}/{side}/{sorted(stratum.items())}")
             start = rng.randrange(1000)
