@@ -7,7 +7,7 @@ from expunge.judges.protocols import ClipJudge
 from expunge.judges.same_judge import refuse_one_judge_twice
 from expunge.judges.zero_shot import ZeroShotClassifier
 from expunge.plugins import load_plugin, plugin_names
-from expunge.prompts.world import STRATUM_FACTORS, World
+from expunge.prompts.world import World
 
 AND = " + "  # between two models
 
@@ -34,7 +34,7 @@ def load_panel(judges: str, world: World, device: str = "cpu") -> Panel:
     first, clip = clips[0], clips[-1]
     if first is not clip:
         refuse_one_judge_twice(first, clip, [level for levels in world.factors.values() for level in levels])
-    classifiers = {name: ZeroShotClassifier(first, name, world) for name in STRATUM_FACTORS if name in world.factors}
+    classifiers = {name: ZeroShotClassifier(first, name, world) for name in world.balanced}
     opinions = {} if first is clip else {name: ZeroShotClassifier(clip, name, world) for name in world.slots}
     return Panel(classifiers, clip, opinions)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from expunge.prompts.target import FACTORS_OF_KIND, meanings_of
+from expunge.prompts.target import meanings_of
 from expunge.prompts.world import PICTURE, Level, World
 from expunge.takedown.request import TakedownRequest
 
@@ -18,7 +18,7 @@ def opened(world: World, requests: Iterable[TakedownRequest]) -> World:
     """
     for request in sorted(requests, key=lambda each: (each.filed_at, each.id)):
         names = (request.target, *request.synonyms)
-        factors = [factor for factor in FACTORS_OF_KIND[request.kind] if factor in (*world.open, PICTURE)]
+        factors = [factor for factor in world.factors_of(request.kind) if factor in (*world.open, PICTURE)]
         if len(factors) != 1 or any(meanings_of(name, request.kind, world) for name in names):
             continue
         level = Level(train=[names[0], *names[2:]], held_out=[names[1] if len(names) > 1 else names[0]])

@@ -86,11 +86,11 @@ def test_only_what_requests_can_name_can_be_open(factor):
         World.model_validate(WORLD.model_dump() | {"open": [factor]})
 
 
-@pytest.mark.parametrize("name", ["objects", "styles"])
+@pytest.mark.parametrize("name", ["objects", "styles", "doings"])
 def test_the_worlds_that_ship_take_what_they_do_not_list(name):
     world = read_world(ROOT / "configs" / "worlds" / f"{name}.yaml")
     (factor,) = world.open
-    kind = Kind.OBJECT if factor == "subject" else Kind.STYLE
+    kind = next(kind for kind in Kind if factor in world.factors_of(kind))
     asked = request("something new", kind=kind)
     wider = opened(world, [asked])
     assert resolve_target(asked, wider).levels == ("something new",)

@@ -66,7 +66,10 @@ def test_unknown_names_list_what_is_drawn(kind, name, listed, unlisted):
 
 def test_kinds_that_the_grid_has_no_factor_for_are_refused():
     bare = WORLD.model_copy(update={"factors": {"subject": WORLD.factors["subject"]}})
-    with pytest.raises(ExpungeError, match="It draws no such kind"):
+    with pytest.raises(
+        ExpungeError,
+        match=r"^kind: nothing in this world is of kind 'style'; file it as object or class or concept, or say",
+    ):
         resolve_target(request(Kind.STYLE, "noto"), bare)
 
 
