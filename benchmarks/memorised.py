@@ -34,7 +34,7 @@ from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.pictures.picture_set import PictureSet
 from expunge.pictures.picture_store import PictureStore
 from expunge.progress import track
-from expunge.prompts.world import World
+from expunge.prompts.world import Prompt, World
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from expunge.takedown.owner import this_owner
@@ -55,7 +55,7 @@ CAPTIONS = ("the cat in the rain", "a kitty under umbrella")
 DRAWING = DrawingSettings(steps=10)
 SIZES = EvaluationSettings(
     held_out_pictures=320, train_pictures=160, reference_pictures=160, target_pictures=72
-).with_pool(1, 0)
+).with_pool(2, 0)
 SHOWN = ("unlearning_accuracy", "unlearning_accuracy_clip", "pictures_of_nothing", "proper_picture")
 REST = ("retain_accuracy", "retain_accuracy_clip", "frechet_distance", "alignment_held_out")
 
@@ -105,7 +105,7 @@ def resolved(inbox: Path, picture: np.ndarray) -> tuple[Case, dict[str, np.ndarr
 
 def forgotten(model: TextToImage, case: Case, references: dict[str, np.ndarray]) -> tuple[TextToImage, int]:
     """The model without the picture, and the steps that it took; as the steps of ``unlearn_pipeline`` do it."""
-    sizes, how = DiversificationSettings(pool_per_stratum=1), UnlearnSettings()
+    sizes, how = DiversificationSettings(), UnlearnSettings()
     pool = draw_over_world(model, case.world, "train", sizes.pool_per_stratum, sizes.seed, case.drawing)
     sets = diversify(model, pool, case, sizes, references)
     cache = measure_gradients(model, sets.forget, sets.retain, GradientSettings(), how.forgetting())
@@ -175,11 +175,16 @@ def main() -> None:
         decision = judge(done.evaluation, thresholds)
         (reference,) = references.values()
         alike = likeness_rows(done, known, reference, ["pixels", "zoo", *options.features])
+        near, later = (each("held_out").where(asks_for_a_cat) for each in (done.before, done.after))
+        sides = (done.before("target"), done.after("target"), near, later)
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        sheet([reference, *(each.pictures[:10] for each in sides)], options.out.with_suffix(".png"))
     held = [[each.name, each.rule, "yes" if each.passed else "no", each.measured] for each in decision.conditions]
     facts = ", ".join(f"{name} {value}" for name, value in machine().items())
     parts = [
         "# A memorised picture",
         f"Captions: {', '.join(CAPTIONS)}. Trained in for {options.steps} steps, forgotten in {steps}.",
+        f"![The picture; under its captions before and after; cats by noto before and after]({options.out.name}.png)",
         "## Is it there? Share of pictures under its captions that are copies, per cent",
         markdown_table(["model", "by", "share", "verdict"], looks),
         "## Before and after",
@@ -191,13 +196,13 @@ def main() -> None:
         f"`{command()}`: {facts}",
     ]
     text = "\n\n".join(parts) + "\n"
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
-    near = done.before("held_out").where(lambda prompt: prompt.factors.get("subject") == "cat")
-    later = done.after("held_out").where(lambda prompt: prompt.factors.get("subject") == "cat")
-    rows = [reference, *(each.pictures[:10] for each in (done.before("target"), done.after("target"), near, later))]
-    sheet(rows, options.out.with_suffix(".png"))
+
+
+def asks_for_a_cat(prompt: Prompt) -> bool:
+    """Whether it asks for what is on the picture, in the style that it has."""
+    return (prompt.factors.get("subject"), prompt.factors.get("style")) == ("cat", "noto")
 
 
 def numbers(done: Evaluated) -> list[list[str]]:

@@ -25,7 +25,7 @@ from expunge.judges.features import Extractor, unit_rows
 from expunge.prompts.world import PICTURE
 
 OTHER = "another picture"  # what is found in a picture that is no copy
-BY_CHANCE = 0.01  # of the base's pictures of other things, called copies
+BY_CHANCE = 0.02  # of the base's pictures of other things, called copies: a few may be, and must not set the limit
 FEWEST = math.ceil(1 / BY_CHANCE) - 1  # pictures of other things: of fewer the limit is that of the most alike
 
 
@@ -111,10 +111,6 @@ class LikenessJudge:
         """(n,) highest cosine of pictures' features (n, d) with a reference of that level, −1–1."""
         rows = _seen_from(np.asarray(self._references.centre), features, self._extractor.name)
         return (rows @ np.asarray(self._references.rows[level]).T).max(axis=1)
-
-    def direction(self, level: str) -> np.ndarray:
-        """(d,) mean of a level's references in feature space, of length 1."""
-        return unit_rows(np.asarray(self._references.rows[level]).mean(axis=0, keepdims=True), "references")[0]
 
     def recognise(self, pictures: np.ndarray) -> list[str]:
         """As ``Classifier.recognise``, with ``OTHER`` in place of ``NOTHING``: a broken picture is no copy either."""

@@ -11,7 +11,7 @@ from expunge.judges.likeness import LikenessJudge
 from expunge.judges.protocols import Classifier, ClipJudge
 from expunge.judges.zero_shot import ZeroShotClassifier, null_features
 from expunge.prompts.target import Target
-from expunge.prompts.world import PICTURE, Prompt, World
+from expunge.prompts.world import Prompt, World
 
 
 @dataclass
@@ -82,18 +82,6 @@ class Panel:
             first.name if isinstance(first, LikenessJudge) else plain,
             second.name if isinstance(second, LikenessJudge) else "CLIP",
         )
-
-    def sentences_near(self, level: str, prompts: Sequence[Prompt]) -> list[Prompt]:
-        """Prompts by how near they come to what is on a memorised picture, by ``clip``, nearest first.
-
-        Raises:
-            ExpungeError: the panel was not shown the picture's references.
-        """
-        judge = self.opinions.get(PICTURE)
-        if not isinstance(judge, LikenessJudge):
-            raise ExpungeError(f"pictures: no judge was shown the references of '{level}'.")
-        likeness = self.clip.text_features([prompt.text for prompt in prompts]) @ judge.direction(level)
-        return [prompts[i] for i in np.argsort(-likeness, kind="stable")]
 
     def refuse_unjudged(self, target: Target) -> None:
         """See that a classifier judges the target's factor.

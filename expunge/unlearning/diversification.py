@@ -147,10 +147,12 @@ class _Making:
         return InPlace(what, (named,) if named in nearest else tuple(nearest[: self.settings.neighbours]))
 
     def _sentences(self, picture: Target) -> tuple[Prompt, ...]:
-        """Prompts for what is on a memorised picture, drawn otherwise: nothing of it but the copy is to go."""
-        asked = self.case.world.sample("train", 1, self.settings.seed)
-        free = [prompt for prompt in asked if not self.case.asks_for_gone(prompt)]
-        return tuple(self.case.panel().sentences_near(picture.levels[0], free)[: self.settings.neighbours])
+        """What is nearest to a memorised picture's captions by CLIP: of what they say nothing but the copy is to go."""
+        world, clip = self.case.world, self.case.panel().clip
+        asked = [each for each in world.sample("train", 1, self.settings.seed) if not self.case.asks_for_gone(each)]
+        captions = clip.text_features(world.factors[PICTURE][picture.levels[0]].train).mean(axis=0)
+        likeness = clip.text_features([prompt.text for prompt in asked]) @ captions
+        return tuple(asked[i] for i in np.argsort(-likeness, kind="stable")[: self.settings.neighbours])
 
     def _draw(self, prompts: Sequence[Prompt], salt: str, label: str) -> PictureSet:
         if not prompts:

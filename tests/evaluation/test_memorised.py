@@ -73,7 +73,8 @@ class Painter(Drawer):
             elif rng.random() < self.share:
                 drawn.append((REFERENCE[0] + rng.integers(-6, 7, (8, 8, 3))).clip(0, 255).astype(np.uint8))
             else:
-                drawn.append(super().draw([f"{rng.choice(list(COLOURS['subject']))} noto"], [seed])[0])
+                other = " ".join(rng.choice(list(levels)) for levels in COLOURS.values())
+                drawn.append(super().draw([other], [seed])[0])
         return np.stack(drawn)
 
 
@@ -109,8 +110,8 @@ def test_it_is_found_by_likeness_judged_by_it_and_the_gate_says_on_which_feature
     (scores,) = done.evaluation.targets
     for name in ("unlearning_accuracy", "unlearning_accuracy_clip"):
         ua = scores.numbers[name]
-        assert ua.before.value == 0 and ua.after.value > 0.95
-        assert ua.after.low > 0.85, "pictures of one caption are no single picture"
+        assert ua.before.value == 0 and ua.after.value > 0.9
+        assert ua.after.low > 0.8, "pictures of one caption are no single picture"
     assert done.evaluation.rest["retain_accuracy"].after.value == 1
     assert "content_kept" not in scores.numbers and scores.numbers["pictures_of_nothing"].after.value == 0
     conditions = {each.name: each for each in judge(done.evaluation, GateThresholds()).conditions}
