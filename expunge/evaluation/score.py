@@ -28,7 +28,6 @@ from expunge.pictures.shards import Shard, prompts_digest
 from expunge.prompts.compositions import COMPOSITIONS
 from expunge.prompts.target import Target
 from expunge.prompts.variants import WORDINGS
-from expunge.prompts.world import PICTURE
 
 BY_TWO_JUDGES = ("unlearning_accuracy", "unlearning_accuracy_clip")  # quantities, in the order of a panel's judges
 
@@ -228,13 +227,13 @@ class _Scoring:
         return self._scores(target, self._unlearning(target, self._those(EARLIER, target=label(target))))
 
     def _scores(self, target: Target, numbers: dict) -> TargetScores:
-        told_by = dict(zip(BY_TWO_JUDGES, self.panel.told_by(target.factor), strict=True))
+        told_by = dict(zip(BY_TWO_JUDGES, self.panel.named(target.factor), strict=True))
         return TargetScores(
             request_id=target.request_id,
             name=target.name,
             kind=target.kind.value,
             numbers=numbers,
-            told_by={name: told for name, told in told_by.items() if target.factor == PICTURE and name in numbers},
+            told_by={name: told for name, told in told_by.items() if told and name in numbers},
         )
 
     def _unlearning(self, target: Target, asked: Pair) -> dict:

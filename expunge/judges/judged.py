@@ -103,8 +103,7 @@ class JudgedPictures:
     def judged_with(self, panel: Panel) -> JudgedPictures:
         """The same with the verdicts of that panel's zero-shot classifiers, which have limits now."""
         features = self.features if self.first_features is None else self.first_features
-        found = {factor: each.recognise_features(features) for factor, each in panel.zero_shot.items()}
-        return replace(self, recognised={**self.recognised, **found})
+        return replace(self, recognised=panel.judged_again(self.recognised, features))
 
     def seen_by_clip(self, panel: Panel, world: World, factors: Sequence[str]) -> JudgedPictures:
         """The same with CLIP's zero-shot verdict on these factors; what is known already is not asked again."""

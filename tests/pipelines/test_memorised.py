@@ -55,7 +55,9 @@ def test_it_is_forgotten_from_its_references_and_one_that_never_was_there_is_tol
     assert Registry(name=MODEL).champion().requests == (ours,)
 
     dog = box.file(kind="object", target="dog").request.id
-    second = unlearn_pipeline(**job, retention={"forbidden": "keep"})
+    second = unlearn_pipeline(**job)
+    left = output(first, "diversify_datasets", "forget_set")
+    assert len(forget) and not len(left), "what shows it is purged, told by its caption"
     assert box.state(dog).label in ("fulfilled", "nothing to remove"), box.state(dog).reason
     if box.state(dog).label == "fulfilled":
         (earlier,) = output(second, "gather_findings", "findings").evaluation.earlier
