@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from expunge.errors import ExpungeError
+from expunge.judges.compare import with_references
+from expunge.judges.likeness import References
 from expunge.judges.load_panel import load_panel
 from expunge.judges.panel import Panel
 from expunge.models.device import choose_device
@@ -45,8 +47,12 @@ class Case(BaseModel):
         drawing: how pictures are drawn, everywhere in the run.
         device: where models run, as torch calls it.
         precision: in which they compute.
+<<<<<<< HEAD
         processes: how many train together.
         sharded: whether each of them holds a part of the denoiser.
+=======
+        references: what two judges know of memorised pictures, see ``compare_pictures``; None: it is about none.
+>>>>>>> wt-images
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,13 +69,15 @@ class Case(BaseModel):
     precision: Precision = "float32"
     processes: int = 1
     sharded: bool = False
+    references: tuple[References, References] | None = None
+    _nameless: bool = PrivateAttr(default=False)
     _given: Panel | None = PrivateAttr(default=None)
 
     @classmethod
     def of(cls, world: World, panel: Panel, drawing: DrawingSettings, name: str = "given") -> "Case":
         """A case with judges that have no name, as in a notebook. Written down and read again, it has lost them."""
         case = cls(world_name=name, world=world, judges=name, judges_digest=panel.digest(), drawing=drawing)
-        case._given = panel
+        case._given, case._nameless = panel, True
         return case
 
     def digest(self) -> str:
@@ -79,7 +87,7 @@ class Case(BaseModel):
     @property
     def has_names(self) -> bool:
         """Whether all of it can be written down and read again: not judges that were given as they are."""
-        return self._given is None
+        return not self._nameless
 
     def panel(self) -> Panel:
         """The judges, loaded once in a process.
@@ -94,7 +102,15 @@ class Case(BaseModel):
             raise ExpungeError(
                 f"judges: the weights of '{self.judges}' changed since this case was resolved; start the run again."
             )
+        if self.references:
+            self._given = panel = with_references(panel, self.references)
         return panel
+
+    def shown(self, references: tuple[References, References]) -> "Case":
+        """The same, whose judges know memorised pictures by these references."""
+        case = self.model_copy(update={"references": references})
+        case._given = with_references(self.panel(), references)
+        return case
 
     def placed(self, model: Model) -> Model:
         """The model where and in the precision in which the case's models run, drawing in its size; in place.

@@ -4,12 +4,12 @@ So no room imports one that stands above it, and another package can add its own
 ``expunge.GROUP`` of its pyproject.toml is all.
 """
 
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from expunge.errors import ExpungeError
 
-Group = Literal["worlds", "judges", "models", "model_sources", "families"]
+Group = Literal["worlds", "judges", "detectors", "models", "model_sources", "families"]
 
 
 def plugin_names(group: Group) -> list[str]:
@@ -27,3 +27,17 @@ def load_plugin(group: Group, name: str) -> Any:
     if not found:
         raise ExpungeError(f"{group}: there is none called '{name}'; known are {', '.join(plugin_names(group))}")
     return found[0].load()
+
+
+def load_dotted(group: Group, name: str) -> Any:
+    """What a group knows by that name, or else ``PACKAGE.MODULE:NAME`` of what is installed.
+
+    Raises:
+        ExpungeError: there is neither.
+    """
+    if ":" not in name:
+        return load_plugin(group, name)
+    try:
+        return EntryPoint(name=name, value=name, group=f"expunge.{group}").load()
+    except (ImportError, AttributeError) as error:
+        raise ExpungeError(f"{group}: '{name}' cannot be loaded ({error}); write PACKAGE.MODULE:NAME") from error

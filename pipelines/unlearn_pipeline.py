@@ -17,6 +17,7 @@ from expunge.takedown.inbox import Inbox
 from expunge.takedown.model_name import check_name
 from expunge.takedown.object_store import open_store
 from expunge.takedown.owner import this_owner
+from expunge.takedown.request import Kind
 from expunge.unlearning.unlearn_settings import (
     CheckSettings,
     DiversificationSettings,
@@ -103,6 +104,7 @@ def unlearn_pipeline(
         # Torch and the rest take ten seconds to import: a run with nothing to do ends without them.
         from steps.cache_gradients import cache_gradients
         from steps.close_absent import close_absent
+        from steps.compare_pictures import compare_pictures
         from steps.diversify_datasets import diversify_datasets
         from steps.draw_pool import draw_pool
         from steps.evaluate import evaluate
@@ -128,6 +130,9 @@ def unlearn_pipeline(
             case = resolve_case(world, judges, drawing, takedowns, hardware)
             base, base_facts = load_base_model(base_model, registered_model, inbox)
             measured = evaluation.with_pool(diversification.pool_per_stratum, diversification.seed)
+            pictured = _pictured(takedowns)
+            if pictured:
+                case = compare_pictures(base, case, inbox, measured)
             limit = gate.nothing_to_remove_below
             look, _ = look_for_targets(base, base_facts, case, measured, limit, hide_target_pictures)
             left = close_absent(inbox, registered_model, takedowns, look, base_facts, owner)
@@ -137,6 +142,8 @@ def unlearn_pipeline(
                     purge_forbidden(inbox, registered_model, retention)  # a run that had died may have been finished
                     return
                 case = resolve_case(world, judges, drawing, left, hardware)
+                if pictured:
+                    case = compare_pictures(base, case, inbox, measured)
             pool = draw_pool(base, case, diversification)
             forget, retain, diversity = diversify_datasets(base, pool, case, inbox, diversification)
             cache = cache_gradients(base, forget, retain, case, gradients, unlearning.forgetting())
@@ -189,6 +196,12 @@ def held(box: Inbox, owner: str) -> Iterator[None]:
 def _ids(takedowns: Any) -> set[str]:
     """Of the requests in a step's output."""
     return {each.id for each in takedowns.load().requests}
+
+
+def _pictured(takedowns: Any) -> bool:
+    """Whether a request, or one of an earlier run, is about a memorised picture."""
+    batch = takedowns.load()
+    return any(each.kind is Kind.IMAGES for each in (*batch.requests, *batch.forgotten))
 
 
 def _chosen_comeback(comeback: str) -> Any:

@@ -19,6 +19,8 @@ class TargetScores(BaseModel):
     Attributes:
         numbers: by name in ``QUANTITIES``; a missing name means that it was not measured.
         content: content kept of each other factor alone.
+        told_by: by quantity, the judge that a number is not told without: the features and limit by which copies of a
+            memorised picture are told, or a detector.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,6 +29,7 @@ class TargetScores(BaseModel):
     kind: str
     numbers: Numbers
     content: dict[str, Change] = {}
+    told_by: dict[str, str] = {}
 
 
 def was_drawn(change: Change) -> bool:

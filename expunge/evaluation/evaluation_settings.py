@@ -15,8 +15,8 @@ OVER_WORLD = "over the world, as evenly over its strata as they go"
 class EvaluationSettings(Settings):
     """Sample sizes of one evaluation, each drawn with both models; intervals shrink with their root.
 
-    A size ``…_per_stratum`` counts pictures of each subject and style and, where it is given, goes before the plain
-    number.
+    A size ``…_per_stratum`` counts pictures of each stratum of the world (subject and style) and, where it is given,
+    goes before the plain number.
     """
 
     held_out_pictures: int = Field(default=320, ge=2, le=100_000, description=f"{OVER_WORLD}, held-out wordings")

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from expunge.evaluation.evaluation import DRAWN, Condition, Evaluation, GateDecision, TargetScores
 from expunge.metrics.numbers import Change, Interval, complement
 from expunge.settings import Settings
+from expunge.takedown.request import Kind
 
 # What a measurement takes its pictures from, as settings of the pipeline.
 MORE_PICTURES = {
@@ -15,6 +16,7 @@ MORE_PICTURES = {
     "unlearning accuracy by CLIP": "evaluation.target_pictures",
     "content kept": "evaluation.target_pictures",
     "proper pictures": "evaluation.target_pictures",
+    "proper pictures after": "evaluation.target_pictures",
     "still forgotten": "evaluation.earlier_pictures",
     "retain accuracy": "evaluation.held_out_per_stratum",
     "alignment, train wordings": "diversification.pool_per_stratum",
@@ -50,7 +52,11 @@ class GateThresholds(Settings):
         default=0.3, ge=0, le=1, description="for each target: low end of content kept, after / before"
     )
     proper_pictures_at_least: float = Field(
-        default=0.5, ge=0, le=1, description="for each target: low end of the share of proper pictures, after / before"
+        default=0.5,
+        ge=0,
+        le=1,
+        description="for each target: low end of the share of proper pictures, after / before; of a memorised picture, "
+        "after",
     )
     retain_accuracy_drop_at_most: float = Field(
         default=0.05, ge=0, le=1, description="high end of the loss of RA, before − after, a share"
@@ -112,8 +118,8 @@ def judge(evaluation: Evaluation | None, thresholds: GateThresholds) -> GateDeci
             )
         ]
     for each in evaluation.earlier if evaluation else ():
-        ua = each.numbers.get("unlearning_accuracy")
-        conditions.append(_forgotten("still forgotten", each.name, ua, thresholds.unlearning_accuracy_at_least))
+        ua, told = each.numbers.get("unlearning_accuracy"), each.told_by.get("unlearning_accuracy", "")
+        conditions.append(_share("still forgotten", each.name, ua, thresholds.unlearning_accuracy_at_least, told))
     conditions += _retained(evaluation, thresholds)
     return GateDecision(
         passed=all(condition.passed for condition in conditions),
@@ -124,22 +130,24 @@ def judge(evaluation: Evaluation | None, thresholds: GateThresholds) -> GateDeci
 
 def _target(target: TargetScores, thresholds: GateThresholds, one_judge: bool) -> list[Condition]:
     numbers, name = target.numbers, target.name
-    ua = numbers.get("unlearning_accuracy")
+    ua, one = numbers.get("unlearning_accuracy"), "by one judge, CLIP is the same" if one_judge else ""
     after = {"unlearning accuracy": ua.after} if ua else {}
+    told = target.told_by.get("unlearning_accuracy", one)
     found = [
         _samples(f"samples: {name}", after, thresholds.minimum_target_samples),
         _drawn(name, ua, thresholds.drawn_before_at_least),
-        _forgotten("unlearning accuracy", name, ua, thresholds.unlearning_accuracy_at_least),
+        _share("unlearning accuracy", name, ua, thresholds.unlearning_accuracy_at_least, told),
     ]
-    if one_judge:
-        found[-1] = found[-1].model_copy(update={"measured": f"{found[-1].measured}; by one judge, CLIP is the same"})
-    else:
-        by_clip = numbers.get("unlearning_accuracy_clip")
+    if not one_judge:
+        by_clip, told = numbers.get("unlearning_accuracy_clip"), target.told_by.get("unlearning_accuracy_clip", "")
         limit = thresholds.unlearning_accuracy_clip_at_least
-        found.append(_forgotten("unlearning accuracy by CLIP", name, by_clip, limit))
+        found.append(_share("unlearning accuracy by CLIP", name, by_clip, limit, told))
     if "content_kept" in numbers:  # else its prompts ask for nothing beside it
         found.append(_left("content kept", name, numbers["content_kept"], thresholds.content_kept_at_least))
-    return [*found, _left("proper pictures", name, numbers.get("proper_picture"), thresholds.proper_pictures_at_least)]
+    proper, limit = numbers.get("proper_picture"), thresholds.proper_pictures_at_least
+    if target.kind == Kind.IMAGES.value:  # its copies repeat each other, so none was proper before
+        return [*found, _share("proper pictures after", name, proper, limit, "")]
+    return [*found, _left("proper pictures", name, proper, limit)]
 
 
 def _drawn(name: str, change: Change | None, limit: float) -> Condition:
@@ -152,8 +160,8 @@ def _drawn(name: str, change: Change | None, limit: float) -> Condition:
     return _condition(name, rule, _flaw(change.before, 0, 1), measured, shown.low >= limit)
 
 
-def _forgotten(what: str, target: str, change: Change | None, limit: float) -> Condition:
-    """What an earlier run forgot is held to the same limit as a new target."""
+def _share(what: str, target: str, change: Change | None, limit: float, told_by: str) -> Condition:
+    """A share after unlearning; an earlier run's targets are held to the same limit. ``told_by``: who looked, or ""."""
     name, rule = f"{what}: {target}", f"low end ≥ {limit:g}"
     if change is None:
         return _condition(name, rule, NOT_MEASURED, "", False)
@@ -161,6 +169,7 @@ def _forgotten(what: str, target: str, change: Change | None, limit: float) -> C
     measured = f"{after.value:.3f} [{after.low:.3f}, {after.high:.3f}], {after.samples} pictures"
     if after.low < limit <= after.value:  # more pictures could tell
         measured = f"{measured}; raise {MORE_PICTURES[what]}"
+    measured = f"{measured}; {told_by}" if told_by else measured
     return _condition(name, rule, _flaw(after, 0, 1), measured, after.low >= limit)
 
 

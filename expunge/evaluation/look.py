@@ -134,11 +134,12 @@ def shards_of_targets(case: Case, settings: EvaluationSettings) -> list[Shard]:
 def _looked(target: Target, found: JudgedPictures, case: Case, limit: float) -> TargetLook:
     panel = case.panel()
     asked = found.select([i for i, prompt in enumerate(found.prompts) if target.matches(prompt)])
-    by_judge = {"CLIP" if panel.one_judge else f"the classifier of {target.factor}": asked.recognised}
+    first, second = panel.told_by(target.factor)
+    by_judge = {first: asked.recognised}
     if not panel.one_judge:
-        by_judge["CLIP"] = asked.seen_by_clip(panel, case.world, [target.factor]).recognised_by_clip
+        by_judge[second] = asked.seen_by_clip(panel, case.world, [target.factor]).recognised_by_clip
     said = {judge: levels[target.factor] for judge, levels in by_judge.items()}
-    shares = {judge: share_that_shows(target, levels, asked.texts) for judge, levels in said.items()}
+    shares = {judge: share_that_shows(target, levels, asked.clusters) for judge, levels in said.items()}
     return TargetLook(
         request_id=target.request_id,
         name=target.name,

@@ -29,6 +29,8 @@ from expunge.prompts.compositions import COMPOSITIONS
 from expunge.prompts.target import Target
 from expunge.prompts.variants import WORDINGS
 
+BY_TWO_JUDGES = ("unlearning_accuracy", "unlearning_accuracy_clip")  # quantities, in the order of a panel's judges
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -225,7 +227,14 @@ class _Scoring:
         return self._scores(target, self._unlearning(target, self._those(EARLIER, target=label(target))))
 
     def _scores(self, target: Target, numbers: dict) -> TargetScores:
-        return TargetScores(request_id=target.request_id, name=target.name, kind=target.kind.value, numbers=numbers)
+        told_by = dict(zip(BY_TWO_JUDGES, self.panel.named(target.factor), strict=True))
+        return TargetScores(
+            request_id=target.request_id,
+            name=target.name,
+            kind=target.kind.value,
+            numbers=numbers,
+            told_by={name: told for name, told in told_by.items() if told and name in numbers},
+        )
 
     def _unlearning(self, target: Target, asked: Pair) -> dict:
         own = [each for each in quantities_of("target") if each.of == "target"]
@@ -284,9 +293,8 @@ def _warnings(evaluation: Evaluation, pair: Pair) -> list[str]:
 
 
 def _without_limits(panel: Panel) -> list[str]:
-    judges = (*panel.zero_shot.values(), *panel.opinions.values())
-    factors = sorted({each.factor for each in judges if each.limits is None})
-    if not factors:
+    if not panel.without_limits:
         return []
-    return [f"Too few of the base's own pictures ask for a level of {', '.join(factors)} ({FEWEST} needed): the "
-            "zero-shot judges name one even where a picture shows nothing. Raise reference_pictures."]  # fmt: skip
+    factors = ", ".join(panel.without_limits)
+    return [f"Too few of the base's own pictures ask for a level of {factors} ({FEWEST} needed): the zero-shot judges "
+            "name one even where a picture shows nothing. Raise reference_pictures."]  # fmt: skip

@@ -17,7 +17,7 @@ from expunge.errors import ExpungeError
 from expunge.judges.features import Extractor
 from expunge.judges.panel import Panel
 from expunge.pictures.picture_set import PictureSet
-from expunge.prompts.world import Prompt, World
+from expunge.prompts.world import PICTURE, Prompt, World
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +68,17 @@ class JudgedPictures:
         """The prompts' texts."""
         return [prompt.text for prompt in self.prompts]
 
+    @property
+    def clusters(self) -> list[str]:
+        """The cluster of each picture: those of one text, which is one of many that might have been drawn with.
+
+        The captions of a memorised picture are all that it is asked for with, and each of their pictures stands alone.
+        """
+        return [
+            f"{prompt.text} {seed}" if PICTURE in prompt.factors else prompt.text
+            for prompt, seed in zip(self.prompts, self.seeds, strict=True)
+        ]
+
     def select(self, indices: Sequence[int]) -> JudgedPictures:
         """What was said of the pictures at ``indices``, in that order."""
 
@@ -92,8 +103,7 @@ class JudgedPictures:
     def judged_with(self, panel: Panel) -> JudgedPictures:
         """The same with the verdicts of that panel's zero-shot classifiers, which have limits now."""
         features = self.features if self.first_features is None else self.first_features
-        found = {factor: each.recognise_features(features) for factor, each in panel.zero_shot.items()}
-        return replace(self, recognised={**self.recognised, **found})
+        return replace(self, recognised=panel.judged_again(self.recognised, features))
 
     def seen_by_clip(self, panel: Panel, world: World, factors: Sequence[str]) -> JudgedPictures:
         """The same with CLIP's zero-shot verdict on these factors; what is known already is not asked again."""

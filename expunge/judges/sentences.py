@@ -37,7 +37,7 @@ def ensemble(world: World, factor: str, level: str) -> list[str]:
     rng = random.Random(factor)  # the same sentences around every level, so that only the level differs
     others = {
         name: [each for each, words in levels.items() if words.train] or list(levels)
-        for name, levels in world.factors.items()
+        for name, levels in world.slots.items()
         if name != factor
     }
     rest = [{name: rng.choice(levels) for name, levels in others.items()} for _ in range(ENSEMBLE)]

@@ -23,6 +23,7 @@ from expunge.metrics.intervals import change_of_proportions
 from expunge.metrics.manifold import PRECISION_NEIGHBOURS, manifold, nearest_others
 from expunge.metrics.numbers import Change
 from expunge.metrics.sample import Sample
+from expunge.prompts.world import PICTURE
 
 ALIKE = 0.05  # quantile of the distances before: what is nearer is a repetition
 
@@ -38,7 +39,7 @@ def proper_picture(sample: Sample) -> Change | None:
         named(each) & manifold(each.distance_features, drawn, density_k=PRECISION_NEIGHBOURS).precise & (far >= apart)
         for each, far in zip((was, now), near, strict=True)
     )
-    return change_of_proportions(before, after, sample.asked.texts, what="proper pictures")
+    return change_of_proportions(before, after, sample.asked.clusters, what="proper pictures")
 
 
 def pictures_of_nothing(sample: Sample) -> Change | None:
@@ -46,8 +47,12 @@ def pictures_of_nothing(sample: Sample) -> Change | None:
     (target,) = sample.targets
     if not len(sample.asked):
         return None
-    before, after = (_nothing(each.recognised[target.factor]) for each in (sample.asked.was, sample.asked.now))
-    return change_of_proportions(before, after, sample.asked.texts, what="pictures of nothing")
+    # Who tells a copy from another picture says "none" of neither: of a memorised picture the other judges say it.
+    before, after = (
+        ~named(each) if target.factor == PICTURE else _nothing(each.recognised[target.factor])
+        for each in (sample.asked.was, sample.asked.now)
+    )
+    return change_of_proportions(before, after, sample.asked.clusters, what="pictures of nothing")
 
 
 def named(judged: JudgedPictures) -> np.ndarray:

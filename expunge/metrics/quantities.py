@@ -64,7 +64,7 @@ _TABLE = (
     Quantity("retain_accuracy", "RA", "everything as asked", SHARE, "higher", "rest", retain_accuracy.by_classifiers),
     Quantity("in_domain", "IRA", "the target's factor", SHARE, "higher", "both", retain_accuracy.in_domain),
     Quantity("cross_domain", "CRA", "the other factors", SHARE, "higher", "both", retain_accuracy.cross_domain),
-    Quantity("retain_accuracy_clip", "RA by CLIP", "subject, zero-shot", SHARE, "higher", "rest",
+    Quantity("retain_accuracy_clip", "RA by CLIP", "first factor (subject), zero-shot", SHARE, "higher", "rest",
              retain_accuracy.by_clip),
     Quantity("frechet_distance", "FD", "before: two samples of one model; lower is closer", DISTANCE, "lower", "rest",
              frechet_distance.of_rest, between_features=True),

@@ -80,10 +80,13 @@ def by_classifiers(sample: Sample) -> Change:
 
 
 def by_clip(sample: Sample) -> Change | None:
-    """RA by CLIP on the subject alone; None where CLIP is the classifier and so no second judge."""
+    """RA by CLIP on the first factor of the panel alone, which is the subject where there are subjects; None where CLIP
+    is the classifier and so no second judge."""
     if sample.panel.one_judge:
         return None
-    was, now = ({"subject": each.recognised_by_clip["subject"]} for each in (sample.rest.was, sample.rest.now))
+    judged = sample.rest.was.recognised
+    factor = "subject" if "subject" in judged else next(iter(judged))
+    was, now = ({factor: each.recognised_by_clip[factor]} for each in (sample.rest.was, sample.rest.now))
     return retain_accuracy(sample.rest.prompts, was, now, "retain accuracy by CLIP")
 
 

@@ -26,8 +26,13 @@ class Pair:
 
     @property
     def texts(self) -> list[str]:
-        """Their texts: pictures of one text are a cluster."""
+        """Their texts."""
         return self.was.texts
+
+    @property
+    def clusters(self) -> list[str]:
+        """As ``JudgedPictures.clusters``."""
+        return self.was.clusters
 
     def select(self, indices: Sequence[int]) -> "Pair":
         """Those at ``indices``, in that order."""

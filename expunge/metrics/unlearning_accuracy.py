@@ -27,7 +27,7 @@ def unlearning_accuracy(
     Args:
         before: n recognised levels of the target's factor, in pictures of the model as it was.
         after: the same of the unlearned model, same prompts and seeds.
-        clusters: n prompt texts.
+        clusters: n names, one for pictures that are alike: ``JudgedPictures.clusters``.
 
     Raises:
         ExpungeError: no pictures ask for the target, or before and after differ in number.
@@ -41,7 +41,7 @@ def share_that_shows(target: Target, recognised: Sequence[str], clusters: Sequen
 
     Args:
         recognised: n recognised levels of the target's factor, in pictures whose prompts all ask for the target.
-        clusters: n prompt texts.
+        clusters: as there.
 
     Raises:
         ExpungeError: no pictures ask for the target.
@@ -65,4 +65,4 @@ def _accuracy(sample: Sample, was: Mapping[str, Sequence[str]], now: Mapping[str
     if not len(sample.asked):
         return None
     (target,) = sample.targets
-    return unlearning_accuracy(target, was[target.factor], now[target.factor], sample.asked.texts)
+    return unlearning_accuracy(target, was[target.factor], now[target.factor], sample.asked.clusters)

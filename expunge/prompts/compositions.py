@@ -1,7 +1,8 @@
 """Scenes that the world has no single level for: a target's neighbours in pairs, in numbers, in colours.
 
 Unlearning can spare every single neighbour and still break what is built of them. No classifier of single things can
-judge such pictures, so nothing here says what must be seen; ``Prompt.factors`` names the first subject only.
+judge such pictures, so nothing here says what must be seen; ``Prompt.factors`` names the first subject only. Subjects
+are levels of the factor that objects are; a world without objects has no such scenes.
 
 Levels are named by the world's own held-out wordings, as they are: a model with a small vocabulary knows no plural. The
 only other words are "and", numbers and colours.
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from expunge.prompts.target import Target
 from expunge.prompts.world import Prompt, World
+from expunge.takedown.request import Kind
 
 NUMBERS = ("two", "three", "four")
 COLOURS = ("red", "blue", "green", "yellow")
@@ -63,25 +65,22 @@ def compositions(
         avoid: other targets, which no prompt asks for either.
 
     Returns:
-        Held-out-level prompts, as evenly over neighbours and strata as they go; none where the world has no neighbours
-        or offers no two different prompts, of which no spread would be known.
+        Held-out-level prompts, as evenly over neighbours and strata as they go; none where the world has no objects or
+        neighbours, or offers no two different prompts, of which no spread would be known.
     """
+    if not (things := world.factors_of(Kind.OBJECT)):
+        return []
+    thing, subjects = things[0], world.factors[things[0]]
     targets, rng = (target, *avoid), random.Random(f"{seed}/{group}/{target.kind.value}:{target.name}")
     neighbours = neighbours_of(target, world, avoid)
-    gone = {level for each in targets if each.factor == "subject" for level in each.levels}
-    beside = (
-        neighbours if target.factor == "subject" else [name for name in world.factors["subject"] if name not in gone]
-    )
+    gone = {level for each in targets if each.factor == thing for level in each.levels}
+    beside = neighbours if target.factor == thing else [name for name in subjects if name not in gone]
     made = []
     for prompt in _asked(target.factor, neighbours, targets, world, count, seed):
-        others = [
-            rng.choice(world.factors["subject"][name].held_out or [name])
-            for name in beside
-            if name != prompt.factors["subject"]
-        ]
-        subject = COMPOSITIONS[group][0](prompt.words["subject"], others, rng)
+        others = [rng.choice(subjects[name].held_out or [name]) for name in beside if name != prompt.factors[thing]]
+        subject = COMPOSITIONS[group][0](prompt.words[thing], others, rng)
         if subject is not None:
-            made.append(world.reworded(prompt, "subject", subject))
+            made.append(world.reworded(prompt, thing, subject))
     return made if len({prompt.text for prompt in made}) > 1 else []
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from expunge.prompts.target import FACTORS_OF_KIND, meanings_of
-from expunge.prompts.world import Level, World
+from expunge.prompts.target import meanings_of
+from expunge.prompts.world import PICTURE, Level, World
 from expunge.takedown.request import TakedownRequest
 
 
@@ -13,14 +13,17 @@ def opened(world: World, requests: Iterable[TakedownRequest]) -> World:
     What none of a request's names means in the world becomes a level of the factor that its kind is about, if that is
     among ``world.open``. It is asked for by its target and its synonyms: on the train side by all of them but the
     first synonym, on the held-out side by that one, and by the target, in the held-out templates, where there is none.
-    The first request for something names it, whatever their order.
+    A memorised picture always becomes one, and is asked for by all its captions on both sides: under other words it may
+    not come out, and would pass for not being there. The first request for something names it, whatever their order.
     """
     for request in sorted(requests, key=lambda each: (each.filed_at, each.id)):
         names = (request.target, *request.synonyms)
-        factors = [factor for factor in FACTORS_OF_KIND[request.kind] if factor in world.open]
+        factors = [factor for factor in world.factors_of(request.kind) if factor in (*world.open, PICTURE)]
         if len(factors) != 1 or any(meanings_of(name, request.kind, world) for name in names):
             continue
         level = Level(train=[names[0], *names[2:]], held_out=[names[1] if len(names) > 1 else names[0]])
-        levels = world.factors[factors[0]] | {request.target: level}
+        if factors == [PICTURE]:
+            level = Level(train=list(names), held_out=list(names))
+        levels = world.factors.get(factors[0], {}) | {request.target: level}
         world = World.model_validate(world.model_dump() | {"factors": world.factors | {factors[0]: levels}})
     return world

@@ -19,22 +19,19 @@ class InPlace:
     Attributes:
         what: a neighbour, the rest of the sentence, or nothing.
         neighbours: levels of the target's factor that may stand for it, at least one where ``what`` is a neighbour.
+        sentences: of a memorised picture, instead of neighbours: prompts for what is on it.
     """
 
     what: Instead
     neighbours: tuple[str, ...] = ()
+    sentences: tuple[Prompt, ...] = ()
 
 
 def forget_prompts(target: Target, world: World, side: Side, count: int, seed: int) -> list[Prompt]:
     """``count`` prompts that ask for the target, spread evenly over its strata, templates and other factors."""
-    strata = [each for each in world.strata() if each.get(target.factor, target.levels[0]) in target.levels]
+    strata = world.strata_with(target.factor, target.levels)
     per_stratum = -(-count // len(strata))
-    wanted = {tuple(sorted(each.items())) for each in strata}
-    sampled = [
-        prompt
-        for prompt in world.sample(side, per_stratum, seed)
-        if tuple(sorted((name, prompt.factors[name]) for name in strata[0])) in wanted and target.matches(prompt)
-    ]
+    sampled = world.sample(side, per_stratum, seed, strata)
     # Turn by turn over the strata, so that cutting to `count` drops no stratum before another.
     order = sorted(range(len(sampled)), key=lambda i: (i % per_stratum, i // per_stratum))
     return [sampled[i] for i in order[:count]]
@@ -64,7 +61,8 @@ def nearest_levels(features: dict[str, np.ndarray], of: Sequence[str], exclude: 
 def put_in_place(prompt: Prompt, target: Target, world: World, instead: InPlace, rng: random.Random) -> Prompt:
     """What is to be drawn where a prompt asks for the target, by ``instead.what``:
 
-    - ``neighbour``: the same sentence with one of the neighbours in the target's place;
+    - ``neighbour``: the same sentence with one of the neighbours in the target's place; for the caption of a memorised
+      picture one of the sentences;
     - ``content``: the same sentence, with the target's words left out;
     - ``nothing``: the empty prompt.
     """
@@ -73,6 +71,8 @@ def put_in_place(prompt: Prompt, target: Target, world: World, instead: InPlace,
     if instead.what == "content":
         rest = {name: level for name, level in prompt.factors.items() if name != target.factor}
         return world.reworded(prompt, target.factor, "").model_copy(update={"factors": rest})
+    if instead.sentences:
+        return rng.choice(instead.sentences)
     level = rng.choice(instead.neighbours)
     wordings = world.factors[target.factor][level].wordings(prompt.side)
     pair = world.reworded(prompt, target.factor, rng.choice(wordings) if wordings else level)

@@ -6,21 +6,12 @@ from difflib import get_close_matches
 from pydantic import BaseModel, ConfigDict
 
 from expunge.errors import ExpungeError
-from expunge.prompts.world import Level, Prompt, World
+from expunge.prompts.world import PICTURE, Level, Prompt, World
 from expunge.takedown.instead import read_instead
 from expunge.takedown.names import code_point, look, same_name
 from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
 
 MOST_LISTED = 40  # names in a message
-
-# Which factors a kind of request can mean.
-FACTORS_OF_KIND = {
-    Kind.OBJECT: ("subject",),
-    Kind.CLASS: ("subject",),
-    Kind.STYLE: ("style",),
-    Kind.CONCEPT: ("subject", "style"),
-    Kind.IMAGES: ("subject", "style"),
-}
 
 
 class Target(BaseModel):
@@ -52,17 +43,18 @@ def resolve_target(request: TakedownRequest, world: World) -> Target:
     not know the target does the first synonym that it knows stand in.
 
     Raises:
-        ExpungeError: nothing the model draws goes by that name, and the message lists what it draws; the name means
-            several things; or a synonym means something else.
+        ExpungeError: nothing that the model draws is of that kind or goes by that name, and the message lists what
+            there is; the name means several things; or a synonym means something else.
     """
+    if not world.factors_of(request.kind):
+        raise _no_such_kind(request.kind, world)
     named = [(name, meanings_of(name, request.kind, world)) for name in (request.target, *request.synonyms)]
     name, meanings = next((each for each in named if each[1]), ("", []))
     if not meanings:
         raise _unknown(request, world)
     if len(meanings) > 1:
         raise ExpungeError(
-            f"target: '{name}' means {' and '.join(map(_said, meanings))}; file a request for each, of kind object or "
-            "style and by its own name"
+            f"target: '{name}' means {' and '.join(map(_said, meanings))}; {_told_apart(meanings, world)}"
         )
     [(factor, levels)] = meanings
     for synonym, others in named:
@@ -86,6 +78,8 @@ def _instead(request: TakedownRequest, factor: str, levels: tuple[str, ...], wor
     what, name = read_instead(request.instead)
     if not name:
         return what
+    if factor == PICTURE:
+        raise ExpungeError(f"instead: '{name}' cannot be named for a picture; write neighbour, content or nothing")
     known = world.factors[factor]
     found = [level for _, level in _called(name, {factor: known})]
     if not found:
@@ -100,7 +94,7 @@ def _instead(request: TakedownRequest, factor: str, levels: tuple[str, ...], wor
 
 def meanings_of(name: str, kind: Kind, world: World) -> list[tuple[str, tuple[str, ...]]]:
     """Factor and levels that a name can mean, in world order: by the nearest kind of likeness that there is."""
-    factors = {factor: world.factors[factor] for factor in FACTORS_OF_KIND[kind] if factor in world.factors}
+    factors = {factor: world.factors[factor] for factor in world.factors_of(kind) if factor in world.factors}
     if found := _called(name, factors):
         return [(factor, (level,)) for factor, level in found]
     members: dict[str, tuple[str, ...]] = {}
@@ -128,9 +122,28 @@ def _said(meaning: tuple[str, tuple[str, ...]]) -> str:
     return f"the {factor} {', '.join(map(repr, levels))}"
 
 
+def _told_apart(meanings: list[tuple[str, tuple[str, ...]]], world: World) -> str:
+    """How to ask for one of several meanings: by kinds that stand for one factor alone, where each has one."""
+    kinds = {factor: [kind.value for kind in Kind if world.factors_of(kind) == (factor,)] for factor, _ in meanings}
+    if len(kinds) == len(meanings) and all(kinds.values()):
+        return (
+            f"file a request for each, of kind {' or '.join(found[0] for found in kinds.values())} and by its own name"
+        )
+    return "file a request for each, by a name that only one of them has"
+
+
+def _no_such_kind(kind: Kind, world: World) -> ExpungeError:
+    mapped = [each.value for each in Kind if each is not Kind.IMAGES and world.factors_of(each)]
+    first, *_ = factors = list(world.slots)
+    return ExpungeError(
+        f"kind: nothing in this world is of kind '{kind.value}'; file it as {' or '.join(mapped)}, or say in the world "
+        f"which of its factors ({', '.join(factors)}) it means, as in kinds: {{{kind.value}: [{first}]}}"
+    )
+
+
 def _unknown(request: TakedownRequest, world: World) -> ExpungeError:
     """That the model draws no such thing, with the names that come near, and what it draws."""
-    factors = {name: world.factors[name] for name in FACTORS_OF_KIND[request.kind] if name in world.factors}
+    factors = {name: world.factors[name] for name in world.factors_of(request.kind) if name in world.factors}
     known: dict[str, str] = {}
     for levels in factors.values():
         for name, level in levels.items():
@@ -142,8 +155,7 @@ def _unknown(request: TakedownRequest, world: World) -> ExpungeError:
         hint += f" ('{odd[0]}' is {code_point(odd[0])}.)"
     drawn = "; ".join(f"{factor}: {_listed(list(levels))}" for factor, levels in factors.items())
     return ExpungeError(
-        f"target: the model draws no {request.kind.value} called '{request.target}'.{hint} "
-        f"It draws {drawn or 'no such kind'}."
+        f"target: the model draws no {request.kind.value} called '{request.target}'.{hint} It draws {drawn or 'none'}."
     )
 
 
@@ -201,7 +213,7 @@ def unworkable(batch: TakedownBatch, world: World) -> dict[str, str]:
                 f"instead: '{neighbour}' is itself to be forgotten, or was before; name another {factor}, or leave it "
                 "to the run"
             )
-        elif everything <= gone[factor] | set(target.levels):
+        elif factor != PICTURE and everything <= gone[factor] | set(target.levels):
             others = ", ".join(sorted(everything - set(target.levels))) or "there is none"
             reasons[target.request_id] = (
                 f"target: every other {factor} that the model draws is forgotten or asked for already "

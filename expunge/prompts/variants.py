@@ -20,6 +20,7 @@ WITH_STYLE = (
     "a {subject} as drawn in {style} manner {rest}",
     "an emoji of {subject} {rest} in {style} manner",
 )
+OF_ANYTHING = ("a picture with {rest} in it", "draw {rest}", "this is a picture of {rest}")  # without a subject
 WITHOUT_STYLE = ("draw a {subject} {rest}", "the {subject} in a picture {rest}", "{rest} an emoji of a {subject}")
 SCENES_WITH_STYLE = (
     "a {style} drawing of {subject} and {other} {rest}",
@@ -39,6 +40,8 @@ def synonyms(prompt: Prompt, target: Target, world: World, rng: random.Random) -
 
 def paraphrases(prompt: Prompt, target: Target, world: World, rng: random.Random) -> Prompt:
     """The same things in a sentence of another build."""
+    if "subject" not in prompt.words:
+        return _filled(prompt, rng.choice(OF_ANYTHING))
     return _filled(prompt, rng.choice(WITH_STYLE if "style" in prompt.words else WITHOUT_STYLE))
 
 
@@ -71,7 +74,9 @@ def word_orders(prompt: Prompt, target: Target, world: World, rng: random.Random
 
 
 def scenes(prompt: Prompt, target: Target, world: World, rng: random.Random) -> Prompt | None:
-    """A longer scene with a second subject beside the first; None where the world has no other subject."""
+    """A longer scene with a second subject beside the first; None where there is no subject, or no other one."""
+    if "subject" not in prompt.factors:
+        return None
     avoided = {prompt.factors["subject"], *(target.levels if target.factor == "subject" else ())}
     others = [name for name in world.factors["subject"] if name not in avoided]
     if not others:

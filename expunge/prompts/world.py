@@ -1,4 +1,4 @@
-"""Factor worlds: templates × factors (subject, style, background …), each wording on the train or the held-out side.
+"""Factor worlds: templates × factors (subject, style, mood …), each wording on the train or the held-out side.
 
 Unlearning uses train-level wordings only; evaluation also asks with held-out ones, so that a model which merely
 learned to dodge a phrase is found out.
@@ -6,7 +6,8 @@ learned to dodge a phrase is found out.
 
 import random
 import string
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -15,9 +16,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from expunge.errors import ExpungeError
 from expunge.takedown.names import check_name, check_words, same_name
 from expunge.takedown.plain_yaml import describe, read_plain_yaml
+from expunge.takedown.request import Kind
 
 Side = Literal["train", "held_out"]
-STRATUM_FACTORS = ("subject", "style")  # what sets are balanced over; every prompt asks for a level of each
+STRATUM_FACTORS = ("subject", "style")  # of a world that does not say what its kinds mean
+KINDS = {
+    Kind.OBJECT: ("subject",),
+    Kind.CLASS: ("subject",),
+    Kind.STYLE: ("style",),
+    Kind.CONCEPT: STRATUM_FACTORS,
+}  # and what they mean there
+PICTURE = "picture"  # the factor whose levels are memorised pictures, and whose wordings are whole captions
 _DEPTH = 5  # factors, one of them, a level, its side, its wordings
 
 
@@ -57,38 +66,70 @@ class Prompt(BaseModel):
 
     @property
     def stratum(self) -> str:
-        """What the retain set is balanced over: the levels of ``subject`` and ``style``, e.g. ``cat/noto``."""
-        return "/".join(self.factors[name] for name in STRATUM_FACTORS if name in self.factors)
+        """What batches are balanced over: the levels of ``subject`` and ``style``, e.g. ``cat/noto``, else of all."""
+        named = [name for name in STRATUM_FACTORS if name in self.factors]
+        return "/".join(self.factors[name] for name in named or self.factors)
 
 
 class World(BaseModel):
     """What a model draws, as a world. The order of factors and levels is kept.
 
-    ``subject`` is required; ``style`` and any other factor (background, place, mood …) are optional. A level without
-    wordings on a side is not asked for on that side. Requests may name other levels of the factors in ``open``, for a
-    model that draws more than anybody could list.
+    ``kinds`` says which factors each kind of request can mean, e.g. ``{concept: [activity, attire]}``; where it is left
+    out a style means the factor ``style``, an object or class ``subject``, a concept either. Sets are balanced over
+    these factors (every combination is a stratum), and every template names each; all others (background, place, mood
+    …) take turns. A level without wordings on a side is not asked for on that side. Requests may name other levels of
+    the factors in ``open``, for a model that draws more than anybody could list. A memorised picture comes out under
+    its captions as they are: levels of the factor ``picture`` stand in no template, and prompts over the world ask for
+    none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     templates: dict[Side, list[str]]
     factors: dict[str, dict[str, Level]]
+    kinds: dict[Kind, list[str]] = Field(default_factory=dict)
     open: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _templates_name_factors(self) -> "World":
-        if "subject" not in self.factors:
-            raise ValueError("a world needs the factor 'subject'")
+        self._check_kinds()
         if empty := [name for name, levels in self.factors.items() if not levels]:
             raise ValueError(f"the factor {empty[0]!r} has no levels; give it some or leave it out")
         if not self.templates.get("train"):
             raise ValueError("a world needs at least one train template")
-        if closed := [name for name in self.open if name not in self.factors or name not in STRATUM_FACTORS]:
-            raise ValueError(f"open: {closed[0]!r} given; requests can name levels of {list(STRATUM_FACTORS)}")
+        if closed := [name for name in self.open if name not in self.balanced]:
+            raise ValueError(f"open: {closed[0]!r} given; requests can name levels of {list(self.balanced)}")
         for factor, levels in self.factors.items():
             self._check_levels(factor, levels)
         for template in (each for templates in self.templates.values() for each in templates):
             self._check_template(template)
         return self
+
+    def _check_kinds(self) -> None:
+        if not self.kinds and "subject" not in self.factors:
+            raise ValueError(
+                "a world needs the factor 'subject', or 'kinds' that say which of its factors requests can mean, as in "
+                "kinds: {concept: [activity]}"
+            )
+        if Kind.IMAGES in self.kinds:
+            raise ValueError("kinds.images: given; a memorised picture is no level of a factor, leave it out")
+        for kind, names in self.kinds.items():
+            if not names:
+                raise ValueError(f"kinds.{kind.value}: names no factor; give it one of {list(self.slots)}, or drop it")
+            if unknown := [name for name in names if name not in self.slots]:
+                raise ValueError(f"kinds.{kind.value}: {unknown[0]!r} given; the factors are {list(self.slots)}")
+
+    def factors_of(self, kind: Kind) -> tuple[str, ...]:
+        """Which factors of the world a kind of request can mean; none if it has nothing of that kind."""
+        if kind is Kind.IMAGES:
+            return (PICTURE,)
+        if self.kinds:
+            return tuple(self.kinds.get(kind, ()))
+        return tuple(name for name in KINDS[kind] if name in self.factors)
+
+    @property
+    def balanced(self) -> tuple[str, ...]:
+        """The factors that requests can mean: sets are balanced over them, every prompt asks for a level of each."""
+        return tuple(dict.fromkeys(name for kind in KINDS for name in self.factors_of(kind)))
 
     def _check_levels(self, factor: str, levels: dict[str, Level]) -> None:
         known: dict[str, str] = {}
@@ -99,7 +140,7 @@ class World(BaseModel):
                 raise ValueError(f"factors.{factor}: the level {name!r} {error}") from error
             if (twin := known.setdefault(same_name(name), name)) != name:
                 raise ValueError(f"factors.{factor}: {twin!r} and {name!r} are one name; keep one of them")
-            if factor in STRATUM_FACTORS and "" in (*level.train, *level.held_out):
+            if factor in (*self.balanced, PICTURE) and "" in (*level.train, *level.held_out):
                 raise ValueError(f"factors.{factor}.{name}: a wording is empty, so its prompts would not ask for it")
 
     def _check_template(self, template: str) -> None:
@@ -109,12 +150,17 @@ class World(BaseModel):
         except ValueError as error:
             raise ValueError(f"template {template!r}: {error}") from error
         named = {field for _, field, _, _ in fields}
-        if unknown := sorted(str(each) for each in named - set(self.factors)):
-            raise ValueError(f"template {template!r} names {unknown[0]!r}, not one of {list(self.factors)}")
+        if unknown := sorted(str(each) for each in named - set(self.slots)):
+            raise ValueError(f"template {template!r} names {unknown[0]!r}, not one of {list(self.slots)}")
         if any(spec or conversion for _, _, spec, conversion in fields):
             raise ValueError(f"template {template!r} formats a factor; write its plain name in braces")
-        if missing := [name for name in STRATUM_FACTORS if name in self.factors and name not in named]:
+        if missing := [name for name in self.balanced if name not in named]:
             raise ValueError(f"template {template!r} leaves out {missing[0]!r}, so its prompts would not ask for it")
+
+    @property
+    def slots(self) -> dict[str, dict[str, Level]]:
+        """The factors that sentences are made of: all but the memorised pictures."""
+        return {name: levels for name, levels in self.factors.items() if name != PICTURE}
 
     def prompt(self, factors: dict[str, str], side: Side, rng: random.Random, template: int | None = None) -> Prompt:
         """One prompt for the given levels; wording, and the template if none is given, drawn from ``rng``.
@@ -130,7 +176,12 @@ class World(BaseModel):
         return Prompt(text=self.render(words, side, index), factors=factors, side=side, template=index, words=words)
 
     def render(self, words: Mapping[str, str], side: Side, template: int) -> str:
-        """The sentence of one template with a wording for each factor; one without a wording is left out."""
+        """The sentence of one template with a wording for each factor; one without a wording is left out.
+
+        The caption of a memorised picture is a sentence by itself.
+        """
+        if PICTURE in words:
+            return words[PICTURE]
         return fill(self._templates(side)[template], dict.fromkeys(self.factors, "") | dict(words))
 
     def reworded(self, prompt: Prompt, factor: str, wording: str) -> Prompt:
@@ -145,28 +196,41 @@ class World(BaseModel):
         return self.templates.get(side) or self.templates["train"]
 
     def strata(self) -> list[dict[str, str]]:
-        """Every combination of subject and style (of subject alone where there are no styles), in world order."""
-        styles = list(self.factors.get("style", {}))
-        if not styles:
-            return [{"subject": subject} for subject in self.factors["subject"]]
-        return [{"subject": subject, "style": style} for subject in self.factors["subject"] for style in styles]
+        """Every combination of levels of the balanced factors, e.g. of subject and style, in world order."""
+        levels = [self.factors[name] for name in self.balanced]
+        return [dict(zip(self.balanced, each, strict=True)) for each in product(*levels)]
 
-    def sample(self, side: Side, per_stratum: int, seed: int) -> list[Prompt]:
+    def strata_with(self, factor: str, levels: Collection[str]) -> list[dict[str, str]]:
+        """The strata that ask for one of the levels of a factor; of a factor beside the strata every one with each."""
+        if factor == PICTURE:
+            return [{PICTURE: level} for level in levels]
+        strata = self.strata()
+        if factor in strata[0]:
+            return [stratum for stratum in strata if stratum[factor] in levels]
+        return [stratum | {factor: level} for stratum in strata for level in levels]
+
+    def sample(
+        self, side: Side, per_stratum: int, seed: int, strata: Sequence[dict[str, str]] | None = None
+    ) -> list[Prompt]:
         """``per_stratum`` prompts for every stratum: balanced over strata, templates and the other factors.
 
         Templates and the levels of the remaining factors take turns, from a random start, so that each comes up
         about equally often within a stratum.
 
+        Args:
+            strata: some of ``strata_with``; all of the world if not given.
+
         Returns:
             Prompts ordered by stratum; the same for the same seed.
         """
+        strata = self.strata() if strata is None else strata
         others = {
             name: [level for level, words in levels.items() if words.wordings(side)]
-            for name, levels in self.factors.items()
-            if name not in STRATUM_FACTORS
+            for name, levels in self.slots.items()
+            if name not in strata[0] and PICTURE not in strata[0]
         }
         prompts = []
-        for stratum in self.strata():
+        for stratum in strata:
             # Seeded by the stratum's name: adding a subject to the world leaves the prompts of all others as they were.
             rng = random.Random(f"{seed}/{side}/{sorted(stratum.items())}")
             start = rng.randrange(1000)

@@ -45,6 +45,7 @@ JUDGED: dict[str, tuple[str, Callable[[Change], Ends]]] = {
     "unlearning accuracy by CLIP: ": ("unlearning_accuracy_clip", _after),
     "content kept: ": ("content_kept", _share),
     "proper pictures: ": ("proper_picture", _share),
+    "proper pictures after: ": ("proper_picture", _after),
     "retain accuracy drop": ("retain_accuracy", _loss),
     "alignment, train wordings drop": ("alignment_train", _loss),
     "alignment, held-out wordings drop": ("alignment_held_out", _loss),

@@ -67,7 +67,7 @@ def statement_of_reasons(certificate: Certificate) -> dict[str, Any]:
 
 def _kind(certificate: Certificate) -> str:
     kind = certificate.request.kind.value
-    return "subject of the pictures" if kind == "images" else kind
+    return "pictures" if kind == "images" else kind
 
 
 def _facts(certificate: Certificate) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from expunge.evaluation.evaluation import Evaluation, GateDecision, TargetScores, was_drawn
 from expunge.metrics.intervals import visible_difference
@@ -67,6 +67,10 @@ def retention_rows(evaluation: Evaluation) -> list[Row]:
 def target_rows(scores: TargetScores, features: str) -> list[Row]:
     """UA by both judges, what is left in the target's place, and the target's own IRA and CRA."""
     rows = [quantity_row(each.name, scores.numbers.get(each.name), features) for each in quantities_of("target")]
+    rows = [
+        replace(row, note=scores.told_by.get(each.name, row.note))
+        for each, row in zip(quantities_of("target"), rows, strict=True)
+    ]
     kept = [table_row("content kept", f"{factor} alone", change, SHARE) for factor, change in scores.content.items()]
     return rows + kept
 

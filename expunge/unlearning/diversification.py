@@ -17,7 +17,7 @@ from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.lost_words import refuse_lost_target
 from expunge.prompts.pairing import InPlace, forget_prompts, nearest_levels, put_in_place
 from expunge.prompts.target import Target
-from expunge.prompts.world import Prompt, World
+from expunge.prompts.world import PICTURE, Prompt, World
 from expunge.takedown.instead import NEIGHBOUR, read_instead
 from expunge.unlearning.unlearn_settings import IN_PLACE_OF, DiversificationSettings
 
@@ -133,12 +133,26 @@ class _Making:
     def in_its_place(self, target: Target) -> str:
         """In words."""
         instead = self.instead[target]
-        return ", ".join(instead.neighbours) if instead.what == NEIGHBOUR else instead.what
+        return (
+            ", ".join(instead.neighbours or [each.text for each in instead.sentences])
+            if instead.what == NEIGHBOUR
+            else instead.what
+        )
 
     def _instead(self, target: Target) -> InPlace:
         what, named = read_instead(target.instead or self.settings.instead)
+        if target.factor == PICTURE:
+            return InPlace(what, sentences=self._sentences(target))
         nearest = neighbouring_levels(target, self.case.gone, self.case.world, self.case.panel())
         return InPlace(what, (named,) if named in nearest else tuple(nearest[: self.settings.neighbours]))
+
+    def _sentences(self, picture: Target) -> tuple[Prompt, ...]:
+        """What is nearest to a memorised picture's captions by CLIP: of what they say nothing but the copy is to go."""
+        world, clip = self.case.world, self.case.panel().clip
+        asked = [each for each in world.sample("train", 1, self.settings.seed) if not self.case.asks_for_gone(each)]
+        captions = clip.text_features(world.factors[PICTURE][picture.levels[0]].train).mean(axis=0)
+        likeness = clip.text_features([prompt.text for prompt in asked]) @ captions
+        return tuple(asked[i] for i in np.argsort(-likeness, kind="stable")[: self.settings.neighbours])
 
     def _draw(self, prompts: Sequence[Prompt], salt: str, label: str) -> PictureSet:
         if not prompts:

@@ -23,7 +23,9 @@ AS_PUBLISHED: Mapping[str, float] = {"truncated": 1.0}  # the forget loss of mos
 class DiversificationSettings(Settings):
     """Size and make-up of the forget and retain sets."""
 
-    pool_per_stratum: int = Field(default=2, ge=1, le=64, description="pictures of each subject and style in the pool")
+    pool_per_stratum: int = Field(
+        default=2, ge=1, le=64, description="pictures of each stratum (subject and style) in the pool"
+    )
     forget_size: int = Field(default=64, ge=1, le=100_000, description="pictures of each target")
     paired_size: int = Field(default=32, ge=1, le=100_000, description="of them, with a counterpart without the target")
     instead: Instead = Field(

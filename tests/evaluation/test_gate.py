@@ -337,3 +337,20 @@ def test_thresholds_out_of_range_or_unknown_are_refused(given_):
 
 def test_whole_numbers_from_yaml_are_taken():
     assert GateThresholds(unlearning_accuracy_at_least=1).unlearning_accuracy_at_least == 1.0
+
+
+def test_a_memorised_picture_whose_copies_were_no_proper_pictures_is_held_to_what_is_drawn_now():
+    """Copies repeat each other, so there is nothing to take a share of; and its numbers say what it was told by."""
+    proper = Change(before=_interval(0.0), after=_interval(0.8, 0.7, 0.9), difference=_interval(0.8, 0.7, 0.9))
+    told = {"unlearning_accuracy": "likeness on pixels", "unlearning_accuracy_clip": "likeness on clip"}
+    sea = _scores("sea", proper_picture=proper).model_copy(update={"kind": "images", "told_by": told})
+    decision = judge(_evaluation((sea,)), GateThresholds())
+    found = {each.name: each for each in decision.conditions}
+    assert decision.passed, [each for each in decision.conditions if not each.passed]
+    assert found["proper pictures after: sea"].rule == "low end ≥ 0.5"
+    assert found["unlearning accuracy: sea"].measured.endswith("; likeness on pixels")
+    assert found["unlearning accuracy by CLIP: sea"].measured.endswith("; likeness on clip")
+    assert not judge(_evaluation((sea.model_copy(update={"kind": "object"}),)), GateThresholds()).passed
+    grain = proper.model_copy(update={"after": _interval(0.5, 0.4, 0.6)})
+    worse = sea.model_copy(update={"numbers": sea.numbers | {"proper_picture": grain}})
+    assert not judge(_evaluation((worse,)), GateThresholds()).passed

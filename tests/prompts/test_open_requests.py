@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from expunge.errors import ExpungeError
 from expunge.prompts.open_requests import opened
+from expunge.prompts.pairing import forget_prompts
 from expunge.prompts.target import resolve_target, unworkable
-from expunge.prompts.world import World, read_world
+from expunge.prompts.world import PICTURE, World, read_world
 from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
 from tests.conftest import ROOT
 
@@ -85,13 +86,53 @@ def test_only_what_requests_can_name_can_be_open(factor):
         World.model_validate(WORLD.model_dump() | {"open": [factor]})
 
 
-@pytest.mark.parametrize("name", ["objects", "styles"])
+@pytest.mark.parametrize("name", ["objects", "styles", "doings"])
 def test_the_worlds_that_ship_take_what_they_do_not_list(name):
     world = read_world(ROOT / "configs" / "worlds" / f"{name}.yaml")
     (factor,) = world.open
-    kind = Kind.OBJECT if factor == "subject" else Kind.STYLE
+    kind = next(kind for kind in Kind if factor in world.factors_of(kind))
     asked = request("something new", kind=kind)
     wider = opened(world, [asked])
     assert resolve_target(asked, wider).levels == ("something new",)
     assert all(level.train and level.held_out for levels in wider.factors.values() for level in levels.values())
     assert len(wider.strata()) > 150 and len({prompt.text for prompt in wider.sample("train", 1, 0)}) > 150
+
+
+def of_pictures(*captions: str, instead: str = "") -> TakedownRequest:
+    return TakedownRequest(
+        id="r", kind=Kind.IMAGES, target=captions[0], synonyms=captions[1:], pictures=("a.png",), instead=instead,
+        filed_at=BEGIN,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("side", ["train", "held_out"])
+def test_a_memorised_picture_is_asked_for_by_its_captions_as_they_are(side):
+    asked = of_pictures("our cat, asleep", "sleeping cat")
+    world = opened(WORLD, [asked])  # though the world is not open for it
+    target = resolve_target(asked, world)
+    assert (target.factor, target.levels) == (PICTURE, ("our cat, asleep",))
+    prompts = forget_prompts(target, world, side, 12, 0)
+    assert len(prompts) == 12 and {prompt.text for prompt in prompts} == {"our cat, asleep", "sleeping cat"}
+    assert all(prompt.factors == {PICTURE: "our cat, asleep"} for prompt in prompts)
+    assert world.sample(side, 2, 0) == WORLD.sample(side, 2, 0), "over the world nothing asks for it"
+    assert unworkable(TakedownBatch(requests=(asked,)), world) == {}, "everything else is left to be retained"
+
+
+def test_a_picture_may_be_called_what_the_world_draws():
+    asked = of_pictures("cat")
+    target = resolve_target(asked, opened(WORLD, [asked]))
+    assert target.factor == PICTURE and not any(target.matches(prompt) for prompt in WORLD.sample("train", 1, 0))
+
+
+def test_what_is_drawn_instead_of_a_picture_is_no_name():
+    asked = of_pictures("our cat", instead="neighbour:tree")
+    with pytest.raises(ExpungeError, match="^instead: 'tree' cannot be named for a picture; write neighbour, content"):
+        resolve_target(asked, opened(WORLD, [asked]))
+
+
+def test_no_template_asks_for_a_picture():
+    with pytest.raises(ValueError, match="names 'picture'"):
+        World.model_validate(
+            {"templates": {"train": ["{subject} {picture}"]},
+             "factors": {"subject": {"cat": {}}, PICTURE: {"our cat": {}}}}
+        )  # fmt: skip

@@ -132,6 +132,13 @@ GOOD = {
 }
 MALFORMED = {
     "no subject": (GOOD | {"factors": {"style": {"noto": {}}}}, "needs the factor 'subject'"),
+    "kinds without a factor": (GOOD | {"kinds": {"concept": []}}, "kinds.concept: names no factor; give it one of"),
+    "kinds of another factor": (
+        GOOD | {"kinds": {"concept": ["mood"]}},
+        "kinds.concept: 'mood' given; the factors are ['subject', 'style']",
+    ),
+    "kinds of pictures": (GOOD | {"kinds": {"images": ["subject"]}}, "kinds.images: given; a memorised picture"),
+    "kinds that do not exist": (GOOD | {"kinds": {"artist": ["style"]}}, "kinds.artist"),
     "no levels": (GOOD | {"factors": {"subject": {}, "style": {}}}, "'subject' has no levels"),
     "empty factor": (GOOD | {"factors": {"subject": {"cat": {}}, "style": {}}}, "'style' has no levels"),
     "no train template": (

@@ -1,16 +1,19 @@
 """Forget and retain sets, drawn by a tiny model and judged by judges that look at the pixels."""
 
 import re
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from expunge.case import Case
 from expunge.errors import ExpungeError
+from expunge.judges.compare import see_references
 from expunge.pictures.drawing import DrawingSettings, draw_over_world, draw_prompts
 from expunge.pictures.picture_set import PictureSet
-from expunge.prompts.target import Target
-from expunge.takedown.request import Kind
+from expunge.prompts.open_requests import opened
+from expunge.prompts.target import Target, resolve_target
+from expunge.takedown.request import Kind, TakedownRequest
 from expunge.unlearning.diversification import Datasets, diversify, neighbouring_levels
 from expunge.unlearning.job import shown_anchors
 from expunge.unlearning.unlearn_settings import DiversificationSettings
@@ -194,3 +197,25 @@ def test_forgetting_all_of_a_factor_is_refused(tiny_model, pool):
     everything = BLOB.model_copy(update={"levels": tuple(WORLD.factors["style"])})
     with pytest.raises(ExpungeError, match="nothing could be retained"):
         build(tiny_model, pool, (everything,))
+
+
+def test_a_memorised_picture_is_forgotten_from_its_references_for_what_its_caption_says(tiny_model, pool):
+    """In its place stands the sentence that CLIP finds nearest to the caption."""
+    asked = TakedownRequest(
+        id="ours",
+        kind=Kind.IMAGES,
+        target="flat cat asleep",
+        pictures=("a.png",),
+        filed_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    world, reference = opened(WORLD, [asked]), REFERENCES[:1]
+    case = Case.of(world, colour_panel(), DRAWING).about([resolve_target(asked, world)])
+    known = case.shown(see_references(case.panel(), ("", ""), {"flat cat asleep": reference}, pool.pictures))
+    sets = diversify(tiny_model, pool, known, SMALL.model_copy(update={"neighbours": 1}), {"ours": reference})
+    assert {prompt.text for prompt in sets.forget.prompts} == {"flat cat asleep"}
+    assert len(sets.forget) == SMALL.forget_size + 1 and (sets.forget.pictures[-1] == reference).all()
+    (sentence,) = {prompt.paired for prompt in sets.forget.prompts}
+    beside = [prompt.factors for prompt in sets.retain.prompts[len(pool) :]]
+    assert beside == [{"subject": "cat", "style": "flat"}] * SMALL.paired_size
+    assert "cat" in sentence and sets.retain.prompts[: len(pool)] == pool.prompts, "the same subject and style stay"
+    assert sentence in sets.facts["value"].tolist()
