@@ -151,17 +151,11 @@ class Batch:
 
     def members(self, part: slice) -> "Batch":
         """Some of its pictures, with their noise and conditions."""
-        return Batch(
-            self.latents[part],
-            self.noise[part],
-            self.level[part],
-            {name: each[part] for name, each in self.conditions.items()},
-            self.indices[part],
-            self.prompted[part],
-            None if self.anchors is None else {name: each[part] for name, each in self.anchors.items()},
-            self.empty,
-            None if self.shows_target is None else self.shows_target[part],
-        )
+        own = {name: getattr(self, name)[part] for name in ("latents", "noise", "level", "indices", "prompted")}
+        conditions = {name: each[part] for name, each in self.conditions.items()}
+        anchors = self.anchors and {name: each[part] for name, each in self.anchors.items()}
+        shown = None if self.shows_target is None else self.shows_target[part]
+        return replace(self, **own, conditions=conditions, anchors=anchors, shows_target=shown)
 
     def under_anchors(self) -> "Batch":
         """The same pictures and noise under the same sentences without the target.
