@@ -27,6 +27,7 @@ FORGOTTEN = 0.01  # of the loss's scale: less than that is no way to go
 STEPS = 10  # into which that length is cut
 SHARE = 0.5  # of the limit, for a forget loss with a goal
 PICTURES = 32  # of each set; the same ones with the same noise at each length
+RETAIN_BATCHES = 2  # at most: each has a direction of its own, as large as all that is trained
 FIRST, SHORTEST, LONGEST = 1e-3, 1e-9, 1e3  # lengths tried, in units of the learning rate
 FINE = math.sqrt(2)  # factor between the lengths tried for the limit
 FAR = 8.0  # times the learning rate: a limit beyond that is none
@@ -150,7 +151,7 @@ def _retain_shares(line: "_Line", rate: float, batch_size: int, seed: int) -> tu
         The shares, at 0 as well; the mean loss at 0; the passes.
     """
     problem = line.problem
-    batches = _batches(problem, problem.sets.retain, batch_size, seed, RETAIN_NOISE)
+    batches = _batches(problem, problem.sets.retain, batch_size, seed, RETAIN_NOISE)[:RETAIN_BATCHES]
     line.move_to({}, 0.0)
     starts, directions = list[float](), list[dict[str, Tensor]]()
     for batch in batches:

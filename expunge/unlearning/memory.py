@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
@@ -19,7 +20,7 @@ from expunge.models.device import choose_device
 from expunge.models.diffusers_model import DiffusersModel
 from expunge.models.hardware import HardwareSettings
 from expunge.pictures.drawing import DrawingSettings
-from expunge.unlearning.calibration import PICTURES
+from expunge.unlearning.calibration import PICTURES, RETAIN_BATCHES
 from expunge.unlearning.unlearn_settings import GradientSettings, UnlearnSettings
 
 MOMENTS = 3
@@ -78,7 +79,7 @@ def reckon(
         parts = _bytes(twin.denoiser) + (0 if lora else whole)
         held = others + _largest_block(twin.denoiser) + parts // hardware.processes
         unit = trained // hardware.processes
-    directions = -(-PICTURES // unlearning.retain_batch_size)
+    directions = min(-(-PICTURES // unlearning.retain_batch_size), RETAIN_BATCHES)
     # In the loop encoders are in main memory, which on the CPU is where they were.
     inside = held - (0 if choose_device(hardware.device) == "cpu" else others)
     phases = {
@@ -138,7 +139,7 @@ class _Passes:
             loss.square().mean().backward()
 
         hooks = [each.register_post_accumulate_grad_hook(_let_go) for each in self.trained if freed]
-        with Watch(self.model, self.twin) as watch:
+        with _Fused(), Watch(self.model, self.twin) as watch:
             work()
         for hook in hooks:
             hook.remove()
@@ -150,13 +151,13 @@ class _Passes:
         """Of a sampler's step, and of the autoencoder after the last one."""
         guided, pipeline = 2 if settings.guidance > 1 else 1, self.model.pipeline
         with torch.no_grad():
-            with Watch(self.model) as step:
+            with _Fused(), Watch(self.model) as step:
                 self.model.predict(self.model.denoiser, *self._asked(guided * settings.batch_size))
             channels, shape = pipeline.vae.config.latent_channels, self.model.latent_shape
             if shape[0] != channels:  # the denoiser takes several of the autoencoder's as one
                 side = self.model.size // pipeline.vae_scale_factor
                 shape = (channels, side, side)
-            with Watch(self.model) as decoding:
+            with _Fused(), Watch(self.model) as decoding:
                 pipeline.vae.decode(torch.empty(settings.batch_size, *shape, device="meta"))
         return max(step.peak, decoding.peak)
 
@@ -164,6 +165,31 @@ class _Passes:
         level = torch.full((count,), self.model.levels // 2, device="meta")
         noisy = torch.empty(count, *self.model.latent_shape, device="meta")
         return noisy, level, {name: each.expand(count, *each.shape[1:]) for name, each in self.conditions.items()}
+
+
+class _Attention(torch.autograd.Function):
+    """What a device's fused attention has in memory: no scores, which torch would spell out on ``meta``."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Keeps its inputs, its output and a number for each row."""
+        answer = query.new_empty(*query.shape[:-1], value.shape[-1])
+        ctx.save_for_backward(query, key, value, answer, query.new_empty(query.shape[:-1]))
+        return answer
+
+    @staticmethod
+    def backward(ctx: Any, *gradient: Tensor) -> Any:
+        """A gradient for each input."""
+        query, key, value, _, _ = ctx.saved_tensors
+        return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
+
+
+class _Fused(TorchFunctionMode):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.nn.functional.scaled_dot_product_attention:
+            given = dict(zip(("query", "key", "value"), args, strict=False)) | (kwargs or {})
+            return _Attention.apply(given["query"], given["key"], given["value"])
+        return func(*args, **(kwargs or {}))
 
 
 class Watch(TorchDispatchMode):

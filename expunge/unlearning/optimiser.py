@@ -103,10 +103,13 @@ class RestrictedAdam:
                 )
         self.ranks.refuse_together(refused)
         self.weight["second"] = 1.0
-        squares = self.moments["second"]
-        self._group({i for i, v in enumerate(squares) if not v.any()})
-        for v, known in zip(self.moments["second"], squares, strict=True):
-            v.copy_(known)
+        cold = {i for i, v in enumerate(self.moments["second"]) if not v.any()}
+        if cold:
+            squares = [v.clone() for v in self.moments["second"]]
+            self.groups.clear()  # before there are others: moments are the most of what is in memory
+            self._group(cold)
+            for v, known in zip(self.moments["second"], squares, strict=True):
+                v.copy_(known)
 
     def _group(self, cold: Set[int] = frozenset()) -> None:
         """Lay moments out, all zero; those of cold parameters apart."""
