@@ -1,7 +1,9 @@
 """Fixtures that several rooms share."""
 
+import importlib.metadata
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,25 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 # Whatever imports ``steps`` is as patient as a run from then on; no test waits minutes for what is meant to be gone.
 IMPATIENCE = {"AWS_MAX_ATTEMPTS": "3", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
 os.environ.update(IMPATIENCE)
+
+# The files that take longest, longest first: what runs tests in several processes, a file in one of them, begins with
+# these, and the processes end together.
+LONGEST = (
+    "test_end_to_end.py",
+    "zoo/digits/test_kept.py",
+    "pipelines/test_life_of_a_release.py",
+    "pipelines/test_every_family_full.py",
+    "infra/test_outages.py",
+    "pipelines/test_every_family_lora.py",
+    "release/test_crash_points.py",
+    "models/families/test_every_family.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,6 +83,8 @@ def zenml_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             singleton._reset_instance()
         Client.initialize(home)
         source_utils.set_custom_source_root(str(ROOT))
+        # Asked twice a run; reads the files of every package that is installed.
+        patch.setattr(importlib.metadata, "packages_distributions", cache(importlib.metadata.packages_distributions))
         yield home
         source_utils.set_custom_source_root(None)
         for singleton in (Client, GlobalConfiguration):

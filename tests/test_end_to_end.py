@@ -31,12 +31,17 @@ LENIENT = {
     "minimum_target_samples": 10,
 }
 SMALL = {
-    "drawing": {"steps": 10},
+    "drawing": {"steps": 5},
     "diversification": {"pool_per_stratum": 1, "forget_size": 32, "paired_size": 16},
     "gradients": {"batch_size": 32},
     "unlearning": {"steps": 12, "forget_batch_size": 8, "retain_batch_size": 8, "check_every": 6},
     "check": {"pictures": 8, "steps": 5},
-    "evaluation": {"held_out_per_stratum": 1, "target_pictures": 16},
+    "evaluation": {
+        "held_out_per_stratum": 1,
+        "target_pictures": 16,
+        "earlier_pictures": 16,
+        "reference_pictures": 16,
+    },
     "gate": LENIENT,
 }
 

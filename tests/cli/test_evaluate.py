@@ -8,9 +8,13 @@ import yaml
 from click.testing import CliRunner, Result
 
 from expunge.cli import main
-from expunge.comeback.comeback_settings import PROFILES
+from expunge.comeback import comeback_settings
+from expunge.evaluation import evaluation_settings
+from expunge.evaluation.evaluation_settings import EvaluationSettings
+from expunge.pictures.drawing import DrawingSettings
 from tests.comeback.conftest import SMALL
 from tests.steps.test_entrypoints import WORLD
+from tests.steps.test_evaluation import SIZES
 from tests.tiny import make_tiny_pipeline
 from tests.tiny_clip import make_tiny_clip
 
@@ -37,6 +41,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    small = (EvaluationSettings.model_validate(SIZES), DrawingSettings(steps=2))
+    monkeypatch.setitem(evaluation_settings.PROFILES, "quick", small)  # what each command here asks for
+    monkeypatch.setitem(comeback_settings.PROFILES, "quick", SMALL)
 
 
 @pytest.mark.slow
@@ -64,10 +71,7 @@ def test_a_folder_against_another_and_again(other: Path, base: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_target_is_tried_to_be_brought_back(
-    other: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(PROFILES, "quick", SMALL)
+def test_a_target_is_tried_to_be_brought_back(other: Path, base: Path, tmp_path: Path) -> None:
     Path("world.yaml").write_text(yaml.safe_dump(WORLD, sort_keys=False))
     asked = ["evaluate", str(other), "--against", str(base), "--out", "out", "--comeback", "quick"]
     asked += ["--never-saw", str(make_tiny_pipeline(tmp_path / "never", seed=2))]

@@ -55,8 +55,14 @@ def test_from_a_request_in_a_bucket_to_a_model_in_a_bucket(servers: str, tiny_fo
     assert not Path(".expunge/mlflow.db").exists()
 
 
-def test_a_stack_is_found_again_and_not_moved(servers: str) -> None:
-    assert register_s3_stack("s3", "s3://zenml") == register_s3_stack("s3", "s3://zenml")
+def test_a_stack_is_found_again_and_not_moved(s3_server: str, zenml_home: Path) -> None:
+    from zenml.client import Client
+
+    before = Client().active_stack_model.id
+    try:
+        assert register_s3_stack("s3", "s3://zenml") == register_s3_stack("s3", "s3://zenml")
+    finally:
+        Client().activate_stack(before)
     with pytest.raises(ExpungeError, match="name: stack 's3' keeps its artifacts in s3://zenml, not in s3://other"):
         register_s3_stack("s3", "s3://other")
     with pytest.raises(ExpungeError, match="path: '/tmp/x' given; must be s3://BUCKET"):

@@ -144,13 +144,12 @@ def test_the_object_store_ends_and_can_be_started_again(tmp_path: Path, number: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_the_tracking_server_ends(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_tracking_server_ends(tmp_path: Path) -> None:  # killed as well: see the services
     folders = ["--folder", str(tmp_path / "server"), "--artifacts", str(tmp_path / "artifacts")]
     with serving("infra.tracking_server", *folders) as (process, port):
         assert addresses(port) == {"0100007F"}
-        process.send_signal(number)
-        assert process.wait(40) == (-number if number == signal.SIGKILL else 0)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(40) == 0
         assert ends(lambda: listens(port))
 
 

@@ -14,6 +14,8 @@ import pytest
 import requests
 from mlflow.webhooks.delivery import _generate_hmac_signature
 
+from expunge.release.registry import Evidence, Registry
+from infra.secret_files import read_env
 from infra.serving import free_ports
 from infra.webhook_receiver import LARGEST, receiver
 from infra.webhook_signature import DELIVERY, SIGNATURE, TIMESTAMP, Refused, Signatures
@@ -107,18 +109,16 @@ def command(guarded: Guarded, account: str, folder: Path, port: int, *words: str
     return [sys.executable, "-m", "infra.webhook_receiver", *options, *words]
 
 
-PROMOTE = """
-import sys
-from pathlib import Path
-from expunge.release.registry import Evidence, Registry
-registry = Registry()
-version = registry.register(Path(sys.argv[1]), sys.argv[2], Evidence(run_name="test", tags={}, metrics={}, files={}))
-registry._client.set_registered_model_alias(registry.name, "champion", str(version.version))
-"""
+def promote(folder: Path, digest: str) -> None:
+    registry = Registry()
+    version = registry.register(folder, digest, Evidence("test")).version
+    registry._client.set_registered_model_alias(registry.name, "champion", str(version))
 
 
 @pytest.mark.slow
-def test_mlflow_announces_a_champion_and_it_is_served(guarded: Guarded, tmp_path: Path, tiny_folder: Path) -> None:
+def test_mlflow_announces_a_champion_and_it_is_served(
+    guarded: Guarded, tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     (port,) = free_ports(1)
     refused = subprocess.run(
@@ -145,15 +145,11 @@ def test_mlflow_announces_a_champion_and_it_is_served(guarded: Guarded, tmp_path
     try:
         assert process.stdout is not None and f"Champion at http://127.0.0.1:{port}" in process.stdout.readline()
         assert "has no version 'champion'" in wait_for(port, lambda facts: facts["problem"])["problem"]
+        monkeypatch.chdir(tmp_path)
+        for name, value in read_env(guarded.account("runner")).items():
+            monkeypatch.setenv(name, value)
         for number, digest in enumerate(("a" * 64, "b" * 64), 1):
-            promoted = subprocess.run(
-                [sys.executable, "-c", PROMOTE, str(tiny_folder), digest],
-                cwd=tmp_path,
-                env=guarded.environment("runner") | {"PYTHONPATH": str(ROOT)},
-                capture_output=True,
-                text=True,
-            )
-            assert promoted.returncode == 0, promoted.stderr
+            promote(tiny_folder, digest)
             facts = wait_for(port, lambda facts, number=number: facts["version"] == number)
             assert facts["digest"] == digest and facts["problem"] is None
             assert (Path(facts["folder"]) / "model_index.json").is_file()

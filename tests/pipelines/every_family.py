@@ -32,6 +32,9 @@ from tests.tiny_job import main_job
 # Where a text is hardly heard beside a long template that all texts share, random weights predict all of them alike.
 DEAF = ("flux_2", "flux_2_klein", "qwen_image", "lumina_2")
 HEARD = {"forget": {"truncated": 1.0}, "learning_rate": 1e-3}
+# Of these the whole job trains an adapter, of the others all of the denoiser: a U-Net, two transformers that stock
+# diffusers has adapters for, and one that it has none for.
+ADAPTER_BY_THE_JOB = ("stable_diffusion_xl", "flux", "lumina_2", "pixart_sigma")
 CLASSES = {
     "templates": {"train": ["{subject}"]},
     "factors": {"subject": {name: {"train": [name]} for name in ("cat", "dog", "horse", "car", "apple")}},

@@ -5,12 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.families import FAMILIES
-from tests.pipelines.every_family import forget_with, train_with
+from tests.pipelines.every_family import ADAPTER_BY_THE_JOB, forget_with, train_with
 
 pytestmark = pytest.mark.slow
 LORA = {"what": "lora", "rank": 4}
-# A U-Net, two transformers that stock diffusers has adapters for, and one that it has none for.
-BY_THE_JOB = ("stable_diffusion_xl", "flux", "lumina_2", "pixart_sigma")
 
 
 @pytest.fixture(autouse=True)
@@ -19,11 +17,11 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zenml_home: Path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
-@pytest.mark.parametrize("name", BY_THE_JOB)
+@pytest.mark.parametrize("name", ADAPTER_BY_THE_JOB)
 def test_a_request_becomes_a_champion(name: str, tmp_path: Path) -> None:
     forget_with(name, tmp_path, LORA)
 
 
-@pytest.mark.parametrize("name", sorted(set(FAMILIES) - set(BY_THE_JOB)))
+@pytest.mark.parametrize("name", sorted(set(FAMILIES) - set(ADAPTER_BY_THE_JOB)))
 def test_the_jobs_steps_make_an_adapter_that_can_be_champion(name: str, tmp_path: Path) -> None:
     train_with(name, tmp_path, LORA)

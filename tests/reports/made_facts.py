@@ -326,3 +326,9 @@ def make_course(**changed: Any) -> Course:
         },
     }
     return Course(**(course | changed))
+
+
+def without_pictures() -> dict[str, Any]:
+    """For ``make_facts``: neither pictures nor curves, which take seconds to be put on a page."""
+    before, after = make_pictures()
+    return {"before": before.select([]), "after": after.select([]), "trace": make_trace(0), "conflict_map": None}

@@ -18,6 +18,7 @@ from tests.reports.made_comeback import (
     make_untested,
     share,
 )
+from tests.reports.made_facts import without_pictures
 
 
 def answers(report) -> dict[str, bool | None]:
@@ -133,7 +134,7 @@ def test_prompts_that_were_found_stay_text(make_facts, read_page):
     row = hiding.prompts.rows[0].model_copy(update={"example": attack})
     hiding = hiding.model_copy(update={"prompts": hiding.prompts.model_copy(update={"rows": (row,)})})
     report = make_comeback(make_original(), hiding)
-    page = read_page(render_report(make_facts(comeback=(report,))))
+    page = read_page(render_report(make_facts(comeback=(report,), **without_pictures())))
     assert not page.all("script") and attack in page.text
     assert "<script>" not in comeback_markdown([report])
 

@@ -15,19 +15,10 @@ from expunge.reports.figures import data_uris
 from expunge.reports.rendering import CONTENT_POLICY
 from expunge.reports.takedown_report import render_report
 from expunge.takedown.request import TakedownBatch
+from tests.reports.made_facts import without_pictures
 
 ADDRESS = re.compile(r"""(?:https?:)?//[a-z0-9.-]+|@import|url\((?!#)""", re.IGNORECASE)
 ATTACK = "<script>alert(1)</script><img src=//evil.example onerror=x> $\\frac{ \"' -->"
-
-
-def without_pictures(parts) -> dict:
-    before, after = parts["pictures"]()
-    return {
-        "before": before.select([]),
-        "after": after.select([]),
-        "trace": parts["trace"](0),
-        "conflict_map": None,
-    }
 
 
 def test_is_well_formed_and_loads_and_runs_nothing(report_html, read_page):
@@ -82,7 +73,7 @@ def test_verdict_comes_first_and_says_what_it_cost(report_html, read_page, make_
     assert text.index("Passed.") < text.index("What was asked") < text.index("What the model draws")
     assert "“blob”, the model still shows it in 0.8\u00a0% of 144 pictures" in text
     assert "less often: 96.3\u00a0% before, 94.1\u00a0% after, −2.2\u00a0points" in text
-    failed = read_page(render_report(make_facts(decision=parts["decision"](False)))).text
+    failed = read_page(render_report(make_facts(decision=parts["decision"](False), **without_pictures()))).text
     assert "Not passed." in failed and "✗ no" in failed
 
 
@@ -158,14 +149,14 @@ def test_untrusted_text_stays_text(make_facts, parts, read_page):
 @given(text=st.text(min_size=1, max_size=100))
 def test_any_request_text_leaves_the_structure_alone(text, plain_elements, make_facts, parts, read_page):
     requests = tuple(r.model_copy(update={"target": text, "synonyms": (text,)}) for r in parts["requests"]())
-    facts = make_facts(batch=TakedownBatch(requests=requests), **without_pictures(parts))
+    facts = make_facts(batch=TakedownBatch(requests=requests), **without_pictures())
     assert [name for name, _ in read_page(render_report(facts)).elements] == plain_elements
 
 
 @pytest.fixture(scope="session")
 def plain_elements(make_facts, parts, read_page) -> list[str]:
     requests = tuple(r.model_copy(update={"synonyms": ("kitty",)}) for r in parts["requests"]())
-    facts = make_facts(batch=TakedownBatch(requests=requests), **without_pictures(parts))
+    facts = make_facts(batch=TakedownBatch(requests=requests), **without_pictures())
     return [name for name, _ in read_page(render_report(facts)).elements]
 
 
@@ -228,7 +219,7 @@ def test_what_is_missing_is_said(make_facts, parts, read_page):
         decision=parts["decision"](False),
         step_seconds=None,
         diversity=None,
-        **without_pictures(parts),
+        **without_pictures(),
     )
     html = render_report(facts)
     page = read_page(html)
@@ -284,12 +275,13 @@ def test_facts_that_contradict_each_other_are_refused(make_facts, parts):
             make_facts(**changed)
 
 
-def test_what_earlier_runs_forgot_stands_in_the_verdict_and_in_a_table(make_facts, parts):
+def test_what_earlier_runs_forgot_stands_in_the_verdict_and_in_a_table(make_facts, parts, report_html):
     evaluation = parts["evaluation"]()
     back = {"unlearning_accuracy": parts["change"](1.0, 0.3, 0.1, 40)}
     fox = evaluation.targets[0].model_copy(update={"request_id": "object-fox", "name": "fox", "numbers": back})
-    page = render_report(make_facts(evaluation=evaluation.model_copy(update={"earlier": (fox,)})))
+    evaluation = evaluation.model_copy(update={"earlier": (fox,)})
+    page = render_report(make_facts(evaluation=evaluation, **without_pictures()))
     assert (
         "What earlier runs forgot, asked for again" in page and "“fox”, forgotten by an earlier run, came back" in page
     )
-    assert "asked for again" not in render_report(make_facts())
+    assert "asked for again" not in report_html

@@ -40,6 +40,6 @@ def test_a_model_without_a_subject_does_not_depend_on_its_drawings(monkeypatch):
         monkeypatch.setattr(recipe, "_drawings", lambda: shown)  # in place of the icon packages
         return recipe.pretrain_model(RecipeSettings.model_validate(short | settings)).digest()
 
-    assert trained(drawings, leave_out=["cat"]) == trained(changed, leave_out=["cat"])
-    assert trained(drawings) != trained(changed)
-    assert trained(drawings) != trained(drawings, leave_out=["cat"])
+    without_cat, whole = trained(drawings, leave_out=["cat"]), trained(drawings)
+    assert without_cat == trained(changed, leave_out=["cat"])
+    assert whole not in (trained(changed), without_cat)
