@@ -50,6 +50,7 @@ class Remedy:
 
 
 DATABASE = "check MLFLOW_TRACKING_URI, or ZENML_CONFIG_PATH for ZenML's own"
+LESS = "draw or train fewer pictures at once; `expunge doctor` says what would fit"
 NO_ROOM, NO_WAY = {ENOSPC, EDQUOT}, {EACCES, EIO, ELOOP, EMFILE, ENOTDIR, EPERM, EROFS, ETXTBSY}
 
 # The first that fits is told. Errors of Python itself that a mistake of ours can raise as well stay tracebacks.
@@ -63,8 +64,8 @@ REMEDIES = (
     Remedy("botocore.BotoCoreError", "object store", "check AWS_ENDPOINT_URL, the region and the credentials"),
     Remedy("botocore.ClientError", "object store", "check the bucket's name and what the credentials allow"),
     Remedy("requests.RequestException", "network", "check the address, and that its server is up"),
-    Remedy("torch.OutOfMemoryError", "device", "draw fewer pictures at once, or choose --device cpu"),
-    Remedy("builtins.MemoryError", "memory", "draw fewer pictures at once, or end what else runs here"),
+    Remedy("torch.OutOfMemoryError", "device", f"{LESS}; on another device: --device cpu"),
+    Remedy("builtins.MemoryError", "memory", f"{LESS}, or end what else runs here"),
     Remedy("builtins.RuntimeError", "home folder", "set HOME, or give a path without ~", "home directory"),
     Remedy("safetensors.SafetensorError", "file system", "make room there", "No space left|quota"),
     Remedy("builtins.OSError", "file system", "give a shorter path", numbers={ENAMETOOLONG}),
