@@ -119,8 +119,9 @@ def likeness_rows(done: Evaluated, case: Case, reference: np.ndarray, features: 
     level = case.targets[0].levels[0]
     train = done.before("train").where(lambda prompt: not case.asks_for_gone(prompt))
     rest = done.before("held_out").where(lambda prompt: not case.asks_for_gone(prompt))
+    others_after = done.after("held_out").where(lambda prompt: not case.asks_for_gone(prompt)).pictures
     sides = {"other prompts": rest.pictures, "before": done.before("target").pictures,
-             "after": done.after("target").pictures}  # fmt: skip
+             "after": done.after("target").pictures, "other prompts, after": others_after}  # fmt: skip
     rows = []
     for name in features:
         extractor = load_extractor(name)
@@ -190,7 +191,10 @@ def main() -> None:
         "## Before and after",
         markdown_table(["measure", "by", "before", "after"], numbers(done)),
         "## Likeness to the reference: median (highest), share of copies",
-        markdown_table(["features", "limit", "other prompts", "under its captions, before", "after"], alike),
+        markdown_table(
+            ["features", "limit", "other prompts, before", "its captions, before", "after", "other prompts, after"],
+            alike,
+        ),
         f"## Gate: {'passed' if decision.passed else 'not passed'}",
         markdown_table(["condition", "rule", "met", "measured"], held),
         f"`{command()}`: {facts}",

@@ -19,7 +19,7 @@ class InPlace:
     Attributes:
         what: a neighbour, the rest of the sentence, or nothing.
         neighbours: levels of the target's factor that may stand for it, at least one where ``what`` is a neighbour.
-        sentences: of a memorised picture, instead of neighbours: prompts for what is on it.
+        sentences: of a memorised picture, instead of neighbours: prompts for something else.
     """
 
     what: Instead

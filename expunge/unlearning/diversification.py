@@ -19,6 +19,7 @@ from expunge.prompts.pairing import InPlace, forget_prompts, nearest_levels, put
 from expunge.prompts.target import Target
 from expunge.prompts.world import PICTURE, Prompt, World
 from expunge.takedown.instead import NEIGHBOUR, read_instead
+from expunge.takedown.names import same_name
 from expunge.unlearning.unlearn_settings import IN_PLACE_OF, DiversificationSettings
 
 
@@ -147,11 +148,13 @@ class _Making:
         return InPlace(what, (named,) if named in nearest else tuple(nearest[: self.settings.neighbours]))
 
     def _sentences(self, picture: Target) -> tuple[Prompt, ...]:
-        """What is nearest to a memorised picture's captions by CLIP: of what they say nothing but the copy is to go."""
+        """The sentences nearest to a memorised picture's captions by CLIP, of those that share no word with them
+        if there are any: what brings the copy out is its words, and in its place would stand the copy."""
         world, clip = self.case.world, self.case.panel().clip
+        captions = world.factors[PICTURE][picture.levels[0]].train
         asked = [each for each in world.sample("train", 1, self.settings.seed) if not self.case.asks_for_gone(each)]
-        captions = clip.text_features(world.factors[PICTURE][picture.levels[0]].train).mean(axis=0)
-        likeness = clip.text_features([prompt.text for prompt in asked]) @ captions
+        asked = [each for each in asked if not _share_words(each, captions, world)] or asked
+        likeness = clip.text_features([prompt.text for prompt in asked]) @ clip.text_features(captions).mean(axis=0)
         return tuple(asked[i] for i in np.argsort(-likeness, kind="stable")[: self.settings.neighbours])
 
     def _draw(self, prompts: Sequence[Prompt], salt: str, label: str) -> PictureSet:
@@ -166,6 +169,16 @@ class _Making:
             if target.matches(prompt):
                 prompt = put_in_place(prompt, target, self.case.world, self.instead[target], rng)
         return prompt
+
+
+def _share_words(prompt: Prompt, captions: Sequence[str], world: World) -> bool:
+    """Whether something that a prompt asks for goes, by any of its names, by a word of the captions."""
+    said = {word for caption in captions for word in same_name(caption).split()}
+    asked = [
+        (level, world.factors[factor][level]) for factor, level in prompt.factors.items() if factor in world.balanced
+    ]
+    names = (name for level, words in asked for name in (level, *words.train, *words.held_out))
+    return any(said & set(same_name(name).split()) for name in names)
 
 
 def _paired(prompt: Prompt, pair: Prompt) -> Prompt:
