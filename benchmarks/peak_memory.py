@@ -122,7 +122,7 @@ def compare(folder: Path, row: str) -> list[str]:
     """A row of the table."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
     run = [sys.executable, "-m", "benchmarks.peak_memory", "--measure", row, "--model", str(folder)]
-    found = json.loads(subprocess.run(run, check=True, capture_output=True, text=True, env=environment).stdout)
+    found = json.loads(subprocess.run(run, check=True, capture_output=True, encoding="utf-8", env=environment).stdout)
     said = reckoned(folder, row)
     phases = said.phases
     said_by = {"start": phases["gradients at the start"], "steps": max(phases[name] for name in STEPS)}

@@ -134,6 +134,14 @@ class DiffusersModel(TextWindow, TextToImage):
         side = self.size // self.pipeline.vae_scale_factor
         return self._config.in_channels // self.PACKED, side, side
 
+    def decode_nothing(self, count: int) -> None:
+        """Run the autoencoder on ``count`` pictures' latents without content: for those who reckon what it takes."""
+        vae, shape = self.pipeline.vae, self.latent_shape
+        if shape[0] != vae.config.latent_channels:  # the denoiser takes several of the autoencoder's as one
+            side = self.size // self.pipeline.vae_scale_factor
+            shape = (vae.config.latent_channels, side, side)
+        vae.decode(torch.empty(count, *shape, device=self.device))
+
     def parts(self) -> dict[str, Any]:
         """All that the pipeline draws with."""
         known = self.pipeline.components

@@ -149,16 +149,12 @@ class _Passes:
 
     def drawing(self, settings: DrawingSettings) -> int:
         """Of a sampler's step, and of the autoencoder after the last one."""
-        guided, pipeline = 2 if settings.guidance > 1 else 1, self.model.pipeline
+        guided = 2 if settings.guidance > 1 else 1
         with torch.no_grad():
             with _Fused(), Watch(self.model) as step:
                 self.model.predict(self.model.denoiser, *self._asked(guided * settings.batch_size))
-            channels, shape = pipeline.vae.config.latent_channels, self.model.latent_shape
-            if shape[0] != channels:  # the denoiser takes several of the autoencoder's as one
-                side = self.model.size // pipeline.vae_scale_factor
-                shape = (channels, side, side)
             with _Fused(), Watch(self.model) as decoding:
-                pipeline.vae.decode(torch.empty(settings.batch_size, *shape, device="meta"))
+                self.model.decode_nothing(settings.batch_size)
         return max(step.peak, decoding.peak)
 
     def _asked(self, count: int) -> tuple[Tensor, Tensor, Conditions]:

@@ -35,13 +35,14 @@ def test_nothing_is_left_in_buckets(servers, tiny_folder, tmp_path: Path, monkey
 
     job, seen = tiny_job("s3://expunge/purge/inbox", tiny_folder), Seen(monkeypatch, objects)
     box, gone, others = box_of(job), list[np.ndarray](), models()
+    before = {key for key, _ in objects()}  # of other tests on these servers, whose pictures are the same
     for name in ("cat", "dog", "horse"):
         filed = box.file(kind="object", target=name).request.id
         run = unlearn_pipeline(**job, retention={"superseded_versions": "delete" if name == "horse" else "keep"})
         assert box.state(filed).label == "fulfilled", box.state(filed).reason
         assert seen.held, "before the purge they were in the buckets"
         gone.append(seen.pictures)
-        everything = [*objects(), *files_below(tmp_path)]
+        everything = [each for each in (*objects(), *files_below(tmp_path)) if each[0] not in before]
         assert found_in(everything, np.concatenate(gone)) == {}
         assert any(key.endswith("pictures.parquet") for key, _ in everything)  # what others retain is still there
     assert str(run.status) == "completed"

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from expunge.errors import ExpungeError
+from expunge.prompts.open_requests import opened
 from expunge.prompts.target import unworkable
 from expunge.prompts.world import Level, World
 from expunge.takedown import picture_files, request_files
@@ -48,7 +49,7 @@ def anything(batch: TakedownBatch) -> dict[str, str]:
 
 
 def drawn(batch: TakedownBatch) -> dict[str, str]:
-    return unworkable(batch, WORLD)
+    return unworkable(batch, opened(WORLD, batch.requests))
 
 
 def drop(folder: Path, name: str, text: str = "kind: style\ntarget: noto\n") -> None:
