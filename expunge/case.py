@@ -36,23 +36,20 @@ _LOADING = threading.Lock()  # mapped steps are threads of one process
 class Case(BaseModel):
     """Targets, world, judges, drawing and device of one run, with the content hash of everything in it.
 
-        Attributes:
-            batch: the requests, and those of earlier runs.
-            targets: what is to be forgotten, one for each request.
-            forgotten: what earlier runs made the model forget, as far as the world asks for it.
-            world_name: as it was given, for people.
-            world: what the model draws, whole.
-            judges: name of the panel; ``panel`` loads it.
-            judges_digest: SHA-256 of the judges' weights; ``panel`` refuses others.
-            drawing: how pictures are drawn, everywhere in the run.
-            device: where models run, as torch calls it.
-            precision: in which they compute.
-    <<<<<<< HEAD
-            processes: how many train together.
-            sharded: whether each of them holds a part of the denoiser.
-    =======
-            references: what two judges know of memorised pictures, see ``compare_pictures``; None: it is about none.
-    >>>>>>> wt-images
+    Attributes:
+        batch: the requests, and those of earlier runs.
+        targets: what is to be forgotten, one for each request.
+        forgotten: what earlier runs made the model forget, as far as the world asks for it.
+        world_name: as it was given, for people.
+        world: what the model draws, whole.
+        judges: name of the panel; ``panel`` loads it.
+        judges_digest: SHA-256 of the judges' weights; ``panel`` refuses others.
+        drawing: how pictures are drawn, everywhere in the run.
+        device: where models run, as torch calls it.
+        precision: in which they compute.
+        processes: how many train together.
+        sharded: whether each of them holds a part of the denoiser.
+        references: what two judges know of memorised pictures, see ``compare_pictures``; None: it is about none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
