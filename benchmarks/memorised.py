@@ -128,9 +128,7 @@ def likeness_rows(done: Evaluated, case: Case, reference: np.ndarray, features: 
         known = References.of(extractor, {level: reference}, train.pictures)
         found, limit = LikenessJudge(extractor, known), known.limits[level]
         alike = {side: found.likeness(extractor.features(each), level) for side, each in sides.items()}
-        cells = [
-            f"{np.median(each):.3f} ({each.max():.3f}), {100 * (each >= limit).mean():.1f} %" for each in alike.values()
-        ]
+        cells = [_spread(each, limit) for each in alike.values()]
         rows.append([extractor.name, f"{limit:.3f}", *cells])
     return rows
 

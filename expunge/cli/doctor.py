@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 from pydantic import ValidationError
-from rich.table import Table
 
-from expunge.cli.output import as_json, print_json, say
+from expunge.cli.output import as_json, print_json, print_table, say
+from expunge.cli.run_config import read_parameters
 from expunge.errors import ExpungeError
-from expunge.progress import console
 from expunge.settings import Settings
+from expunge.takedown.plain_yaml import describe
 
 GIB = 2**30
 REMEDIES = (
@@ -34,7 +33,7 @@ def doctor(config: Path | None, model: str, machine: bool) -> None:
 
     What torch, the judges and the runtime of a GPU take comes on top.
     """
-    given = _parameters(config)
+    given = read_parameters(config) if config else {}
     source = model or given.get("base_model", "zoo")
     from expunge.models.blueprint import blueprint  # torch takes seconds to import
     from expunge.models.device import choose_device
@@ -53,12 +52,9 @@ def doctor(config: Path | None, model: str, machine: bool) -> None:
     if machine:
         print_json({**asdict(need), "peak": need.peak, "device": device, "available": there, "fits": fits})
         return
-    table = Table(title=f"{source} on {device}, GiB for each process")
-    table.add_column("phase")
-    table.add_column("at most", justify="right")
-    for name, size in sorted(need.phases.items(), key=lambda each: -each[1]):
-        table.add_row(name, f"{size / GIB:.2f}")
-    console().print(table)
+    say(f"{source} on {device}, GiB for each process:")
+    by_size = sorted(need.phases.items(), key=lambda each: -each[1])
+    print_table(["phase", "at most"], [[name, f"{size / GIB:.2f}"] for name, size in by_size])
     unit = need.denoiser / GIB
     say(f"Denoiser {unit:.2f} GiB in float32, other parts {need.others / GIB:.2f}, trained {need.trained / GIB:.2f}.")
     if need.unknown:
@@ -75,26 +71,13 @@ def doctor(config: Path | None, model: str, machine: bool) -> None:
             say(f"  {remedy}")
 
 
-def _parameters(config: Path | None) -> dict[str, Any]:
-    if config is None:
-        return {}
-    try:
-        read = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ExpungeError(f"config: {config} is no YAML: {str(error).splitlines()[0]}") from error
-    found = read.get("parameters") if isinstance(read, dict) else None
-    if not isinstance(found, dict):
-        raise ExpungeError(f"config: {config} has no 'parameters'; give a configuration of unlearn_pipeline")
-    return found
-
-
 def _read(kind: type[Settings], given: dict[str, Any], field: str) -> Any:
     try:
         return kind.model_validate(given.get(field) or {})
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, (field, *first["loc"])))
-        raise ExpungeError(f"config: {place}: {first['msg']}") from error
+        separated = "." if first["loc"] else ": "
+        raise ExpungeError(f"config: {field}{separated}{describe(first, kind.model_fields)}") from error
 
 
 def _available(device: str) -> int:

@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 
 import click
-import yaml
 
 from expunge.cli.output import as_json, print_json, print_table
-from expunge.errors import ExpungeError
+from expunge.cli.run_config import read_parameters
 
 
 @click.group()
@@ -24,7 +23,7 @@ def check(config: Path | None, machine: bool) -> None:
     from expunge.cli.stack_checks import check_stack
     from expunge.takedown.model_name import DEFAULT_NAME, check_name
 
-    parameters = _parameters(config) if config else {}
+    parameters = read_parameters(config) if config else {}
     inbox = parameters.get("inbox") or os.environ.get("EXPUNGE_INBOX") or ".expunge/inbox"
     findings = check_stack(str(inbox), check_name(str(parameters.get("registered_model") or DEFAULT_NAME)))
     if machine:
@@ -34,16 +33,3 @@ def check(config: Path | None, machine: bool) -> None:
         print_table(["what", "", "found", "remedy"], rows)
     if not all(each.ok for each in findings):
         sys.exit(1)
-
-
-def _parameters(config: Path) -> dict:
-    try:
-        content = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ExpungeError(f"config: there is no file {config}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ExpungeError(f"config: {config} is no YAML: {' '.join(str(error).split())[:200]}") from error
-    parameters = content.get("parameters") if isinstance(content, dict) else None
-    if not isinstance(parameters, dict):
-        raise ExpungeError(f"config: {config} has no 'parameters'; give a config of unlearn_pipeline.")
-    return parameters

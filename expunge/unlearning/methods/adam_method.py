@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import Field
 from torch import Tensor
@@ -11,7 +11,7 @@ from expunge.unlearning.batches import Batch
 from expunge.unlearning.euclidean import EuclideanAdam
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import Coefficients, coefficients
-from expunge.unlearning.methods.method import Method, MethodSettings, MethodStep, StepSize
+from expunge.unlearning.methods.method import Method, MethodSettings, MethodStep, Runs, StepSize
 
 
 class AdamSettings(MethodSettings):
@@ -31,7 +31,7 @@ class AdamMethod(Method[A]):
     settings_type: ClassVar[type[MethodSettings]] = AdamSettings
     uses_forget: ClassVar[bool] = True
     uses_retain: ClassVar[bool] = True
-    runs: ClassVar[Literal["alone", "replicated", "sharded"]] = "replicated"
+    runs: ClassVar[Runs] = "replicated"
 
     def prepare(self, cache: GradientCache | None) -> None:
         """Make the optimiser. The cache is not used."""

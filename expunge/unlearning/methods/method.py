@@ -26,6 +26,7 @@ class MethodSettings(Settings):
 
 
 S = TypeVar("S", bound=MethodSettings)
+Runs = Literal["alone", "replicated", "sharded"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Method(ABC, Generic[S]):
     settings_type: ClassVar[type[MethodSettings]]
     forget: ClassVar[Mapping[str, float]] = AS_PUBLISHED
     own_forget_objective: ClassVar[bool] = False
-    runs: ClassVar[Literal["alone", "replicated", "sharded"]] = "alone"
+    runs: ClassVar[Runs] = "alone"
 
     def __init__(self, problem: Problem, settings: S, cache: GradientCache | None) -> None:
         if problem.ranks.size > 1 and (self.runs == "alone" or (problem.ranks.sharded and self.runs != "sharded")):

@@ -7,7 +7,7 @@ Notation: a_f gradient of that objective, g_r gradient of the retain loss; the u
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from expunge.unlearning.batches import Batch
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import Coefficients, StepReport
 from expunge.unlearning.methods.adam_method import A, AdamMethod
-from expunge.unlearning.methods.method import MethodStep, StepSize
+from expunge.unlearning.methods.method import MethodStep, Runs, StepSize
 from expunge.unlearning.objectives import truncated_forget_loss
 
 
@@ -28,7 +28,7 @@ class OwnObjective(AdamMethod[A]):
     """
 
     own_forget_objective: ClassVar[bool] = True
-    runs: ClassVar[Literal["alone", "replicated", "sharded"]] = "alone"  # some draw noise for a batch as it is given
+    runs: ClassVar[Runs] = "alone"  # some draw noise for a batch as it is given
     forward_passes: int = 0  # forward-only predictions for the objective; each counts a third of a pass
 
     def prepare(self, cache: GradientCache | None) -> None:

@@ -9,7 +9,7 @@ the forget loss says what is to be predicted instead.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 from torch import Tensor
@@ -17,7 +17,7 @@ from torch import Tensor
 from expunge.errors import ExpungeError
 from expunge.unlearning.batches import Batch
 from expunge.unlearning.gradient_cache import GradientCache
-from expunge.unlearning.methods.method import Method, MethodSettings, MethodStep, StepSize
+from expunge.unlearning.methods.method import Method, MethodSettings, MethodStep, Runs, StepSize
 from expunge.unlearning.methods.method_registry import register
 from expunge.unlearning.optimiser import RestrictedAdam
 
@@ -42,7 +42,7 @@ class SteppingMetric(Method[SteppingMetricSettings]):
 
     settings_type: ClassVar[type[MethodSettings]] = SteppingMetricSettings
     forget: ClassVar[Mapping[str, float]] = {"anchor": 1.0}
-    runs: ClassVar[Literal["alone", "replicated", "sharded"]] = "sharded"
+    runs: ClassVar[Runs] = "sharded"
 
     def prepare(self, cache: GradientCache | None) -> None:
         """Make the optimiser and warm its second moment.

@@ -1,0 +1,26 @@
+"""Configurations of ``unlearn_pipeline``, as commands read them that look at one and do not run it."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from expunge.errors import ExpungeError
+
+
+def read_parameters(config: Path) -> dict[str, Any]:
+    """What stands under ``parameters``.
+
+    Raises:
+        ExpungeError: there is no such file, or it is no YAML or no configuration.
+    """
+    try:
+        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ExpungeError(f"config: there is no file {config}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ExpungeError(f"config: {config} is no YAML: {' '.join(str(error).split())[:200]}") from error
+    parameters = content.get("parameters") if isinstance(content, dict) else None
+    if not isinstance(parameters, dict):
+        raise ExpungeError(f"config: {config} has no 'parameters'; give a config of unlearn_pipeline.")
+    return parameters
