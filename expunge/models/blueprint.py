@@ -1,6 +1,7 @@
 """A model as its files describe it, without its weights: shapes and sizes to reckon with, in no memory."""
 
 import importlib
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,21 @@ def blueprint(source: str) -> DiffusersModel:
     if not issubclass(family, DiffusersModel):
         raise ExpungeError(f"model: '{source}' is no diffusers pipeline; its memory is not reckoned")
     index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    named = {name: each for name, each in index.items() if isinstance(each, list) and len(each) == 2}
-    kinds = {name: _kind(*each) for name, each in named.items() if each[1] and name not in UNUSED}
+    taken = inspect.signature(family.PIPELINE.__init__).parameters
+    named = {name: each for name, each in index.items() if name in taken}  # parts, and settings of the pipeline itself
+    kinds = {name: _kind(*each) for name, each in named.items() if _is_part(each) and name not in UNUSED}
     modules = [name for name, kind in kinds.items() if issubclass(kind, nn.Module)]
-    parts: dict[str, Any] = dict.fromkeys(named)
+    parts: dict[str, Any] = {name: None if isinstance(each, list) else each for name, each in named.items()}
     with LOADING:
         parts |= {name: kind.from_pretrained(folder / name) for name, kind in kinds.items() if name not in modules}
         with torch.device("meta"):
             parts |= {name: _described(kinds[name], folder / name) for name in modules}
         return family(family.PIPELINE(**parts), folder)
+
+
+def _is_part(entry: Any) -> bool:
+    """Of the index: a library and a class in it; a part that is left out has neither."""
+    return isinstance(entry, list) and len(entry) == 2 and bool(entry[1])
 
 
 def _kind(library: str, name: str) -> Any:
