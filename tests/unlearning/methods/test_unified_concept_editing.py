@@ -7,7 +7,8 @@ import torch
 
 from expunge.errors import ExpungeError
 from expunge.models.conditions import TOKENS
-from expunge.unlearning.methods.unified_concept_editing import edited_tokens, editing_matrix
+from expunge.unlearning.methods.closed_form import EditedTexts, edited_tokens
+from expunge.unlearning.methods.unified_concept_editing import editing_matrix
 from tests.unlearning.methods.stage import FORGET, RETAIN, Stage
 
 WIDTH = 8
@@ -19,7 +20,7 @@ def tokens(count: int, seed: int) -> torch.Tensor:
 
 def test_the_edit_is_the_least_squares_solution() -> None:
     target, anchor, kept, weight, ridge = tokens(5, 0), tokens(5, 1), tokens(7, 2), 3.0, 0.2
-    matrix = editing_matrix(target, anchor, kept, weight, ridge)
+    matrix = editing_matrix(EditedTexts(target, anchor, kept), weight, ridge)
     gram = target.T @ target / 5 + weight * kept.T @ kept / 7
     rho = ridge * gram.trace() / WIDTH
     old = tokens(6, 3)  # a projection to six numbers
@@ -32,12 +33,12 @@ def test_the_edit_is_the_least_squares_solution() -> None:
 
 def test_kept_embeddings_alone_change_nothing_and_targets_alone_become_their_anchors() -> None:
     target, anchor, kept = tokens(3, 0), tokens(3, 1), tokens(4, 2)
-    free = editing_matrix(target, anchor, kept, 1e-9, 1e-12)
+    free = editing_matrix(EditedTexts(target, anchor, kept), 1e-9, 1e-12)
     torch.testing.assert_close(target @ free.T, anchor, rtol=1e-4, atol=1e-4)
-    both = editing_matrix(target, anchor, kept, 1.0, 1e-12)  # 3 + 4 conditions on 8 dimensions: all can be met
+    both = editing_matrix(EditedTexts(target, anchor, kept), 1.0, 1e-12)  # 3 + 4 conditions on 8 dimensions: all can be met
     torch.testing.assert_close(target @ both.T, anchor, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(kept @ both.T, kept, rtol=1e-6, atol=1e-6)
-    same = editing_matrix(target, target, kept, 1.0, 0.1)
+    same = editing_matrix(EditedTexts(target, target, kept), 1.0, 0.1)
     torch.testing.assert_close(same, torch.eye(WIDTH).double())
 
 
