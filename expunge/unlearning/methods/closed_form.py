@@ -70,6 +70,11 @@ class EditedTexts:
         return self.target.T @ self.target / len(self.target)
 
     @property
+    def anchor_moments(self) -> Tensor:
+        """E[c* c*ᵀ], ``(d, d)``."""
+        return self.anchor.T @ self.anchor / len(self.anchor)
+
+    @property
     def kept_moments(self) -> Tensor:
         """E[p pᵀ], ``(d, d)``."""
         return self.kept.T @ self.kept / len(self.kept)
@@ -160,6 +165,6 @@ def _refuse_other_widths(projections: Mapping[str, nn.Parameter], width: int) ->
     for name, weight in projections.items():
         if weight.shape[1] != width:
             raise ExpungeError(
-                f"denoiser: '{name}' reads {weight.shape[1]} numbers a token and the text encoder gives {width}, so this "
-                "method, which edits by the encoder's tokens, cannot edit it; choose another method"
+                f"denoiser: '{name}' reads {weight.shape[1]} numbers a token and the text encoder gives {width}; this "
+                "method edits by the encoder's tokens, so choose another one"
             )
