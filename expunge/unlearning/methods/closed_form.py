@@ -52,8 +52,13 @@ class EditedTexts:
         retain = sets.retain
         kept = retain.conditions[TOKENS][retain.prompt_indices.unique()].flatten(0, 1)
         empty = None if retain.empty is None else retain.empty[TOKENS][0]
-        there = [each.to(device, torch.float64) for each in (target, anchor, kept)]
-        return cls(*there, None if empty is None else empty.to(device, torch.float64))
+        wide = torch.float64
+        return cls(
+            target.to(device, wide),
+            anchor.to(device, wide),
+            kept.to(device, wide),
+            None if empty is None else empty.to(device, wide),
+        )
 
     @property
     def invariant(self) -> Tensor:

@@ -13,9 +13,9 @@ columns of B an orthonormal basis of what P leaves and C₂ does not touch, the 
 
 which needs no inverse of C₂'s products; these are singular where C₂ lies in the span of C₀.
 
-What is kept is refined for each W as published: only tokens are kept whose value the same edit without P would move more
-than the mean (influence-based filtering); and W's smallest right singular direction is kept too, so that what W hardly
-tells from a kept token stays as it is (directed augmentation).
+What is kept is refined for each W as published. Only tokens whose value the same edit without P would move more than
+the mean are kept (influence-based filtering), and W's smallest right singular direction is kept as well, so that what W
+hardly tells from a kept token stays too (directed augmentation).
 
 Differs from the paper: whole sentences are edited token by token, as in UCE, and not the last token of a name. ρ is
 relative to E[c cᵀ], the limit of the null space to E[p pᵀ], so that neither depends on the number of prompts or their

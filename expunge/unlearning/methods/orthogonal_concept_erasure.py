@@ -29,7 +29,8 @@ from expunge.unlearning.methods.closed_form import VALUES, ClosedForm, EditedTex
 from expunge.unlearning.methods.method import MethodSettings
 from expunge.unlearning.methods.method_registry import register
 
-GENERAL, NEIGHBOURS, IDENTITY = 0.5, 0.3, 1.5  # γ, ν and ι, where turning away weighs 1
+GENERAL, NEIGHBOURS, IDENTITY = 0.5, 0.3, 1.5  # γ, ν and ι, where e is 1
+WHOLE = 1 - 1e-12  # share of the energy above which a direction is there by rounding alone
 
 
 class OrthogonalSettings(MethodSettings):
@@ -38,11 +39,9 @@ class OrthogonalSettings(MethodSettings):
     objective: Literal["subspace", "vectors"] = Field(
         default="subspace", description="turn away what the anchor has not, or turn each token to its anchor"
     )
-    erase_weight: float = Field(
-        default=10.0, gt=0, le=1e4, description="of turning away, against keeping; subspace only"
-    )
+    erase_weight: float = Field(default=20.0, gt=0, le=1e4, description="e, of turning away; subspace only")
     energy: float = Field(
-        default=0.95, gt=0, le=1, description="share of the values' energy that R and R_* cover; subspace only"
+        default=0.5, gt=0, le=1, description="share of the values' energy that R and R_* cover; subspace only"
     )
 
 
@@ -61,7 +60,8 @@ def leading_projector(moments: Tensor, energy: float) -> Tensor:
     """
     values, directions = torch.linalg.eigh(moments)
     covered = values.clamp(min=0).flip(0).cumsum(0)
-    count = int((covered < energy * covered[-1]).sum()) + 1
+    enough = min(energy, WHOLE) * covered[-1]
+    count = int((covered < enough).sum()) + 1
     leading = directions[:, -count:]
     return leading @ leading.T
 
