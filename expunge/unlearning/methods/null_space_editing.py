@@ -17,9 +17,11 @@ What is kept is refined for each W as published. Only tokens whose value the sam
 the mean are kept (influence-based filtering), and W's smallest right singular direction is kept as well, so that what W
 hardly tells from a kept token stays too (directed augmentation).
 
-Differs from the paper: whole sentences are edited token by token, as in UCE, and not the last token of a name. ρ is
-relative to E[c cᵀ], the limit of the null space to E[p pᵀ], so that neither depends on the number of prompts or their
-scale. The augmentation adds the direction itself, exactly kept, in place of copies with noise along it.
+Differs from the paper: whole sentences are edited token by token, as in UCE, and not the last token of a name. Their
+tokens span every direction, most of them barely, so the limit below which a direction counts as free decides: what is
+kept changes in those, and only start token, empty prompt and W's smallest direction stay exactly. ρ is relative to
+E[c cᵀ], that limit to E[p pᵀ], so that neither depends on the number of prompts or their scale. The augmentation adds
+the direction itself in place of copies with noise along it.
 """
 
 from collections.abc import Callable
