@@ -7,6 +7,7 @@ Tokens are rows here, where the papers have columns: c of the targets, c* of the
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, TypeVar
 
 import torch
@@ -69,22 +70,22 @@ class EditedTexts:
         """
         return present(self.empty, EMPTY_MISSING)
 
-    @property
+    @cached_property
     def moments(self) -> Tensor:
         """E[c cᵀ] of the targets, ``(d, d)``."""
         return self.target.T @ self.target / len(self.target)
 
-    @property
+    @cached_property
     def anchor_moments(self) -> Tensor:
         """E[c* c*ᵀ], ``(d, d)``."""
         return self.anchor.T @ self.anchor / len(self.anchor)
 
-    @property
+    @cached_property
     def kept_moments(self) -> Tensor:
         """E[p pᵀ], ``(d, d)``."""
         return self.kept.T @ self.kept / len(self.kept)
 
-    @property
+    @cached_property
     def displacement(self) -> Tensor:
         """E[(c* − c) cᵀ], ``(d, d)``."""
         return (self.anchor - self.target).T @ self.target / len(self.target)
