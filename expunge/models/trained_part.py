@@ -1,13 +1,14 @@
-"""What of a denoiser is trained: all of it, its attention, chosen blocks, or a low-rank adapter beside it."""
+"""What of a denoiser is trained: all of it, its attention, chosen blocks, salient entries, or a low-rank adapter
+beside it."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from expunge.errors import ExpungeError
 from expunge.settings import Settings
@@ -32,9 +33,21 @@ class TrainedSettings(Settings):
     rank: int = Field(default=16, ge=1, le=1024, description="of the adapter")
     alpha: int | None = Field(default=None, ge=1, le=10_000, description="of the adapter's weight; null: its rank")
     seed: int = Field(default=0, ge=0, description="of the adapter's beginning")
+    saliency: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="share of its entries that move, of the largest forget gradients; null: all, or as the method does",
+    )
     gradient_checkpointing: bool = Field(
         default=False, description="keep less of a pass in memory and compute it again: a third more time"
     )
+
+    @model_validator(mode="after")
+    def _adapters_have_no_salient_entries(self) -> Self:
+        if self.what == "lora" and self.saliency is not None:
+            raise ValueError("saliency: an adapter has none of the model's weights; drop it, or train another part")
+        return self
 
     def fits(self, name: str) -> bool:
         """Whether a parameter, or module, lies in one of the blocks."""

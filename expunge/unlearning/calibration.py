@@ -217,7 +217,10 @@ class _Line:
 
     def along_cached(self) -> dict[str, Tensor]:
         """P⁻¹ g_f, of the parameters for which both are known."""
-        return {name: self._cut(self.cache.forget[name], name) / each for name, each in self.diagonal.items()}
+        return {
+            name: self.problem.masked(name, self._cut(self.cache.forget[name], name) / each)
+            for name, each in self.diagonal.items()
+        }
 
     def along(self, gradients: Sequence[Tensor | None], weight: float) -> dict[str, Tensor]:
         """w P⁻¹ g; the gradients are consumed."""

@@ -87,12 +87,14 @@ def reckon(
     directions = min(-(-PICTURES // unlearning.retain_batch_size), RETAIN_BATCHES)
     # In the loop encoders are in main memory, which on the CPU is where they were.
     inside = held - (0 if choose_device(hardware.device) == "cpu" else others)
+    mask = 0 if unlearning.saliency is None else unit // 4  # a bool for each float32 number
+    inside += mask
     phases = {
         "gradients at the start": held + AT_THETA_0 * unit - (0 if rounded or hardware.sharded else added),
         "measuring the rate": inside + (directions + rounded) * unit,
         "forget gradient": inside + MOMENTS * unit,
         "retain gradient": inside + (MOMENTS + 1) * unit,
-        "drawing": held + MOMENTS * unit,
+        "drawing": held + mask + MOMENTS * unit,
     }
     unknown = ""
     try:

@@ -43,6 +43,7 @@ RUNS: dict[str, tuple[str, UnlearnSettings]] = {
     ),
     "cross-attention": ("cross-attention", UnlearnSettings(**SIZES, steps=3, pace=None, learning_rate=1e-3)),
     "lora": ("lora", UnlearnSettings(**SIZES, steps=3, pace=None, learning_rate=1e-2)),
+    "salient": ("full", UnlearnSettings(**SIZES, steps=1, trained={"saliency": 0.3}, pace=None, learning_rate=1e-3)),
     "bf16": ("cross-attention, bf16", UnlearnSettings(**SIZES, steps=1, pace=None, learning_rate=None)),
     "lora, bf16": ("lora, bf16", UnlearnSettings(**SIZES, steps=1, pace=None, learning_rate=1e-2)),
 }
