@@ -132,8 +132,7 @@ class TextToImage(Changeable, NoiseProcess, ABC):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of latents and conditions as the denoiser is given them: its weights', where passes do not round by
-        themselves."""
+        """Of what the denoiser is given: that of its weights, unless passes round by themselves."""
         import torch
 
         return torch.float32 if self.precision == "bf16" else next(self.denoiser.parameters()).dtype
@@ -237,10 +236,7 @@ class TextToImage(Changeable, NoiseProcess, ABC):
         return {name: torch.cat(filled_up([each[name] for each in found])) for name in found[0]}
 
     def encode_pictures(self, pictures: np.ndarray, batch_size: int = 64) -> Tensor:
-        """Latents of uint8 pictures ``(n, h, w, 3)``, float32 ``(n, c, h, w)``.
-
-        Pictures of another size are resized to the model's own.
-        """
+        """Latents, float32 ``(n, c, h, w)``, of uint8 pictures ``(n, h, w, 3)``, resized to the model's own size."""
         import torch
 
         size, found = self.size, []
