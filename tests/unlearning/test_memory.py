@@ -113,8 +113,8 @@ def test_it_is_what_is_measured(row: str) -> None:
 
 @pytest.mark.parametrize("row", ["everything, bf16", "adapter, one picture at a time, bf16"])
 def test_in_bf16_it_is_what_the_job_allocates(row: str, tmp_path: Path) -> None:
-    """Within 15 % of all tensors that there are at once, weights included. Of the process itself, on a CPU, torch's
-    kernels for bf16 take as much again as a denoiser of this size."""
+    """Within 15 % of all tensors that there are at once, weights included. The process takes more on a CPU, see
+    ``benchmarks/results/peak_memory.md``."""
     folder = make_model(tmp_path / "model", 32)
     _, gradients, unlearning = settings_of(row)
     unlearning = unlearning.model_copy(update={"steps": 1, "learning_rate": 1e-4})
