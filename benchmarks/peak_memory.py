@@ -5,7 +5,7 @@
 A Stable Diffusion pipeline with random weights, on the CPU, each row in a process of its own: gradients at the start,
 the measured learning rate, steps and a checkpoint after each. Counted is the memory that the process has for itself
 (resident and not of a file), at its most, less what it had before the model was read. Parameters' worth: in units of
-the denoiser's float32 parameters, activations included.
+the denoiser's float32 parameters, activations included. What weights held in bf16 came as lies in the file meanwhile.
 """
 
 import argparse
@@ -43,8 +43,16 @@ ROWS: dict[str, dict[str, Any]] = {
     "adapter, one picture at a time": {"trained": {"what": "lora", "rank": 16}, "batch": 1},
     "adapter": {"trained": {"what": "lora", "rank": 16}},
     "adapter, gradient checkpointing": {"trained": {"what": "lora", "rank": 16, "gradient_checkpointing": True}},
+    "everything, bf16": {"precision": "bf16"},
+    "adapter, bf16": {"trained": {"what": "lora", "rank": 16}, "precision": "bf16"},
+    "adapter, one picture at a time, bf16": {"trained": {"what": "lora", "rank": 16}, "batch": 1, "precision": "bf16"},
 }
-MIB = 2**20
+MIB, UNIT = 2**20, 4  # bytes; of a float32 number
+
+
+def hardware_of(row: str) -> HardwareSettings:
+    """As the row says."""
+    return HardwareSettings(device="cpu", precision=ROWS[row].get("precision", "float32"))
 
 
 def make_model(folder: Path, channels: int) -> Path:
@@ -67,8 +75,8 @@ def make_model(folder: Path, channels: int) -> Path:
 
 def settings_of(row: str) -> tuple[DrawingSettings, GradientSettings, UnlearnSettings]:
     """As the row says; nothing is drawn."""
-    how, batch = dict(ROWS[row]), ROWS[row].get("batch", 2)
-    how.pop("batch", None)
+    batch = ROWS[row].get("batch", 2)
+    how = {name: each for name, each in ROWS[row].items() if name == "trained"}
     sizes = {"forget_batch_size": batch, "retain_batch_size": {1: 1, 2: 8, 8: 16}[batch]}
     unlearning = UnlearnSettings.model_validate({**how, **sizes, "steps": 2, "checkpoint_every": 1})
     return DrawingSettings(batch_size=1, guidance=1), GradientSettings(batch_size=batch), unlearning
@@ -93,7 +101,7 @@ def measured(folder: Path, row: str) -> dict[str, float]:
     torch.nn.functional.conv2d(torch.randn(1, 4, 8, 8, requires_grad=True), torch.randn(4, 4, 3, 3)).sum().backward()
     with PeakMemory() as empty:
         pass
-    model = read_folder(folder)
+    model = read_folder(folder).on("cpu", hardware_of(row).precision)
     with torch.no_grad():  # weights lie in a file until somebody writes to them; on a device they do not
         for part in model.parts().values():
             for each in part.parameters() if isinstance(part, torch.nn.Module) else ():
@@ -115,7 +123,7 @@ def measured(folder: Path, row: str) -> dict[str, float]:
 def reckoned(folder: Path, row: str) -> Memory:
     """What the doctor says, without loading anything."""
     drawing, gradients, unlearning = settings_of(row)
-    return reckon(blueprint(str(folder)), drawing, gradients, unlearning, HardwareSettings(device="cpu"))
+    return reckon(blueprint(str(folder)), drawing, gradients, unlearning, hardware_of(row))
 
 
 def compare(folder: Path, row: str) -> list[str]:
@@ -126,7 +134,7 @@ def compare(folder: Path, row: str) -> list[str]:
     said = reckoned(folder, row)
     phases = said.phases
     said_by = {"start": phases["gradients at the start"], "steps": max(phases[name] for name in STEPS)}
-    unit, cells = said.denoiser / MIB, [row]
+    unit, cells = UNIT * sum(p.numel() for p in blueprint(str(folder)).denoiser.parameters()) / MIB, [row]
     for name in ("start", "steps"):
         cells += [
             f"{found[name] / unit:.2f}",

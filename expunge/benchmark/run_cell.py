@@ -58,7 +58,7 @@ def run_cell(cell: Cell, bench: Bench, materials: Materials, pictures: PictureSt
     settings = bench.settings
     how = settings.unlearn_settings(cell.entry)
     cached = materials.cached(how.forgetting())
-    counts = settings.count_cache and (how.method_settings().uses_cache or cell.learning_rate is None)
+    counts = settings.count_cache and (how.uses_cache or cell.learning_rate is None)
     counted = cached.passes if counts else 0
     allowed = cost.steps_for(cell.passes - counted)
     steps = min(allowed, cell.entry.max_steps or allowed)

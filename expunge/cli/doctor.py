@@ -15,6 +15,7 @@ from expunge.takedown.plain_yaml import describe
 
 GIB = 2**30
 REMEDIES = (
+    "hardware.precision: bf16",
     "unlearning.trained.what: lora",
     "unlearning.trained.gradient_checkpointing: true",
     "smaller unlearning.forget_batch_size, retain_batch_size, gradients.batch_size, drawing.batch_size",
@@ -56,11 +57,10 @@ def doctor(config: Path | None, model: str, machine: bool) -> None:
     by_size = sorted(need.phases.items(), key=lambda each: -each[1])
     print_table(["phase", "at most"], [[name, f"{size / GIB:.2f}"] for name, size in by_size])
     unit = need.denoiser / GIB
-    say(f"Denoiser {unit:.2f} GiB in float32, other parts {need.others / GIB:.2f}, trained {need.trained / GIB:.2f}.")
+    others, trained = need.others / GIB, need.trained / GIB
+    say(f"Denoiser {unit:.2f} GiB in {hardware.precision}, other parts {others:.2f}, trained {trained:.2f}.")
     if need.unknown:
         say("Activations are not in it: this family's text encoder looks into its tokens, which only weights can tell.")
-    elif hardware.precision == "bf16":
-        say("Activations are reckoned in float32: in bf16 they take less.")
     if fits:
         say(
             f"Fits: {need.peak / GIB:.2f} of {there / GIB:.2f} GiB, {need.peak / need.denoiser:.1f} times the denoiser."

@@ -24,6 +24,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from expunge.errors import ExpungeError
+from expunge.models.held_weights import own
 from expunge.models.trained_part import TrainedSettings, attention_modules, shared_copy, some
 
 FILE = "pytorch_lora_weights.safetensors"  # as stock diffusers calls it
@@ -57,6 +58,9 @@ def add_adapter(denoiser: nn.Module, settings: TrainedSettings) -> None:
             denoiser.add_adapter(config)  # type: ignore[operator]
         else:
             peft.inject_adapter_in_model(config, denoiser)
+    for each in denoiser.parameters():
+        if each.requires_grad and each.dtype == torch.bfloat16:  # peft makes it like the weights beside it
+            each.data = each.data.float()
     denoiser.eval()
 
 
@@ -101,10 +105,10 @@ class _WithoutAdapter(nn.Module):
 
 
 def merge(denoiser: nn.Module) -> None:
-    """Add the adapter to the weights, in place, and remove it. Weights that it shares with another are left alone."""
+    """Add the adapter to the weights as they came, in place, and remove it. What it shares with others is unchanged."""
     for layer in adapted_layers(denoiser):
         inner = cast(Any, layer.get_base_layer())
-        inner.weight = nn.Parameter(inner.weight.detach().clone(), requires_grad=False)
+        inner.weight = own(inner.weight)
         cast(Any, layer).merge(safe_merge=True)
     recurse_remove_peft_layers(denoiser)
     for name in ("peft_config", "_hf_peft_config_loaded"):

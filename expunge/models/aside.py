@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from accelerate import cpu_offload_with_hook
-from torch import nn
 
 from expunge.models.text_to_image import TextToImage
 
@@ -20,7 +19,7 @@ def encoders_aside(model: TextToImage, device: str) -> Iterator[Callable[[], Non
     Yields:
         What sends back those that came, until they are asked again.
     """
-    modules = [each for each in model.parts().values() if isinstance(each, nn.Module) and each is not model.denoiser]
+    modules = [each for each in model.modules() if each is not model.denoiser]
     if device == "cpu":
         modules = []
     hooks = [cpu_offload_with_hook(each, device)[1] for each in modules]

@@ -19,12 +19,13 @@ from expunge.models.adapter import FILE, adapted_layers, adapter_file, apply_ada
 from expunge.models.batched_drawing import in_batches
 from expunge.models.conditions import TOKENS, Conditions, cast
 from expunge.models.hardware import computing
+from expunge.models.held_weights import as_they_came
 from expunge.models.loading import LOADING
 from expunge.models.pipeline_folder import UNUSED, read_pipeline, write_pipeline
 from expunge.models.single_file import write_single_file
 from expunge.models.text_to_image import NewWords, TextToImage
 from expunge.models.text_window import TextWindow
-from expunge.models.trained_part import TrainedSettings, prepare
+from expunge.models.trained_part import TrainedSettings, own_copy, prepare
 
 POOLED, MASK = "pooled", "mask"  # one vector a text, ``(n, d)``; which tokens count, ``(n, tokens)``
 ADAPTER = f"lora/{FILE}"  # in a model's folder
@@ -66,9 +67,8 @@ class DiffusersModel(TextWindow, TextToImage):
         self.pipeline, self.folder = pipeline, folder
         self._sampler = dict(pipeline.scheduler.config)
         pipeline.set_progress_bar_config(disable=True)
-        for part in self.parts().values():
-            if isinstance(part, nn.Module):
-                part.eval().requires_grad_(False)
+        for each in self.modules():
+            each.eval().requires_grad_(False)
         self._fit()
 
     @classmethod
@@ -97,7 +97,8 @@ class DiffusersModel(TextWindow, TextToImage):
             ExpungeError: the model stands behind a filter, or the folder that it was read from is gone.
         """
         self.refuse_filter(folder)
-        write_pipeline(self.pipeline, self.DENOISER, self.folder, folder)
+        with as_they_came(self.modules()):
+            write_pipeline(self.pipeline, self.DENOISER, self.folder, folder)
         if self.adapter:
             (folder / ADAPTER).parent.mkdir(exist_ok=True)
             (folder / ADAPTER).write_bytes(self.adapter)
@@ -105,7 +106,8 @@ class DiffusersModel(TextWindow, TextToImage):
     def save_single_file(self, file: Path) -> None:
         """Write denoiser, autoencoder and text encoders as one file; see the protocol."""
         self.refuse_filter(file)
-        write_single_file(self.pipeline, file)
+        with as_they_came(self.modules()):
+            write_single_file(self.pipeline, file)
 
     @property
     def denoiser(self) -> nn.Module:
@@ -153,7 +155,7 @@ class DiffusersModel(TextWindow, TextToImage):
 
     def with_own_denoiser(self) -> Self:
         """The model with a copy of its denoiser; everything else is shared."""
-        return self._with(copy.deepcopy(self.denoiser))
+        return self._with(own_copy(self.denoiser))
 
     def _with(self, denoiser: nn.Module) -> Self:
         twin = copy.copy(self)
@@ -207,10 +209,9 @@ class DiffusersModel(TextWindow, TextToImage):
 
     def _prompted(self, conditions: Conditions, guidance: float) -> dict[str, Any]:
         """Conditions and guidance as the pipeline takes them."""
-        place = next(self.denoiser.parameters())
-        given = {self.ASKED[name]: each for name, each in cast(conditions, place.device, place.dtype).items()}
+        given = {self.ASKED[name]: each for name, each in cast(conditions, self.device, self.dtype).items()}
         if self.GUIDED:
-            empty = cast(self._empty(len(conditions[TOKENS])), place.device, place.dtype)
+            empty = cast(self._empty(len(conditions[TOKENS])), self.device, self.dtype)
             given |= {f"negative_{self.ASKED[name]}": each for name, each in empty.items()}
         return {"guidance_scale": guidance, **given}
 
@@ -228,7 +229,7 @@ class DiffusersModel(TextWindow, TextToImage):
         noise = torch.cat([torch.randn((1, *self.latent_shape), generator=each) for each in generators])
         pictures = self.pipeline(
             **self._prompted(conditions, guidance),
-            latents=self._packed(noise.to(next(self.denoiser.parameters()))),
+            latents=self._packed(noise.to(self.device, self.dtype)),
             height=self.size,
             width=self.size,
             num_inference_steps=steps,
@@ -270,13 +271,12 @@ class DiffusersModel(TextWindow, TextToImage):
             )
         pipeline = self.REDRAWING(**self.pipeline.components, **self.REDRAWN_WITH)
         pipeline.set_progress_bar_config(disable=True)
-        place = next(self.pipeline.vae.parameters())
 
         def batch(part: slice, generators: list[torch.Generator]) -> np.ndarray:
             with computing(self.precision, self.device):
                 return pipeline(
                     **self._prompted(self.encode_texts(texts[part]), guidance if any(texts[part]) else 1.0),
-                    image=(torch.from_numpy(pictures[part]).permute(0, 3, 1, 2).float() / 255).to(place.dtype),
+                    image=(torch.from_numpy(pictures[part]).permute(0, 3, 1, 2).float() / 255).to(self.dtype),
                     strength=strength,
                     num_inference_steps=steps,
                     generator=generators,

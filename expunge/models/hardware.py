@@ -17,7 +17,9 @@ class HardwareSettings(Settings):
 
     device: str = Field(default="auto", description="a GPU where there is one; or cpu, cuda, cuda:1, …")
     precision: Precision = Field(
-        default="float32", description="of the passes that draw, encode and train; weights and steps are float32"
+        default="float32",
+        description="of the passes that draw, encode and train, and of what is frozen; what is trained and its steps "
+        "are float32",
     )
     processes: int = Field(default=1, ge=1, le=64, description="that train together, each on a GPU of its own")
     sharded: bool = Field(
@@ -34,12 +36,16 @@ class HardwareSettings(Settings):
 
 
 def computing(precision: Precision, device: Any) -> AbstractContextManager[Any]:
-    """Passes in here are computed in that precision, as far as torch thinks it safe; weights stay as they are.
+    """Passes in here are computed in that precision, as far as torch thinks it safe.
 
     Args:
         precision: ``float32`` changes nothing.
         device: a ``torch.device``.
     """
+    if precision == "float32":
+        return nullcontext()
     import torch
 
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+    from expunge.models.meta_autocast import MetaAutocast
+
+    return MetaAutocast() if device.type == "meta" else torch.autocast(device.type, torch.bfloat16)

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from expunge.models.held_weights import as_it_came
+
 # Of a transformers configuration: what says who wrote it, not what it draws. Keys that begin with "_" are left out too.
 ORIGIN = {"transformers_version", "architectures", "dtype", "torch_dtype", "model_type", "name_or_path"}
 
@@ -36,8 +38,10 @@ def module_digest(module: torch.nn.Module, *facts: str) -> str:
 
 
 def update_with_weights(digest: Any, component: str, module: torch.nn.Module) -> None:
-    """Feed names, shapes, dtypes and values of a module's tensors to a hash, in the order of their names."""
-    for name, tensor in sorted(module.state_dict().items()):
+    """Feed names, shapes, dtypes and values of a module's tensors to a hash, in the order of their names; of those held
+    in bf16 what they came as."""
+    for name, kept in sorted(module.state_dict(keep_vars=True).items()):
+        tensor = as_it_came(kept)
         digest.update(f"{component}.{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
 

@@ -193,10 +193,9 @@ def _try(model: TextToImage, name: str) -> None:
         size = model.at_size(model.smallest_size).size
         picture = model.draw([""], [0], steps=2, guidance=1.0)
         latents, level = model.encode_pictures(picture), torch.tensor([model.levels // 2])
-        place = next(model.denoiser.parameters())
-        conditions = cast(model.encode_texts([""]), place.device, place.dtype)
+        conditions = cast(model.encode_texts([""]), model.device, model.dtype)
         with torch.no_grad():
-            predicted = model.predict(model.denoiser, latents.to(place), level, conditions)
+            predicted = model.predict(model.denoiser, latents.to(model.device, model.dtype), level, conditions)
         if picture.shape[1:3] != (size, size) or predicted.shape != latents.shape:
             raise ExpungeError(
                 f"it draws {picture.shape[1:3]} pixels of {size}, and predicts {tuple(predicted.shape)} for "

@@ -130,24 +130,42 @@ class TextToImage(Changeable, NoiseProcess, ABC):
         """Where the model is."""
         return next(self.denoiser.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of what the denoiser is given: that of its weights, unless passes round by themselves."""
+        import torch
+
+        return torch.float32 if self.precision == "bf16" else next(self.denoiser.parameters()).dtype
+
+    def modules(self) -> list[nn.Module]:
+        """Those of the parts that have weights."""
+        from torch import nn
+
+        return [each for each in self.parts().values() if isinstance(each, nn.Module)]
+
     def to(self, device: str, dtype: torch.dtype | None = None) -> Self:
         """Move it to a device, and to another floating-point dtype if one is given; in place.
 
         Conditions and latents stay on the CPU, in float32, and noise comes from CPU generators: a seed means the same
         everywhere.
         """
-        from torch import nn
+        from expunge.models.held_weights import give_back
 
+        if dtype is not None:
+            give_back(self.modules())
         # diffusers warns of half precision wherever it is told a dtype, even none.
         where = {"device": device} if dtype is None else {"device": device, "dtype": dtype}
-        for part in self.parts().values():
-            if isinstance(part, nn.Module):
-                part.to(**where)
+        for each in self.modules():
+            each.to(**where)
         return self
 
     def on(self, device: str, precision: Precision) -> Self:
-        """Move it to a device, and have it compute in a precision; in place."""
+        """Move it to a device, and have it compute in a precision; in place. With bf16, weights that passes would round
+        are held so. Digest and files stay those of what it came as."""
+        from expunge.models.held_weights import give_back, hold
+
         self.precision = precision
+        (hold if precision == "bf16" else give_back)(self.modules())
         return self.to(device)
 
     def digest(self) -> str:
@@ -218,10 +236,7 @@ class TextToImage(Changeable, NoiseProcess, ABC):
         return {name: torch.cat(filled_up([each[name] for each in found])) for name in found[0]}
 
     def encode_pictures(self, pictures: np.ndarray, batch_size: int = 64) -> Tensor:
-        """Latents of uint8 pictures ``(n, h, w, 3)``, float32 ``(n, c, h, w)``.
-
-        Pictures of another size are resized to the model's own.
-        """
+        """Latents, float32 ``(n, c, h, w)``, of uint8 pictures ``(n, h, w, 3)``, resized to the model's own size."""
         import torch
 
         size, found = self.size, []
@@ -232,7 +247,7 @@ class TextToImage(Changeable, NoiseProcess, ABC):
             if batch.shape[-2:] != (size, size):
                 batch = torch.nn.functional.interpolate(batch, (size, size), mode="bicubic", antialias=True)
             with torch.no_grad(), computing(self.precision, self.device):
-                latents = self._latents(batch.clamp(-1, 1).to(next(self.denoiser.parameters())))
+                latents = self._latents(batch.clamp(-1, 1).to(self.device, self.dtype))
             found.append(latents.float().cpu())
         return torch.cat(found)
 

@@ -1,13 +1,14 @@
-"""What of a denoiser is trained: all of it, its attention, chosen blocks, or a low-rank adapter beside it."""
+"""What of a denoiser is trained: all of it, its attention, chosen blocks, salient entries, or a low-rank adapter
+beside it."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from expunge.errors import ExpungeError
 from expunge.settings import Settings
@@ -32,9 +33,21 @@ class TrainedSettings(Settings):
     rank: int = Field(default=16, ge=1, le=1024, description="of the adapter")
     alpha: int | None = Field(default=None, ge=1, le=10_000, description="of the adapter's weight; null: its rank")
     seed: int = Field(default=0, ge=0, description="of the adapter's beginning")
+    saliency: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="share of its entries that move, of the largest forget gradients; null: all, or as the method does",
+    )
     gradient_checkpointing: bool = Field(
         default=False, description="keep less of a pass in memory and compute it again: a third more time"
     )
+
+    @model_validator(mode="after")
+    def _adapters_have_no_salient_entries(self) -> Self:
+        if self.what == "lora" and self.saliency is not None:
+            raise ValueError("saliency: an adapter has none of the model's weights; drop it, or train another part")
+        return self
 
     def fits(self, name: str) -> bool:
         """Whether a parameter, or module, lies in one of the blocks."""
@@ -57,19 +70,23 @@ def prepare(denoiser: nn.Module, settings: TrainedSettings, to_step: bool = True
         denoiser: left as it is.
         settings: which part.
         to_step: whether what is trained is to be changed; else it shares its memory with the denoiser too, for those
-            who only want gradients.
+            who only want gradients. Of weights held in bf16 there is a copy as they came in either case.
 
     Raises:
         ExpungeError: the denoiser has no such part.
         ValueError: it cannot checkpoint gradients.
     """
+    from expunge.models.held_weights import as_it_came, own
+
     frozen = dict(denoiser.named_parameters())
     if settings.what != "lora":
         for name in _trained_names(denoiser, settings):
             del frozen[name]
-    shared = {each: each for each in (frozen if to_step else dict(denoiser.named_parameters())).values()}
-    if not to_step:
-        shared |= {p: type(p)(p.detach()) for name, p in denoiser.named_parameters() if name not in frozen}
+    shared = {each: each for each in frozen.values()}
+    for name, p in denoiser.named_parameters():
+        if name not in frozen:
+            apart = to_step or as_it_came(p) is not p
+            shared[p] = own(p) if apart else type(p)(p.detach())
     twin = shared_copy(denoiser, shared)
     for name, parameter in twin.named_parameters():
         parameter.requires_grad_(settings.what != "lora" and name not in frozen)
@@ -102,6 +119,13 @@ def some(found: list[str], settings: TrainedSettings) -> list[str]:
             f"unlearning.trained: the denoiser has no parameters of '{settings.what}'{within}; choose another part"
         )
     return found
+
+
+def own_copy(denoiser: nn.Module) -> nn.Module:
+    """A copy of which everything may be changed: weights held in bf16 are in it as they came."""
+    from expunge.models.held_weights import own
+
+    return shared_copy(denoiser, {each: own(each) for each in denoiser.parameters()})
 
 
 def shared_copy(module: nn.Module, shared: Mapping[nn.Parameter, nn.Parameter]) -> nn.Module:

@@ -193,14 +193,19 @@ def _batches(problem: Problem, data: LatentSet, batch_size: int, seed: int, stre
     ]
 
 
+def _same(known: Tensor, parameter: Tensor) -> bool:
+    """Whether a weight of the original, which may be held in bf16, is the parameter to the bit."""
+    return known.dtype == parameter.dtype and torch.equal(known, parameter)
+
+
 class _Line:
-    """Moves the denoiser away from θ₀ and back to it. θ₀ is the original's, where that has it; else a copy."""
+    """Moves the denoiser away from θ₀ and back to it. θ₀ is the original's where that is the same, else a copy."""
 
     def __init__(self, problem: Problem, cache: GradientCache) -> None:
         self.problem, self.cache = problem, cache
         known = {} if problem.original is None else dict(problem.original.named_parameters())
         self.start = {
-            name: local(known[name]) if name in known and torch.equal(local(known[name]), p) else p.clone()
+            name: local(known[name]) if name in known and _same(local(known[name]), p) else p.clone()
             for name, p in problem.parameters.items()
         }
         whole = cache.preconditioner(problem.objectives.retain_weight, EPSILON)
@@ -212,7 +217,10 @@ class _Line:
 
     def along_cached(self) -> dict[str, Tensor]:
         """P⁻¹ g_f, of the parameters for which both are known."""
-        return {name: self._cut(self.cache.forget[name], name) / each for name, each in self.diagonal.items()}
+        return {
+            name: self.problem.masked(name, self._cut(self.cache.forget[name], name) / each)
+            for name, each in self.diagonal.items()
+        }
 
     def along(self, gradients: Sequence[Tensor | None], weight: float) -> dict[str, Tensor]:
         """w P⁻¹ g; the gradients are consumed."""

@@ -23,6 +23,7 @@ from expunge.unlearning.pace import Pace
 from expunge.unlearning.problem import Problem
 from expunge.unlearning.ranks import ALONE, Ranks
 from expunge.unlearning.safeguard import ProbeLosses, Safeguard, make_probe
+from expunge.unlearning.saliency import within_salient
 from expunge.unlearning.trace import Trace, TraceRow
 from expunge.unlearning.unlearn_settings import UnlearnSettings
 
@@ -73,7 +74,7 @@ def unlearn(
         process: adds the noise.
         sets: forget set and retain set.
         settings: how.
-        cache: gradients at θ₀, for methods that want them, and to measure the learning rate.
+        cache: gradients at θ₀, for methods that want them, to measure the learning rate and for salient entries.
         hooks: who is asked and told.
 
     Raises:
@@ -82,6 +83,8 @@ def unlearn(
     """
     with _evaluating(denoiser):
         problem = Problem(denoiser, process, settings.objectives(), sets, hooks.original, hooks.ranks)
+        if settings.saliency is not None:
+            problem = within_salient(problem, cache, settings.saliency)
         run = _Run(problem, settings, cache, hooks)
         with progress_bar(hooks.progress) as bar:
             task = bar.add_task("Unlearning", total=settings.steps, completed=len(run.rows), note="")

@@ -1,10 +1,12 @@
 """How much memory a job will take where it computes, reckoned from a model's configuration before anything is loaded.
 
-Parameters, twin, moments and cached gradients are counted; what a pass keeps for its backward pass is found by going
-through one with tensors that have shapes and no content. That is done in float32: passes in bf16 take less.
+Parameters, twin, moments and cached gradients are counted, each as it is held; what a pass keeps for its backward pass
+is found by going through one with tensors that have shapes and no content. What weights held in bf16 came as is in main
+memory or in the file they were read from, and not counted.
 """
 
 import weakref
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +20,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from expunge.models.conditions import Conditions
 from expunge.models.device import choose_device
 from expunge.models.diffusers_model import DiffusersModel
-from expunge.models.hardware import HardwareSettings
+from expunge.models.hardware import HardwareSettings, computing
 from expunge.pictures.drawing import DrawingSettings
 from expunge.unlearning.calibration import PICTURES, RETAIN_BATCHES
 from expunge.unlearning.unlearn_settings import GradientSettings, UnlearnSettings
@@ -32,7 +34,7 @@ class Memory:
     """What a job takes on the device of each of its processes, in bytes.
 
     Attributes:
-        denoiser: of the base.
+        denoiser: of the base, as it is held.
         others: text encoders and autoencoder.
         trained: parameters that are trained; the unit of what follows.
         phases: the largest need of each phase, everything in it included, by name.
@@ -67,7 +69,7 @@ def reckon(
         unlearning: how the model is unlearned; by the default method.
         hardware: precision and processes.
     """
-    model.at_size(drawing.size)
+    model.at_size(drawing.size).on("meta", hardware.precision)
     twin = model.to_train(unlearning.trained)
     whole, own = _bytes(model.denoiser), {id(p) for p in model.denoiser.parameters()}
     others = sum(_bytes(each) for each in model.parts().values() if isinstance(each, nn.Module)) - whole
@@ -79,15 +81,20 @@ def reckon(
         parts = _bytes(twin.denoiser) + (0 if lora else whole)
         held = others + _largest_block(twin.denoiser) + parts // hardware.processes
         unit = trained // hardware.processes
+    # Gradients at the start are taken at the base's own weights, and the measured rate goes back to them, if these are
+    # not rounded.
+    rounded = hardware.precision == "bf16"
     directions = min(-(-PICTURES // unlearning.retain_batch_size), RETAIN_BATCHES)
     # In the loop encoders are in main memory, which on the CPU is where they were.
     inside = held - (0 if choose_device(hardware.device) == "cpu" else others)
+    mask = 0 if unlearning.saliency is None else unit // 4  # a bool for each float32 number
+    inside += mask
     phases = {
-        "gradients at the start": held + AT_THETA_0 * unit - (0 if hardware.sharded else added),
-        "measuring the rate": inside + directions * unit,
+        "gradients at the start": held + AT_THETA_0 * unit - (0 if rounded or hardware.sharded else added),
+        "measuring the rate": inside + (directions + rounded) * unit,
         "forget gradient": inside + MOMENTS * unit,
         "retain gradient": inside + (MOMENTS + 1) * unit,
-        "drawing": held + MOMENTS * unit,
+        "drawing": held + mask + MOMENTS * unit,
     }
     unknown = ""
     try:
@@ -139,7 +146,7 @@ class _Passes:
             loss.square().mean().backward()
 
         hooks = [each.register_post_accumulate_grad_hook(_let_go) for each in self.trained if freed]
-        with _Fused(), Watch(self.model, self.twin) as watch:
+        with _Fused(), Watch(self.model, self.twin) as watch, self._computing():
             work()
         for hook in hooks:
             hook.remove()
@@ -151,11 +158,14 @@ class _Passes:
         """Of a sampler's step, and of the autoencoder after the last one."""
         guided = 2 if settings.guidance > 1 else 1
         with torch.no_grad():
-            with _Fused(), Watch(self.model) as step:
+            with _Fused(), Watch(self.model) as step, self._computing():
                 self.model.predict(self.model.denoiser, *self._asked(guided * settings.batch_size))
-            with _Fused(), Watch(self.model) as decoding:
+            with _Fused(), Watch(self.model) as decoding, self._computing():
                 self.model.decode_nothing(settings.batch_size)
         return max(step.peak, decoding.peak)
+
+    def _computing(self) -> AbstractContextManager[Any]:
+        return computing(self.model.precision, self.model.device)
 
     def _asked(self, count: int) -> tuple[Tensor, Tensor, Conditions]:
         level = torch.full((count,), self.model.levels // 2, device="meta")

@@ -1,5 +1,6 @@
 """The two objectives on a denoiser: their losses and gradients, one set of tensors each."""
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from expunge.unlearning.batches import Batch, LatentSets, denoising_error, predi
 from expunge.unlearning.forget import ForgetLoss, Seen, make_forget_loss
 from expunge.unlearning.objectives import alignment_loss, retain_loss
 from expunge.unlearning.ranks import ALONE, Ranks
-from expunge.unlearning.sharding import local, whole
+from expunge.unlearning.sharding import local, shard_of, whole
 from expunge.unlearning.unlearn_settings import AS_PUBLISHED, Alignment
 
 
@@ -74,6 +75,7 @@ class Problem:
         trained: parameters that are trained, by name.
         parameters: the same, of sharded ones this process's shards: what is changed, in place.
         original: the denoiser at θ₀, frozen; only where a loss or a method needs it.
+        still: entries of the parameters that are not to move, by name, bool of the same shape; see ``within``.
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class Problem:
         self.denoiser, self.process, self.objectives, self.known_sets = denoiser, process, objectives, sets
         self.ranks, self.trained = ranks, trained_parameters(denoiser)
         self.parameters = {name: cast(nn.Parameter, local(p)) for name, p in self.trained.items()}
-        self.original = original
+        self.original, self.still = original, dict[str, Tensor]()
         if objectives.alignment == "original" or objectives.forget_loss.forward_passes:
             self.original_denoiser()
 
@@ -100,6 +102,32 @@ class Problem:
             ExpungeError: they are not known.
         """
         return present(self.known_sets, "sets: what is to be forgotten and retained is not known, but needed here")
+
+    def within(self, moving: Mapping[str, Tensor]) -> "Problem":
+        """The same problem in the subspace of some entries: gradients are zero elsewhere, and nothing else moves.
+
+        Args:
+            moving: entries that may, by parameter, bool of its whole shape, the same in all processes; of a parameter
+                that is missing, none.
+        """
+        inner, rank, size = copy.copy(self), self.ranks.rank, self.ranks.size
+        inner.still = {
+            name: ~shard_of(moving[name], p, rank, size).to(p.device)
+            if name in moving
+            else torch.ones_like(p, dtype=torch.bool)
+            for name, p in self.parameters.items()
+        }
+        return inner
+
+    def masked(self, name: str, gradient: Tensor) -> Tensor:
+        """A parameter's gradient, or step, with zeros where it is not to move."""
+        return gradient.masked_fill(self.still[name], 0.0) if name in self.still else gradient
+
+    @torch.no_grad()
+    def put(self, name: str, value: Tensor) -> None:
+        """Give a parameter a value, where it may move."""
+        parameter = self.parameters[name]
+        parameter.copy_(torch.where(self.still[name], parameter, value) if name in self.still else value)
 
     def original_denoiser(self) -> nn.Module:
         """The denoiser at θ₀, frozen, made now if there is none: a method asks for it before its first step."""
@@ -168,7 +196,8 @@ class Problem:
             batches: at least one.
             parameters: by which the gradient is taken; None for all that are trained.
         """
-        wanted = list((self.trained if parameters is None else parameters).values())
+        named = self.trained if parameters is None else parameters
+        wanted = list(named.values())
         total_loss, total = 0.0, list[Tensor | None]([None] * len(wanted))
         for batch, share in self.ranks.parts(batches):
             if self.ranks.sharded:
@@ -180,6 +209,8 @@ class Problem:
             total = [g if t is None else (t if g is None else t.add_(g)) for t, g in zip(total, found, strict=True)]
         if not self.ranks.sharded:
             total = [None if g is None else self.ranks.sum(g) for g in total]
+        for place, (name, g) in enumerate(zip(named, total, strict=True)):
+            total[place] = None if g is None else self.masked(name, g)
         return self.ranks.total(total_loss), total
 
     def each_gradient(
@@ -194,10 +225,13 @@ class Problem:
             take: given each parameter's place among the trained ones, and its gradient; not those without one.
         """
 
+        names = list(self.trained)
+
         def give(index: int, parameter: Tensor) -> None:
             gradient = _taken(parameter)
             if gradient is not None:
-                take(index, gradient if self.ranks.sharded else self.ranks.sum(gradient))
+                summed = gradient if self.ranks.sharded else self.ranks.sum(gradient)
+                take(index, self.masked(names[index], summed))
 
         ((part, share),) = self.ranks.parts([batch])
         with ExitStack() as hooks:

@@ -68,7 +68,7 @@ def _work(folder: Path, rank: int, job: dict[str, Any]) -> None:
     )
     model = read_folder(folder / "model")
     if ranks.sharded:  # each part goes there when it is cut
-        model.at_size(case.drawing.size).precision = case.precision
+        model.at_size(case.drawing.size).on("cpu", case.precision)
     else:
         case.placed(model)
     forget, retain = load_pictures(folder / "forget"), load_pictures(folder / "retain")

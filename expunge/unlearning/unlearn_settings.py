@@ -124,7 +124,8 @@ class UnlearnSettings(Settings):
         pace: how steps grow until the target is forgotten and then shrink to standstill, which ends the run; None for
             steps as long as the learning rate says, until ``stop_at`` is reached twice.
         checkpoint_every: steps between checkpoints.
-        trained: what of the denoiser: everything, its attention, blocks of it, or an adapter beside it.
+        trained: what of the denoiser: everything, its attention, blocks of it, their salient entries, or an adapter
+            beside it.
     """
 
     method: str = METHOD
@@ -162,6 +163,14 @@ class UnlearnSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _adapters_have_no_salient_entries(self) -> Self:
+        if self.trained.what == "lora" and self.method != METHOD and self.saliency is not None:
+            raise ValueError(
+                f"trained: {self.method} moves salient weights, which an adapter has none of; train something else"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _forget_losses_are_known(self) -> Self:
         if self.forget is None:
             return self
@@ -191,6 +200,18 @@ class UnlearnSettings(Settings):
 
         return get_method(self.method).settings_type.model_validate(self.method_options)
 
+    @property
+    def saliency(self) -> float | None:
+        """Share of the trained entries that move, 0–1, as set, or else the method's own; None for all."""
+        from expunge.unlearning.methods import get_method
+
+        return self.trained.saliency or get_method(self.method).saliency
+
+    @property
+    def uses_cache(self) -> bool:
+        """Whether gradients at θ₀ are read for more than the learning rate."""
+        return self.saliency is not None or self.method_settings().uses_cache
+
     def objectives(self) -> "Objectives":
         """What is minimised."""
         return replace(self.forgetting().objectives(), retain_weight=self.retain_weight, alignment=self.alignment)
@@ -204,7 +225,7 @@ class UnlearnSettings(Settings):
             losses=dict(losses),
             threshold=self.forget_threshold,
             guidance=self.forget_guidance,
-            trained=self.trained,
+            trained=self.trained.model_copy(update={"saliency": None}),  # what follows from them does not change them
         )
 
     @property

@@ -195,7 +195,7 @@ def test_methods_say_whether_they_read_the_cached_gradients(name: str, bench: Be
     sets = TrainingSets(paired, bench.pool, None)
     case = bench.case.about([settings.targets[0].resolve(WORLD)])
     one_step = how.model_copy(update={"steps": 1, "stop_at": None})
-    if how.method_settings().uses_cache:
+    if how.uses_cache:
         with pytest.raises(ExpungeError, match="cache"):
             unlearn_model(model, sets, case, one_step, settings.check)
     else:

@@ -11,6 +11,8 @@ import torch
 from expunge.case import Case
 from expunge.judges.panel import Panel
 from expunge.models.conditions import TOKENS
+from expunge.models.resolver import read_folder
+from expunge.models.trained_part import TrainedSettings
 from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.prompts.target import Target
 from expunge.takedown.request import Kind
@@ -261,3 +263,33 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_as_one_that_was_not(j
     assert logged == {row.step: pytest.approx(row.forget_loss) for row in trace.rows}
     assert set(finished.data.metrics) <= set(CURVES) and "cosine" in finished.data.metrics
     assert not Path("mlruns").exists()
+
+
+@pytest.mark.parametrize("trained", [{}, {"what": "cross_attention"}, {"what": "lora", "rank": 2}])
+def test_in_bf16_what_is_frozen_stays_as_it_came(tiny_folder, datasets, drawn, tmp_path, trained):
+    """Gradients at θ₀, the measured rate, steps, checks, a checkpoint and what goes on from it."""
+    base = read_folder(tiny_folder)
+    before, digest = parameters(base), base.digest()
+    base.on("cpu", "bf16")
+    settings = SETTINGS.model_copy(
+        update={"forget": None, "learning_rate": None, "steps": 3, "trained": TrainedSettings.model_validate(trained)}
+    )
+    measured = measure_gradients(
+        base, datasets.forget, datasets.retain, GradientSettings(batch_size=8), settings.forgetting()
+    )
+    assert {each.dtype for each in measured.retain.values()} == {torch.float32}
+    given = [base, TrainingSets(datasets.forget, datasets.retain, measured), case_of(drawn)]
+    names = {name for name, p in base.to_train(settings.trained).denoiser.named_parameters() if p.requires_grad}
+    unlearned, trace = unlearn_model(*given, settings, CHECK)
+    assert trace.calibration is not None and len(trace.rows) == 3
+    assert all(row.averaged_change_forget <= 0 and row.averaged_change_retain <= 0 for row in trace.rows)
+    assert base.digest() == digest != unlearned.digest()
+    hooks = Hooks(checkpoint_folder=tmp_path, progress=False)
+    unlearn_model(*given, settings.model_copy(update={"steps": 2}), CHECK, hooks)
+    resumed, _ = unlearn_model(*given, settings, CHECK, hooks)
+    assert resumed.digest() == unlearned.digest()
+    changed = parameters(unlearned.on("cpu", "float32"))
+    differing = {name.removeprefix("unet.") for name in before if not torch.equal(changed[name], before[name])}
+    if trained.get("what") == "lora":
+        names = {name for name in differing if ".attn" in name and ".to_" in name}
+    assert differing and differing <= names

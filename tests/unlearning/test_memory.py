@@ -7,12 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.peak_memory import latents, make_model, settings_of
+from benchmarks.peak_memory import reckoned as row_reckoned
 from expunge.errors import ExpungeError
 from expunge.models.blueprint import blueprint
 from expunge.models.hardware import HardwareSettings
 from expunge.models.resolver import read_folder
 from expunge.pictures.drawing import DrawingSettings
+from expunge.unlearning.batches import LatentSets
+from expunge.unlearning.gradient_cache import cache_gradients
+from expunge.unlearning.loop import Hooks, unlearn
 from expunge.unlearning.memory import Memory, Watch, reckon
+from expunge.unlearning.problem import Problem
 from expunge.unlearning.unlearn_settings import GradientSettings, UnlearnSettings
 from tests.families import make_family
 
@@ -65,6 +71,9 @@ def test_parameters_moments_and_gradients_are_counted(tiny_folder: Path) -> None
     assert lora.phases["retain gradient"] - (lora.others + lora.denoiser + 5 * lora.trained) == pytest.approx(
         rest, rel=0.5
     )
+    salient = reckoned(tiny_folder, trained={"saliency": 0.5})  # a mask, from the rate on
+    for name, size in salient.phases.items():
+        assert size - full.phases[name] == (0 if name == "gradients at the start" else full.trained // 4)
     assert (
         "measuring the rate" in full.phases
         and "measuring the rate" not in reckoned(tiny_folder, learning_rate=1e-4).phases
@@ -100,3 +109,26 @@ def test_it_is_what_is_measured(row: str) -> None:
     run = [sys.executable, "-m", "benchmarks.peak_memory", "--channels", "128", "--rows", row, "--within", "0.15"]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("row", ["everything, bf16", "adapter, one picture at a time, bf16"])
+def test_in_bf16_it_is_what_the_job_allocates(row: str, tmp_path: Path) -> None:
+    """Within 15 % of all tensors that there are at once, weights included. The process takes more on a CPU, see
+    ``benchmarks/results/peak_memory.md``."""
+    folder = make_model(tmp_path / "model", 32)
+    _, gradients, unlearning = settings_of(row)
+    unlearning = unlearning.model_copy(update={"steps": 1, "learning_rate": 1e-4})
+    model = read_folder(folder).on("cpu", "bf16")
+    weights = sum(p.numel() * p.element_size() for each in model.modules() for p in each.parameters())
+    sets, objectives = LatentSets(latents(2, 16), latents(8, 16)), unlearning.forgetting().objectives()
+    with Watch(model) as first:
+        twin = model.to_train(unlearning.trained, to_step=False)
+        problem = Problem(twin.denoiser, model, objectives, sets, twin.denoiser)
+        cache = cache_gradients(problem, gradients, "model", progress=False)
+        del twin, problem
+    with Watch(model) as second:
+        twin = model.to_train(unlearning.trained)
+        unlearn(twin.denoiser, model, sets, unlearning, cache, Hooks(progress=False, original=model.denoiser))
+    said = row_reckoned(folder, row).phases
+    assert said["gradients at the start"] == pytest.approx(weights + first.peak, rel=0.15)
+    assert max(said["forget gradient"], said["retain gradient"]) == pytest.approx(weights + second.peak, rel=0.15)

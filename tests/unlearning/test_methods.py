@@ -121,7 +121,7 @@ def test_a_name_can_be_taken_only_once() -> None:
         ("stepping_metric", {"warm_start": "both"}),
         ("restricted_gradient", {"beta1": -0.1}),
         ("restricted_gradient_diversified", {"retain_batches": 0}),
-        ("saliency_unlearning", {"saliency_share": 0}),
+        ("saliency_unlearning", {"label": "none"}),
         ("erased_stable_diffusion", {"variant": "y"}),
         ("erase_diff", {"barrier": 0}),
         ("selective_amnesia", {"elastic_weight": -1}),

@@ -21,6 +21,7 @@ from tests.unlearning.two_ranks import PUBLISHED, RUNS, done, save
 
 ROOT = Path(__file__).parents[2]
 TOLERANCE = 1e-5  # relative; float64 here, so much less is expected
+ROUGH = 0.03  # in bf16: a half of a batch is rounded otherwise than the whole
 
 
 @pytest.fixture(scope="module")
@@ -45,23 +46,24 @@ CASES = [f"{way}, {name}" for way in ("replicated", "sharded") for name in RUNS]
 
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_update_as_one(together: Path, tmp_path: Path, case: str) -> None:
+    tolerance = ROUGH if case.endswith("bf16") else TOLERANCE
     save(tmp_path / "alone", done(*(RUNS | PUBLISHED)[case.partition(", ")[2]]))
     assert (together / case / "key").read_text() == (tmp_path / "alone" / "key").read_text()
     one, two = (load_file(folder / "tensors.safetensors") for folder in (tmp_path / "alone", together / case))
     assert one.keys() == two.keys()
     for name in one:
-        assert (two[name] - one[name]).norm() <= TOLERANCE * one[name].norm(), name
+        assert (two[name] - one[name]).norm() <= tolerance * one[name].norm(), name
     traces = [
         Trace.model_validate_json((folder / "trace.json").read_text())
         for folder in (tmp_path / "alone", together / case)
     ]
     assert traces[0].calibration == traces[1].calibration or traces[1].calibration.learning_rate == pytest.approx(
-        traces[0].calibration.learning_rate, rel=TOLERANCE
+        traces[0].calibration.learning_rate, rel=tolerance
     )
     for row_1, row_2 in zip(*(trace.rows for trace in traces), strict=True):
         for field in ("forget_loss", "retain_loss", "cosine", "change_forget", "change_retain", "probe_retain"):
             expected = getattr(row_1, field)
-            assert getattr(row_2, field) == (expected and pytest.approx(expected, rel=TOLERANCE, abs=1e-12)), field
+            assert getattr(row_2, field) == (expected and pytest.approx(expected, rel=tolerance, abs=1e-12)), field
         assert row_2.step_share == row_1.step_share
 
 

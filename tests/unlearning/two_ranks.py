@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from expunge.models.diffusion import DiffusionProcess
+from expunge.models.held_weights import hold
 from expunge.models.trained_part import TrainedSettings, prepare
 from expunge.unlearning.gradient_cache import KINDS, GradientCache, cache_gradients
 from expunge.unlearning.gradients import NonFiniteGradientError
@@ -31,6 +32,7 @@ PARTS = {
     "cross-attention": TrainedSettings(what="cross_attention"),
     "lora": TrainedSettings(what="lora", rank=4),
 }
+PARTS |= {f"{part}, bf16": PARTS[part] for part in ("cross-attention", "lora")}  # what is frozen is held so
 SIZES = {"forget_batch_size": 3, "retain_batch_size": 4}
 RUNS: dict[str, tuple[str, UnlearnSettings]] = {
     "full": ("full", UnlearnSettings(**SIZES, steps=3, pace=None, learning_rate=1e-3)),
@@ -41,6 +43,9 @@ RUNS: dict[str, tuple[str, UnlearnSettings]] = {
     ),
     "cross-attention": ("cross-attention", UnlearnSettings(**SIZES, steps=3, pace=None, learning_rate=1e-3)),
     "lora": ("lora", UnlearnSettings(**SIZES, steps=3, pace=None, learning_rate=1e-2)),
+    "salient": ("full", UnlearnSettings(**SIZES, steps=1, trained={"saliency": 0.3}, pace=None, learning_rate=1e-3)),
+    "bf16": ("cross-attention, bf16", UnlearnSettings(**SIZES, steps=1, pace=None, learning_rate=None)),
+    "lora, bf16": ("lora, bf16", UnlearnSettings(**SIZES, steps=1, pace=None, learning_rate=1e-2)),
 }
 PUBLISHED: dict[str, tuple[str, UnlearnSettings]] = {
     "RG": ("full", UnlearnSettings(**SIZES, method="restricted_gradient", steps=2, pace=None, learning_rate=1e-3)),
@@ -60,6 +65,9 @@ def sets() -> LatentSets:
 def done(part: str, settings: UnlearnSettings, ranks: Ranks = ALONE) -> tuple[GradientCache, dict[str, Tensor], Trace]:
     """Gradients, where what was trained has got to, and the trace."""
     process, base = DiffusionProcess(DDPMScheduler(num_train_timesteps=100)), make_unet().requires_grad_(False)
+    if part.endswith("bf16"):
+        process.precision = "bf16"
+        hold([base.float()])
     twin, measured = (prepare(base, PARTS[part], to_step) for to_step in (True, False))
     original: nn.Module | None = base
     if ranks.sharded:

@@ -21,9 +21,10 @@ from expunge.errors import ExpungeError, UnsupportedError
 from expunge.models.adapter import merge
 from expunge.models.conditions import Conditions
 from expunge.models.diffusion import SAMPLERS, DiffusionProcess
+from expunge.models.held_weights import as_they_came
 from expunge.models.loading import LOADING
 from expunge.models.text_to_image import NewWords, TextToImage
-from expunge.models.trained_part import TrainedSettings, prepare
+from expunge.models.trained_part import TrainedSettings, own_copy, prepare
 
 LABELS = "class_labels"  # as ``UNet2DModel`` takes them, int64 ``(n,)``
 INDEX = "class_conditional.json"
@@ -88,13 +89,12 @@ class ClassConditional(DiffusionProcess, TextToImage):
         self, conditions: Conditions, generators: list[torch.Generator], steps: int, guidance: float
     ) -> np.ndarray:
         """A model of grey pictures gives three equal channels."""
-        place = next(self.denoiser.parameters())
         scheduler = type(self.scheduler).from_config(self.scheduler.config)
         scheduler.set_timesteps(steps)
         shape = (1, self.denoiser.config.in_channels, self.size, self.size)
         noise = torch.cat([torch.randn(shape, generator=each) for each in generators])
-        noisy = noise.to(place) * scheduler.init_noise_sigma
-        classes = conditions[LABELS].to(place.device)
+        noisy = noise.to(self.device, self.dtype) * scheduler.init_noise_sigma
+        classes = conditions[LABELS].to(self.device)
         empty = torch.full_like(classes, len(self.classes))
         how = {"generator": generators} if "generator" in inspect.signature(scheduler.step).parameters else {}
         for timestep in scheduler.timesteps:
@@ -130,7 +130,7 @@ class ClassConditional(DiffusionProcess, TextToImage):
     def with_own_denoiser(self) -> Self:
         """The model with a copy of its denoiser; the noise schedule is shared."""
         twin = copy.copy(self)
-        twin.unet = copy.deepcopy(self.denoiser)
+        twin.unet = own_copy(self.denoiser)
         return twin
 
     def to_train(self, settings: TrainedSettings, to_step: bool = True) -> Self:
@@ -151,7 +151,8 @@ class ClassConditional(DiffusionProcess, TextToImage):
             ExpungeError: the model stands behind a filter.
         """
         self.refuse_filter(folder)
-        self.denoiser.save_pretrained(folder / "unet", safe_serialization=True)
+        with as_they_came([self.denoiser]):
+            self.denoiser.save_pretrained(folder / "unet", safe_serialization=True)
         self.scheduler.save_pretrained(folder / "scheduler")
         card = {"format_version": FORMAT_VERSION, "classes": self.classes}
         (folder / INDEX).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

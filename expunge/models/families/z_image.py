@@ -33,12 +33,11 @@ class ZImage(FlowModel):
 
     def _prompted(self, conditions: Conditions, guidance: float) -> dict[str, Any]:
         """Its pipeline adds the difference to what is guided: 0 is what elsewhere is 1."""
-        place = next(self.denoiser.parameters())
         empty = self._empty(len(conditions[TOKENS]))
         return {
             "guidance_scale": guidance - 1,
-            "prompt_embeds": _cut(cast(conditions, place.device, place.dtype)),
-            "negative_prompt_embeds": _cut(cast(empty, place.device, place.dtype)),
+            "prompt_embeds": _cut(cast(conditions, self.device, self.dtype)),
+            "negative_prompt_embeds": _cut(cast(empty, self.device, self.dtype)),
         }
 
     def predict(self, denoiser: nn.Module, noisy: Tensor, level: Tensor, conditions: Conditions) -> Tensor:

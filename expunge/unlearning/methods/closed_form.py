@@ -154,8 +154,8 @@ class ClosedForm(Method[C]):
         texts = EditedTexts.of(self.problem.sets, next(iter(self.projections.values())).device)
         _refuse_other_widths(self.projections, texts.target.shape[1])
         edited = self.editor(texts)
-        for weight in self.projections.values():
-            weight.copy_(edited(weight.double()))
+        for name, weight in self.projections.items():
+            self.problem.put(name, edited(weight.double()).to(weight.dtype))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Whether the edit has been made."""

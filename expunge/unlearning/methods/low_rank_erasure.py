@@ -8,7 +8,8 @@ sentence without the target; ∂/∂B = G Aᵀ and ∂/∂A = Bᵀ G for the wei
 Differs from the paper: rank is an option (default 4); the adapter has no gate that looks at the prompt and is merged
 into the weights, so that the result is a plain model; x_t are noised forget pictures; latent anchoring is the retain
 loss, and ``alignment: original`` gives it the paper's form, the distance to the original. Where a safeguard takes back
-part of a step, W − W₀ − B A keeps what was taken back, and the rank of W − W₀ may be higher.
+part of a step, W − W₀ − B A keeps what was taken back, and the rank of W − W₀ may be higher; so it may be where only
+salient entries move, W = W₀ + m ⊙ B A.
 """
 
 import math
@@ -101,7 +102,7 @@ class LowRankErasure(OwnObjective[LowRankSettings]):
         before = {name: self._product(name) for name in self.moved}
         report = super().update(self._by_factor(own), self._by_factor(retain), learning_rate)
         for name, weight in self.moved.items():
-            weight.add_((self._product(name) - before[name]).view_as(weight))
+            self.problem.put(name, weight + (self._product(name) - before[name]).view_as(weight))
         return report
 
     def state_dict(self) -> dict[str, Tensor]:

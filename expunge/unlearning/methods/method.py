@@ -71,6 +71,7 @@ class Method(ABC, Generic[S]):
 
     Attributes:
         forget: weights of the forget losses, where the settings name none.
+        saliency: share of the trained entries that move, where the settings do not say; None: all.
         own_forget_objective: whether it takes no forget loss but one of its own; the pace then reads the truncated one.
         runs: ``alone``, or also in several processes, ``replicated`` or even ``sharded``.
 
@@ -81,6 +82,7 @@ class Method(ABC, Generic[S]):
 
     settings_type: ClassVar[type[MethodSettings]]
     forget: ClassVar[Mapping[str, float]] = AS_PUBLISHED
+    saliency: ClassVar[float | None] = None
     own_forget_objective: ClassVar[bool] = False
     runs: ClassVar[Runs] = "alone"
 

@@ -70,7 +70,10 @@ class OwnObjective(AdamMethod[A]):
         """One Adam step along the combination."""
         problem, wanted = self.problem, list(self.moved.values())
         loss, error = self.objective(problem.placed(forget), [problem.placed(batch) for batch in retain])
-        own: list[Tensor | None] = list(torch.autograd.grad(loss, wanted, allow_unused=True))
+        found = torch.autograd.grad(loss, wanted, allow_unused=True)
+        own: list[Tensor | None] = [
+            None if g is None else problem.masked(name, g) for name, g in zip(self.moved, found, strict=True)
+        ]
         threshold = problem.objectives.forget_threshold
         forget_loss = None if error is None else truncated_forget_loss(error, threshold).item()
         retain_loss: float | None = None

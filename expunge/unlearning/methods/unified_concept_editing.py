@@ -12,7 +12,8 @@ prompts. K is the same for all projections, so one system of the embeddings' wid
 Differs from the paper: whole sentences are edited token by token in their positions, instead of the tokens of a name
 from its last one on; where target and anchor have differently many tokens, the rest of the sentence is shifted. Sums
 are means, so that λ does not depend on the number of prompts; ρ is relative to the mean eigenvalue of the matrix it is
-added to. The prompts are those of the whole forget and retain sets.
+added to. The prompts are those of the whole forget and retain sets. Where only salient entries move, they take their
+values of the edit, which is then no longer the minimum.
 """
 
 from collections.abc import Callable

@@ -10,6 +10,7 @@ from expunge.unlearning.batches import Batch, LatentSet, LatentSets, draw_batch,
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.methods import Method, MethodStep, StepSize, get_method
 from expunge.unlearning.problem import Objectives, Problem
+from expunge.unlearning.saliency import within_salient
 from tests.unlearning.conftest import cached, make_set, make_unet
 
 FORGET, RETAIN = make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car"))
@@ -29,6 +30,7 @@ class Stage:
         cached: whether there is a gradient cache.
         retain_weight: λ.
         alignment: of the retain loss.
+        saliency: share of the entries that move; None for the method's own.
         options: of the method.
     """
 
@@ -42,6 +44,7 @@ class Stage:
         cached: bool = True,
         retain_weight: float = 5.0,
         alignment: str = "data",
+        saliency: float | None = None,
         **options,
     ) -> None:
         self.denoiser = (make_unet() if denoiser is None else denoiser).eval()
@@ -52,6 +55,8 @@ class Stage:
         )
         method = get_method(name)
         cache = make_cache(prediction) if cached else None
+        if share := saliency or method.saliency:
+            self.problem = within_salient(self.problem, cache, share)
         self.method: Method = method(self.problem, method.settings_type.model_validate(options), cache)
 
     def batches(self, number: int = 0) -> tuple[Batch, list[Batch]]:

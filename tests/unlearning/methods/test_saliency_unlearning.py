@@ -8,33 +8,15 @@ import torch
 from expunge.errors import ExpungeError
 from expunge.models.conditions import TOKENS
 from expunge.unlearning.batches import predict
-from expunge.unlearning.methods.saliency_unlearning import saliency_masks
-from tests.unlearning.methods.stage import Stage, make_cache
+from tests.unlearning.methods.stage import Stage
 
 
-def test_masks_hold_the_largest_gradients_over_all_tensors() -> None:
-    gradients = {"a": torch.tensor([1.0, -6.0, 3.0]), "b": torch.tensor([[2.0, -5.0, 4.0]])}
-    a, none, b = saliency_masks(gradients, ["a", "absent", "b"], 0.5)
-    assert a.tolist() == [False, True, False] and b.tolist() == [[False, True, True]] and none is None
-    assert all(mask.all() for mask in saliency_masks(gradients, ["a", "b"], 1.0))
-    assert sum(int(mask.sum()) for mask in saliency_masks(gradients, ["a", "b"], 1e-6)) == 1
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5])
-def test_elements_outside_the_mask_are_the_same_bits(share: float) -> None:
-    stage = Stage("saliency_unlearning", saliency_share=share)
-    cache = make_cache()
-    sizes = torch.cat([cache.forget[name].abs().flatten() for name in stage.start])
-    threshold = sizes.sort(descending=True).values[round(share * len(sizes)) - 1]
-    for number in range(3):
-        stage.step(number)
-    changed = total = 0
-    for name, p in stage.denoiser.named_parameters():
-        salient = cache.forget[name].abs() >= threshold
-        assert torch.equal(p[~salient], stage.start[name][~salient])
-        changed += int((p != stage.start[name]).sum())
-        total += p.numel()
-    assert changed == pytest.approx(share * total, rel=0.02)
+def test_half_of_all_entries_move_unless_the_settings_say_otherwise() -> None:
+    for saliency, share in ((None, 0.5), (0.1, 0.1)):
+        stage = Stage("saliency_unlearning", saliency=saliency)
+        stage.step()
+        changed = sum(int((p != stage.start[name]).sum()) for name, p in stage.denoiser.named_parameters())
+        assert changed == pytest.approx(share * sum(p.numel() for p in stage.denoiser.parameters()), rel=0.02)
 
 
 def test_the_objective_is_the_distance_to_the_prediction_under_the_other_prompt() -> None:
