@@ -19,7 +19,7 @@ class HardwareSettings(Settings):
     precision: Precision = Field(
         default="float32", description="of the passes that draw, encode and train; weights and steps are float32"
     )
-    processes: int = Field(default=1, ge=1, le=64, description="that train together, each on a GPU of its own")
+    processes: int = Field(default=1, ge=1, le=64, description="that draw and train together, each on a GPU of its own")
     sharded: bool = Field(
         default=False, description="whether each of them holds a part of the denoiser (FSDP2) instead of all of it"
     )

@@ -57,7 +57,8 @@ def prepare(denoiser: nn.Module, settings: TrainedSettings, to_step: bool = True
         denoiser: left as it is.
         settings: which part.
         to_step: whether what is trained is to be changed; else it shares its memory with the denoiser too, for those
-            who only want gradients.
+            who only want gradients, or cut both denoisers into shards, which are copies. Then no parameter is one with
+            the denoiser's, whose own may be moved or replaced.
 
     Raises:
         ExpungeError: the denoiser has no such part.
@@ -67,9 +68,7 @@ def prepare(denoiser: nn.Module, settings: TrainedSettings, to_step: bool = True
     if settings.what != "lora":
         for name in _trained_names(denoiser, settings):
             del frozen[name]
-    shared = {each: each for each in (frozen if to_step else dict(denoiser.named_parameters())).values()}
-    if not to_step:
-        shared |= {p: type(p)(p.detach()) for name, p in denoiser.named_parameters() if name not in frozen}
+    shared = {p: p for p in frozen.values()} if to_step else {p: type(p)(p.detach()) for p in denoiser.parameters()}
     twin = shared_copy(denoiser, shared)
     for name, parameter in twin.named_parameters():
         parameter.requires_grad_(settings.what != "lora" and name not in frozen)

@@ -1,5 +1,9 @@
 """Sharded denoisers: FSDP2 cuts every parameter along its first axis, a part for each process."""
 
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
@@ -62,3 +66,30 @@ def whole(shard: Tensor, like: Tensor) -> Tensor:
         local(shard), like.device_mesh, like.placements, run_check=False, shape=like.shape, stride=like.stride()
     )
     return cut.full_tensor().cpu()
+
+
+def gathered(shards: dict[str, Tensor], like: Mapping[str, Tensor], keep: bool) -> dict[str, Tensor]:
+    """Whole tensors by parameter, on the CPU, in the memory of files: that of the process itself might not hold all of
+    them, and the system writes out what it wants the room of. Every process asks.
+
+    Args:
+        shards: by parameter; each is let go as soon as it is whole.
+        like: parameters that are cut in the same way.
+        keep: whether this process wants them; else it gets none.
+    """
+    found = {}
+    for name in list(shards):
+        together = whole(shards.pop(name), like[name])
+        if keep:
+            found[name] = _in_file(together)
+    return found
+
+
+def _in_file(tensor: Tensor) -> Tensor:
+    """A copy in a file that nobody else sees and that is gone with it."""
+    if not tensor.numel():
+        return tensor
+    with tempfile.TemporaryDirectory(prefix="expunge-") as folder:
+        file = str(Path(folder) / "tensor")
+        mapped = torch.from_file(file, shared=True, size=tensor.numel(), dtype=tensor.dtype).view(tensor.shape)
+        return mapped.copy_(tensor)
