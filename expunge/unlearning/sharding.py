@@ -8,8 +8,15 @@ import torch
 from torch import Tensor, nn
 
 
+def blocks_of(denoiser: nn.Module) -> list[nn.Module]:
+    """What is cut and made whole by itself, innermost first, the denoiser with what is left last."""
+    names = getattr(denoiser, "_no_split_modules", None) or []
+    inner = [each for each in denoiser.modules() if type(each).__name__ in names and each is not denoiser]
+    return [*reversed(inner), denoiser]
+
+
 def shard(denoiser: nn.Module, device: str) -> None:
-    """Cut a denoiser into shards, in place: its blocks one by one, innermost first, then what is left.
+    """Cut a denoiser into shards, in place, block by block.
 
     After each pass nothing but shards is kept, of the outermost too: the next pass must see what became of them.
 
@@ -22,11 +29,9 @@ def shard(denoiser: nn.Module, device: str) -> None:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    mesh, blocks = init_device_mesh(device, (get_world_size(),)), getattr(denoiser, "_no_split_modules", None) or []
-    for module in reversed(list(denoiser.modules())):
-        if type(module).__name__ in blocks:
-            fully_shard(module, mesh=mesh, reshard_after_forward=True)
-    fully_shard(denoiser, mesh=mesh, reshard_after_forward=True)
+    mesh = init_device_mesh(device, (get_world_size(),))
+    for block in blocks_of(denoiser):
+        fully_shard(block, mesh=mesh, reshard_after_forward=True)
 
 
 def local(tensor: Tensor) -> Tensor:
