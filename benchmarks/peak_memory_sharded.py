@@ -12,6 +12,7 @@ process they are copied first: on a device they would be. In units of the denois
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -72,13 +73,17 @@ def measured(folder: Path, rank: int) -> dict[str, float]:
     return {"start": first.megabytes - empty.megabytes, "steps": second.megabytes - empty.megabytes}
 
 
-def found_by(module: str, folder: Path, ranks: int) -> list[dict[str, float]]:
-    """What each process of a module measured on a new model."""
+def found_by(runs: list[tuple[str, Path, str]]) -> list[dict[str, float]]:
+    """What processes measured that run beside each other: module, model and what each is told to measure."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "GLOO_SOCKET_IFNAME": "lo"}
-    run = [sys.executable, "-m", module, "--model", str(folder), "--measure"]
-    told = [[ROW]] if ranks == 1 else [[str(rank)] for rank in range(ranks)]
     started = [
-        subprocess.Popen([*run, *each], env=environment, stdout=subprocess.PIPE, encoding="utf-8") for each in told
+        subprocess.Popen(
+            [sys.executable, "-m", module, "--model", str(folder), "--measure", told],
+            env=environment,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        for module, folder, told in runs
     ]
     said = [each.communicate()[0] for each in started]
     if any(each.returncode for each in started):
@@ -99,11 +104,10 @@ def reckoned(folder: Path, hardware: HardwareSettings) -> dict[str, float]:
 def table(channels: int) -> tuple[str, list[float]]:
     """The table, and the ratios of the peaks."""
     with tempfile.TemporaryDirectory() as name:
-        folder = make_model(Path(name) / "model", channels)
-        (one,) = found_by("benchmarks.peak_memory", folder, 1)
-    with tempfile.TemporaryDirectory() as name:
-        folder = make_model(Path(name) / "model", channels)
-        two = found_by("benchmarks.peak_memory_sharded", folder, COUNT)
+        folder, other = make_model(Path(name) / "model", channels), Path(name) / "other"
+        shutil.copytree(folder, other)
+        sharded = [("benchmarks.peak_memory_sharded", other, str(rank)) for rank in range(COUNT)]
+        one, *two = found_by([("benchmarks.peak_memory", folder, ROW), *sharded])
         said, said_of_two = reckoned(folder, HardwareSettings(device="cpu")), reckoned(folder, SHARDED)
     unit, rows, ratios = said["unit"], [], []
     for phase in ("start", "steps"):
