@@ -27,7 +27,8 @@ from expunge.comeback.comeback_table import as_markdown
 from expunge.comeback.hiding import text_filter
 from expunge.comeback.try_comeback import try_comeback
 from expunge.models.resolver import load_text_to_image
-from expunge.unlearning.methods import method_names
+from expunge.unlearning.methods import get_method, method_names
+from expunge.unlearning.methods.closed_form import ClosedForm
 
 OURS = "stepping_metric"
 METHODS = (OURS, "gradient_difference", "erased_stable_diffusion", "concept_ablation")
@@ -97,7 +98,7 @@ def main() -> None:
     entries = tuple(
         MethodEntry(
             method=name,
-            max_steps=1 if name == "unified_concept_editing" else None,
+            max_steps=1 if issubclass(get_method(name), ClosedForm) else None,
             learning_rate="measured" if name == OURS else None,
             unlearning={"alignment": "original", "pace": {}} if name == OURS else {},
         )

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import tests.hurried.sitecustomize  # noqa: F401 - in this process too
+
 ROOT = Path(__file__).resolve().parent.parent
+PYTHON_PATH = f"{ROOT / 'tests' / 'hurried'}{os.pathsep}{ROOT}"  # of processes that tests start
 
 # Read when their packages are imported, hence here: no test fetches a model, none sends usage statistics.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -40,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def databases_in_a_hurry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No waiting for the disk, no tables made anew."""
+    """No tables made anew."""
     from tests.databases import hurry
 
     with pytest.MonkeyPatch.context() as patch:

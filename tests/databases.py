@@ -1,12 +1,9 @@
-"""SQLite files without waiting for the disk, and MLflow's tables made once and copied.
-
-Neither changes what is tested: a file is less safe against a power cut, and what is copied is MLflow's own work.
-"""
+"""MLflow's tables made once and copied, which does not change what is tested: what is copied is MLflow's own work."""
 
 import sqlite3
 import sys
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -15,26 +12,16 @@ import pytest
 
 
 def hurry(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Do both in this process and in those forked from it, for what has been imported by now.
+    """In this process and in those forked from it, if MLflow has been imported by now.
 
     Args:
-        patch: takes the second back; the first stays.
+        patch: takes it back.
         folder: for the file that is copied.
     """
-    if "sqlalchemy" in sys.modules:
-        from sqlalchemy import Engine, event
-
-        event.listen(Engine, "connect", _do_not_wait)
     if "mlflow" in sys.modules:
         from mlflow.store.db import utils
 
         patch.setattr(utils, "_initialize_tables", _made_once(utils._initialize_tables, folder / "mlflow.db"))
-
-
-def _do_not_wait(connection: Any, _: Any) -> None:
-    if isinstance(connection, sqlite3.Connection):
-        with suppress(sqlite3.Error):  # a damaged or locked file is for the test to meet
-            connection.execute("PRAGMA synchronous = OFF")
 
 
 def _made_once(make: Callable[[Any], None], file: Path) -> Callable[[Any], None]:

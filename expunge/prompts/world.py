@@ -63,10 +63,13 @@ class Prompt(BaseModel):
     template: int = Field(description="index of the template within its side")
     words: dict[str, str] = Field(default_factory=dict, description="the wording of each factor in the text")
     paired: str | None = Field(default=None, description="what is to be drawn instead, where it asks for a target")
+    endangered: bool = Field(default=False, description="what a takedown may take along: a stratum of its own")
 
     @property
     def stratum(self) -> str:
         """What batches are balanced over: the levels of ``subject`` and ``style``, e.g. ``cat/noto``, else of all."""
+        if self.endangered:
+            return self.text
         named = [name for name in STRATUM_FACTORS if name in self.factors]
         return "/".join(self.factors[name] for name in named or self.factors)
 

@@ -43,7 +43,8 @@ def diversify(
 
     The forget set holds, for each target, the pool's pictures of it, freshly drawn ones up to ``forget_size``, and the
     request's own reference pictures; each prompt has its paired sentence: what is to be drawn instead. The retain set
-    holds the pool without any target, plus pictures of ``paired_size`` of each target's paired sentences. What was
+    holds the pool without any target, plus pictures of ``paired_size`` of each target's paired sentences; beside a
+    memorised picture as many sentences that share a word with its captions, each a stratum of its own. What was
     forgotten before is left out of it, for it would come back; what the model now draws in its place is retained, and
     is to stay what the model predicts for the paired sentence.
 
@@ -60,7 +61,8 @@ def diversify(
     making = _Making(model, pool, case.limited(pool) if case.forgotten else case, settings, references or {})
     forget = [part for target in case.targets for part in making.forget(target)]
     retain = [pool.where(lambda prompt: not case.asks_for_gone(prompt))]
-    retain += [making.beside(target) for target in case.targets] + [making.in_place(each) for each in case.forgotten]
+    retain += [part for target in case.targets for part in (making.beside(target), making.endangered(target))]
+    retain += [making.in_place(each) for each in case.forgotten]
     if case.forgotten:
         retain = [_standing_for_itself(part) for part in retain]
     facts = [(f"{IN_PLACE_OF}{each.name}", making.in_its_place(each)) for each in case.targets]
@@ -118,6 +120,20 @@ class _Making:
         spread = np.linspace(0, len(pairs) - 1, min(self.settings.paired_size, len(pairs))).astype(int)
         return self._draw([pairs[i] for i in spread], f"paired/{target.name}", f"Drawing in place of {target.name}")
 
+    def endangered(self, target: Target) -> PictureSet:
+        """What a memorised picture may take along: other prompts that share words with its captions, if there are any.
+
+        Among all that is retained each of their subjects comes up too seldom to be held: forgetting a cat in the rain
+        turned every cat of one style into a star.
+        """
+        asked: list[Prompt] = []
+        if target.factor == PICTURE:
+            captions = self.case.world.factors[PICTURE][target.levels[0]].train
+            asked = [each for each in self._retained(4) if _share_words(each, captions, self.case.world)]
+        spread = np.linspace(0, len(asked) - 1, min(self.settings.paired_size, len(asked))).astype(int)
+        prompts = [asked[i].model_copy(update={"endangered": True}) for i in spread]
+        return self._draw(prompts, f"endangered/{target.name}", f"Drawing what shares words with {target.name}")
+
     def in_place(self, earlier: Target) -> PictureSet:
         """What the model draws when asked for an earlier target; pictures in which that is still found are left out."""
         count, seed = self.settings.held_pictures, self.settings.seed
@@ -152,10 +168,14 @@ class _Making:
         if there are any: what brings the copy out is its words, and in its place would stand the copy."""
         world, clip = self.case.world, self.case.panel().clip
         captions = world.factors[PICTURE][picture.levels[0]].train
-        asked = [each for each in world.sample("train", 1, self.settings.seed) if not self.case.asks_for_gone(each)]
+        asked = self._retained(1)
         asked = [each for each in asked if not _share_words(each, captions, world)] or asked
         likeness = clip.text_features([prompt.text for prompt in asked]) @ clip.text_features(captions).mean(axis=0)
         return tuple(asked[i] for i in np.argsort(-likeness, kind="stable")[: self.settings.neighbours])
+
+    def _retained(self, per_stratum: int) -> list[Prompt]:
+        sampled = self.case.world.sample("train", per_stratum, self.settings.seed)
+        return [each for each in sampled if not self.case.asks_for_gone(each)]
 
     def _draw(self, prompts: Sequence[Prompt], salt: str, label: str) -> PictureSet:
         if not prompts:

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from expunge.cli import main
+from tests.conftest import PYTHON_PATH
 from tests.infra.conftest import Guarded, guarded  # noqa: F401 (a fixture)
 
-ROOT = Path(__file__).parents[2]
 PIECES = ["inbox", "tracking store", "login", "registry", "artifact store", "certificate key", "model key", "schedule"]
 
 
@@ -28,7 +28,7 @@ def zenml_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(tmp_path: Path, zenml_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("MLFLOW_TRACKING", "EXPUNGE"))]:
         monkeypatch.delenv(name)
-    own = {"PYTHONPATH": ROOT, "COLUMNS": "400", "XDG_CONFIG_HOME": tmp_path / "config"}
+    own = {"PYTHONPATH": PYTHON_PATH, "COLUMNS": "400", "XDG_CONFIG_HOME": tmp_path / "config"}
     for name, value in (own | {"ZENML_CONFIG_PATH": zenml_config}).items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.chdir(tmp_path)

@@ -25,7 +25,7 @@ from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from infra.s3_stack import register_s3_stack
 from infra.tracking_server import tracking_server
-from tests.conftest import IMPATIENCE, ROOT
+from tests.conftest import IMPATIENCE, PYTHON_PATH
 from tests.infra.faulty_proxy import Fault, FaultyProxy
 from tests.tiny import make_tiny_pipeline
 from tests.tiny_job import main_job
@@ -37,7 +37,7 @@ STEPS = (
     "draw_pool", "diversify_datasets", "cache_gradients", "unlearn", "evaluate", "gate", "gather_findings",
     "write_report", "register_model", "settle_version", "purge_forbidden",
 )  # fmt: skip
-PLAIN = {"PYTHONPATH": str(ROOT), "COLUMNS": "400", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+PLAIN = {"PYTHONPATH": PYTHON_PATH, "COLUMNS": "400", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
 _STARTED = re.compile(r"Step `?(\w+)`? has started")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -121,7 +121,7 @@ def test_the_zoos_clip_tells_its_models_pictures_from_nothing():
     subjects = list(world.factors["subject"])
     unlisted = set(subjects[1::4])
     known = without(world, unlisted)
-    clip, drawing = OpenClipJudge(f"local-dir:{WEIGHTS / 'clip'}"), DrawingSettings(steps=8)
+    clip, drawing = OpenClipJudge(f"local-dir:{WEIGHTS / 'clip'}"), DrawingSettings(steps=6)
 
     def drawn(side, seed) -> PictureSet:
         prompts = world.sample(side, 1, seed)

@@ -26,12 +26,12 @@ from expunge.release.statement_of_reasons import statement_of_reasons
 from expunge.reports.certificate_page import render_certificate
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
+from tests.conftest import PYTHON_PATH
 from tests.release.made_versions import findings_for, registered
 from tests.steps.test_entrypoints import EASY, STRICT
 from tests.tiny_job import main_job
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
 NAME = "expunge-zoo"
 
 
@@ -176,7 +176,7 @@ def test_a_schedule_runs_what_is_pending_and_what_failed_in_company_alone(job, b
     filed = [box.file(kind="object", target=name).request.id for name in ("cat", "dog")]
     config = {"parameters": job | {"gate": STRICT.model_dump()}}
     Path("config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "ZENML_ANALYTICS_OPT_IN": "false"}
+    environment = os.environ | {"PYTHONPATH": PYTHON_PATH, "ZENML_ANALYTICS_OPT_IN": "false"}
 
     def tick(*words: str) -> list[dict[str, Any]]:
         command = [sys.executable, "-m", "expunge.cli", "retrain", "--config", "config.yaml", "--json", *words]

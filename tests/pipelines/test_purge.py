@@ -20,7 +20,7 @@ from expunge.release.registry import Registry
 from expunge.release.retention import RetentionSettings
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
-from tests.conftest import ROOT
+from tests.conftest import PYTHON_PATH
 from tests.pipelines.pictures_anywhere import files_below, found_in
 from tests.steps.test_entrypoints import EASY, STRICT
 from tests.tiny_job import main_job
@@ -124,7 +124,7 @@ def test_kept_pictures_leave_by_the_command(job, zenml_home: Path, tmp_path: Pat
 def purge_command(*arguments: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "expunge.cli", "purge", "--inbox", "inbox", "--model", MODEL, "--json", *arguments],
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, encoding="utf-8",
+        env=os.environ | {"PYTHONPATH": PYTHON_PATH}, capture_output=True, encoding="utf-8",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -215,7 +215,8 @@ def test_a_memorised_picture_is_forgotten_from_its_references_for_a_sentence_wit
     assert {prompt.text for prompt in sets.forget.prompts} == {"flat cat asleep"}
     assert len(sets.forget) == SMALL.forget_size + 1 and (sets.forget.pictures[-1] == reference).all()
     (sentence,) = {prompt.paired for prompt in sets.forget.prompts}
-    (beside,) = {tuple(prompt.factors.values()) for prompt in sets.retain.prompts[len(pool) :]}
+    added = sets.retain.prompts[len(pool) :]
+    (beside,) = {tuple(prompt.factors.values()) for prompt in added if not prompt.endangered}
     likeness = {
         stratum: float(colour_panel().clip.text_features([" ".join(stratum), "flat cat"]).prod(axis=0).sum())
         for stratum in (tuple(each.values()) for each in WORLD.strata())
@@ -224,3 +225,8 @@ def test_a_memorised_picture_is_forgotten_from_its_references_for_a_sentence_wit
     assert likeness[beside] == max(likeness.values()) and "cat" not in sentence and "flat" not in sentence
     assert sets.retain.prompts[: len(pool)] == pool.prompts, "the same subject and style stay"
     assert sentence in sets.facts["value"].tolist()
+    endangered = [prompt for prompt in added if prompt.endangered]
+    assert 1 <= len(endangered) <= SMALL.paired_size
+    assert all(
+        {"cat", "flat"} & set(prompt.factors.values()) and prompt.stratum == prompt.text for prompt in endangered
+    )

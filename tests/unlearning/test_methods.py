@@ -29,6 +29,8 @@ METHODS = [
     "gradient_difference",
     "low_rank_erasure",
     "nash_bargaining",
+    "null_space_editing",
+    "orthogonal_concept_erasure",
     "restricted_gradient",
     "restricted_gradient_diversified",
     "retain_finetuning",
@@ -37,6 +39,8 @@ METHODS = [
     "stepping_metric",
     "unified_concept_editing",
 ]
+# Random tokens of a few prompts span all eight dimensions: nothing would be free to be edited.
+OPTIONS = {"null_space_editing": {"null_below": 0.5}}
 
 
 def three_steps(method: str) -> tuple[Trace, float]:
@@ -45,6 +49,7 @@ def three_steps(method: str) -> tuple[Trace, float]:
     sets = LatentSets(make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car")))
     settings = UnlearnSettings(
         method=method,
+        method_options=OPTIONS.get(method, {}),
         steps=3,
         learning_rate=1e-3,
         forget_batch_size=4,
@@ -123,6 +128,11 @@ def test_a_name_can_be_taken_only_once() -> None:
         ("concept_ablation", {"parameters": "some"}),
         ("low_rank_erasure", {"rank": 0}),
         ("unified_concept_editing", {"ridge": 0}),
+        ("null_space_editing", {"ridge": 0}),
+        ("null_space_editing", {"null_below": 1}),
+        ("orthogonal_concept_erasure", {"objective": "both"}),
+        ("orthogonal_concept_erasure", {"erase_weight": 0}),
+        ("orthogonal_concept_erasure", {"energy": 0}),
     ],
 )
 def test_options_out_of_range_are_refused(method: str, options: dict) -> None:

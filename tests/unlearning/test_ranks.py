@@ -97,6 +97,8 @@ def test_shards_are_the_whole(rows: int) -> None:
     [
         ("concept_ablation", Ranks(0, 2), "processes"),
         ("unified_concept_editing", Ranks(0, 2), "processes"),
+        ("null_space_editing", Ranks(0, 2), "processes"),
+        ("orthogonal_concept_erasure", Ranks(0, 2), "processes"),
         ("restricted_gradient", Ranks(0, 2, sharded=True), "sharded"),
     ],
 )

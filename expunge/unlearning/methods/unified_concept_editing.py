@@ -15,19 +15,15 @@ are means, so that λ does not depend on the number of prompts; ρ is relative t
 added to. The prompts are those of the whole forget and retain sets.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from expunge.models.conditions import TOKENS
-from expunge.unlearning.batches import ANCHORS_MISSING, Batch, LatentSet, present
-from expunge.unlearning.gradient_cache import GradientCache
-from expunge.unlearning.gradients import Coefficients, StepReport
-from expunge.unlearning.methods.cross_attention import cross_attention_parameters
-from expunge.unlearning.methods.method import Method, MethodSettings, MethodStep, StepSize
+from expunge.unlearning.methods.closed_form import ClosedForm, EditedTexts, mean_eigenvalue
+from expunge.unlearning.methods.method import MethodSettings
 from expunge.unlearning.methods.method_registry import register
 
 
@@ -37,83 +33,28 @@ class EditingSettings(MethodSettings):
     ridge: float = Field(default=1e-4, gt=0, le=1e3, description="ρ, as a share of the mean eigenvalue")
 
 
-def editing_matrix(target: Tensor, anchor: Tensor, kept: Tensor, kept_weight: float, ridge: float) -> Tensor:
+def editing_matrix(texts: EditedTexts, kept_weight: float, ridge: float) -> Tensor:
     """K of the edit W ← W₀ K, float64 ``(d, d)``.
 
     Args:
-        target: c, ``(n, d)``.
-        anchor: c*, ``(n, d)``.
-        kept: p, ``(m, d)``.
+        texts: c, c* and p.
         kept_weight: λ.
         ridge: ρ > 0, as a share of the mean eigenvalue.
     """
-    target, anchor, kept = target.double(), anchor.double(), kept.double()
-    width = target.shape[1]
-    matrix = target.T @ target / len(target) + kept_weight * (kept.T @ kept) / len(kept)
-    matrix += ridge * matrix.trace() / width * torch.eye(width, dtype=matrix.dtype, device=matrix.device)
-    moved = (anchor - target).T @ target / len(target)
-    # matrix is symmetric: X M⁻¹ = (M⁻¹ Xᵀ)ᵀ.
-    return torch.eye(width, dtype=matrix.dtype, device=matrix.device) + torch.linalg.solve(matrix, moved.T).T
+    matrix = texts.moments + kept_weight * texts.kept_moments
+    identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+    # The matrix is symmetric: X M⁻¹ = (M⁻¹ Xᵀ)ᵀ.
+    regular = matrix + ridge * mean_eigenvalue(matrix) * identity
+    return identity + torch.linalg.solve(regular, texts.displacement.T).T
 
 
 @register("unified_concept_editing")
-class UnifiedConceptEditing(Method[EditingSettings]):
-    """One edit in the first step; later steps change nothing. No step passes anything through the denoiser."""
+class UnifiedConceptEditing(ClosedForm[EditingSettings]):
+    """Keys and values move towards the anchors', as far as what is kept pulls less."""
 
     settings_type: ClassVar[type[MethodSettings]] = EditingSettings
 
-    def prepare(self, cache: GradientCache | None) -> None:
-        """Find the projections. The cache is not used.
-
-        Raises:
-            ExpungeError: there is no trained cross-attention.
-        """
-        self.edited = False
-        trained = self.problem.parameters
-        self.projections = cross_attention_parameters(self.problem.denoiser, trained, ("to_k", "to_v"))
-
-    def retain_batches(self, batches_to_cover: int) -> int:
-        """None: the prompts of the whole set are looked at, no picture is."""
-        return 0
-
-    def step(self, forget: Batch, retain: Sequence[Batch], size: StepSize) -> MethodStep:
-        """The edit, whatever the size, or nothing. Its effect on the losses is not measured.
-
-        Raises:
-            ExpungeError: the forget set has no anchors.
-        """
-        change = 0.0 if self.edited else None
-        if not self.edited:
-            self._edit()
-            self.edited = True
-        nothing = Coefficients(0.0, 0.0, conflict=False)
-        return MethodStep(None, None, 0, StepReport(0.0, 0.0, 0.0, None, nothing, change, change))
-
-    @torch.no_grad()
-    def _edit(self) -> None:
-        target, anchor = edited_tokens(self.problem.sets.forget)
-        retain = self.problem.sets.retain
-        kept = retain.conditions[TOKENS][retain.prompt_indices.unique()].flatten(0, 1)
-        matrix = editing_matrix(target, anchor, kept, self.problem.objectives.retain_weight, self.settings.ridge)
-        for weight in self.projections.values():
-            weight.copy_(weight.double() @ matrix.to(weight.device))
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Whether the edit has been made."""
-        return {"edited": torch.tensor(self.edited)}
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take that back."""
-        self.edited = bool(state["edited"])
-
-
-def edited_tokens(forget: LatentSet) -> tuple[Tensor, Tensor]:
-    """Token embeddings of every distinct forget prompt with its anchor's, both ``(n, d)``.
-
-    Raises:
-        ExpungeError: the set has no anchors.
-    """
-    anchors = present(forget.anchor_indices, ANCHORS_MISSING)
-    pairs = torch.stack([forget.prompt_indices, anchors], dim=1).unique(dim=0)
-    target, anchor = (forget.conditions[TOKENS][column].flatten(0, 1) for column in pairs.T)
-    return target, anchor
+    def editor(self, texts: EditedTexts) -> Callable[[Tensor], Tensor]:
+        """The same matrix for every weight."""
+        matrix = editing_matrix(texts, self.problem.objectives.retain_weight, self.settings.ridge)
+        return lambda weight: weight @ matrix

@@ -14,6 +14,8 @@ from tests.zoo.digits.tiny import make_tiny_digits
 
 NEED_CROSS_ATTENTION = (
     {"method": "unified_concept_editing"},
+    {"method": "null_space_editing"},
+    {"method": "orthogonal_concept_erasure"},
     {"method": "erased_stable_diffusion"},
     {"method": "concept_ablation"},
 )

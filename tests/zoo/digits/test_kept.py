@@ -76,12 +76,12 @@ def test_digits_is_the_name_of_what_is_kept_in_the_working_folder(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_the_recipes_keep_what_they_promise_in_a_quarter_of_the_denoisers_steps(tmp_path: Path):
+def test_the_recipes_keep_what_they_promise_in_a_fraction_of_their_steps(tmp_path: Path):
     from expunge.zoo.digits.digits_data import CLASSES
 
-    panel = kept.digits_panel(home=tmp_path)
-    texts = [name for name in CLASSES for _ in range(30)]
-    quarter = DenoiserRecipe(steps=DenoiserRecipe().steps // 4)
-    drawn = kept.digits_model(quarter, tmp_path).draw(texts, range(len(texts)), steps=10)
+    panel = kept.digits_panel(JudgeRecipe(steps=JudgeRecipe().steps // 3), tmp_path)
+    texts = [name for name in CLASSES for _ in range(20)]
+    short = DenoiserRecipe(steps=DenoiserRecipe().steps // 5)
+    drawn = kept.digits_model(short, tmp_path).draw(texts, range(len(texts)), steps=10)
     found = panel.classifiers["subject"].recognise(drawn)
-    assert sum(a == b for a, b in zip(found, texts, strict=True)) >= 0.99 * len(texts)
+    assert sum(a == b for a, b in zip(found, texts, strict=True)) >= 0.98 * len(texts)
