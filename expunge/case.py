@@ -47,8 +47,8 @@ class Case(BaseModel):
         drawing: how pictures are drawn, everywhere in the run.
         device: where models run, as torch calls it.
         precision: in which they compute.
-        processes: how many train together.
-        sharded: whether each of them holds a part of the denoiser.
+        processes: how many draw and train together.
+        sharded: whether each of them trains a part of the denoiser.
         references: what two judges know of memorised pictures, see ``compare_pictures``; None: it is about none.
     """
 

@@ -48,7 +48,7 @@ def evaluation_pipeline(
         never_saw: a model that never saw the targets, to compare with; named as the others.
         folder: where page and tables go, in a folder of their own.
         hide_target_pictures: leave pictures of the targets out of the page altogether.
-        hardware: where models run, and in which precision.
+        hardware: where models run, and in which precision; each shard is a step, drawn by one process.
     """
     tests = chosen_comeback(comeback, targets, never_saw)
     case = name_case(targets, world, judges, drawing, hardware)

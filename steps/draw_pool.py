@@ -19,4 +19,5 @@ def draw_pool(model: TextToImage, case: Case, settings: DiversificationSettings)
     """Over the whole world, train side, balanced over its strata; it depends on no target. The evaluation takes it
     from the store."""
     shards = plan_over_world(case.world, "train", settings.pool_per_stratum, settings.seed)
-    return draw_shards(case.placed(model), shards, case.drawing, PictureStore(), "Drawing train world")
+    placed, label = case.placed(model), "Drawing train world"
+    return draw_shards(placed, shards, case.drawing, PictureStore(), label, case.processes)

@@ -20,6 +20,7 @@ from steps.caching import BY_CODE
 def draw_shard(
     model: TextToImage, shard: Shard, case: Case, settings: EvaluationSettings
 ) -> tuple[Annotated[PictureSet, "pictures"], Annotated[JudgedPictures, "judged_pictures"]]:
-    """Cached by the model's hash, prompts and seeds, so that the same shard again is not drawn."""
+    """Cached by the model's hash, prompts and seeds, so that the same shard again is not drawn. By one process whatever
+    ``hardware.processes`` says: shards are steps, of which an orchestrator runs as many at once as it has room for."""
     drawn = draw_prompts(case.placed(model), shard.prompts, shard.seeds, case.drawing)
     return drawn, judge_shard(drawn, case, settings)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from expunge.case import Case
 from expunge.errors import ExpungeError
@@ -71,6 +72,9 @@ def evaluate(
 ) -> Evaluated:
     """Draw the plan with both models, judge and score it. One shard of pictures is in memory at a time.
 
+    With several processes all of them draw, and the judges look here at what has come meanwhile: they take a fraction
+    of the time that drawing takes, need not be told to others, and see the same batches whatever their number.
+
     Args:
         model: what is measured.
         against: what it is measured against.
@@ -87,15 +91,14 @@ def evaluate(
     check_sizes(model, against)
     shards = plan_evaluation(case, settings)
     warnings = check_readable([model, against], shards, case)
-    was, now = (Drawer(each, case.drawing, store) for each in (against, model))
+    was, now = (Drawer(each, case.drawing, store, case.processes) for each in (against, model))
     sides = [(was, shards, "before"), (now, paired(shards), "after")]
     judged: dict[str, list[JudgedPictures]] = {"before": [], "after": []}
     with progress_bar(progress) as bar:
         for drawer, asked, name in sides:
             task = bar.add_task(f"Pictures {name}", total=sum(map(len, asked)), note="")
-            for shard in asked:
-                judged[name].append(judge_shard(drawer.draw(shard), case, settings))
-                bar.advance(task, len(shard))
+            with drawer.each_of(asked, partial(bar.advance, task)) as drawn:
+                judged[name] = [judge_shard(each, case, settings) for each in drawn]
     before, after = (
         ModelFacts(source=name, version="", digest=drawer.digest, sampler=drawer.sampler) for drawer, _, name in sides
     )

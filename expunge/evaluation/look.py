@@ -7,6 +7,7 @@ of a target here than there: their limits are set on further pictures, and witho
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -23,7 +24,7 @@ from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.pictures.picture_store import Drawer, PictureStore
 from expunge.pictures.shards import Shard, prompts_digest
-from expunge.progress import track
+from expunge.progress import progress_bar
 from expunge.prompts.target import Target
 from expunge.prompts.world import Side
 
@@ -106,12 +107,14 @@ def look_for_targets(
         case.panel().refuse_unjudged(target)
     shards = shards_of_targets(case, settings)
     notes = check_readable([model], shards, case)
-    drawer, judged, pictures = Drawer(model, case.drawing, store), [], []
+    drawer, judged, pictures = Drawer(model, case.drawing, store, case.processes), [], []
     without_distances = settings.model_copy(update={"features": ""})
-    for shard in track(shards, "Looking for the targets"):
-        drawn = drawer.draw(shard)
-        judged.append(judge_shard(drawn, case, without_distances))
-        pictures.append(drawn.where(case.asks_for_target))
+    with progress_bar() as bar:
+        task = bar.add_task("Looking for the targets", total=sum(map(len, shards)), note="")
+        with drawer.each_of(shards, partial(bar.advance, task)) as sets:
+            for drawn in sets:
+                judged.append(judge_shard(drawn, case, without_distances))
+                pictures.append(drawn.where(case.asks_for_target))
     found = join(judged)
     look = Look(
         targets=tuple(_looked(each, found, case, limit) for each in case.targets),

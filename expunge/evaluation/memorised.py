@@ -48,7 +48,7 @@ def compare_pictures(
     }
     model = case.placed(model)
     shards = [shard for shard in plan_evaluation(case, settings) if shard.part == TRAIN]
-    drawn = draw_shards(model, shards, case.drawing, store, "Drawing train world")
+    drawn = draw_shards(model, shards, case.drawing, store, "Drawing train world", case.processes)
     others = drawn.where(lambda prompt: not case.asks_for_gone(prompt))
     features = (settings.features, settings.inception_weights)
     return case.shown(see_references(case.panel(), features, shown, others.pictures))

@@ -1,4 +1,4 @@
-"""Text encoders and autoencoder off the device while nobody asks them."""
+"""Models, or their text encoders and autoencoder, off the device while nobody asks them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,3 +34,14 @@ def encoders_aside(model: TextToImage, device: str) -> Iterator[Callable[[], Non
         for hook, module in zip(hooks, modules, strict=True):
             hook.remove()
             module.to(device)
+
+
+@contextmanager
+def aside(model: TextToImage) -> Iterator[None]:
+    """Keep a whole model in main memory within the block, so that its device is free for others; back at the end."""
+    device = model.device
+    model.to("cpu")
+    try:
+        yield
+    finally:
+        model.to(str(device))

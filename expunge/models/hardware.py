@@ -21,7 +21,7 @@ class HardwareSettings(Settings):
         description="of the passes that draw, encode and train, and of what is frozen; what is trained and its steps "
         "are float32",
     )
-    processes: int = Field(default=1, ge=1, le=64, description="that train together, each on a GPU of its own")
+    processes: int = Field(default=1, ge=1, le=64, description="that draw and train together, each on a GPU of its own")
     sharded: bool = Field(
         default=False, description="whether each of them holds a part of the denoiser (FSDP2) instead of all of it"
     )

@@ -70,7 +70,9 @@ def prepare(denoiser: nn.Module, settings: TrainedSettings, to_step: bool = True
         denoiser: left as it is.
         settings: which part.
         to_step: whether what is trained is to be changed; else it shares its memory with the denoiser too, for those
-            who only want gradients. Of weights held in bf16 there is a copy as they came in either case.
+            who only want gradients, or cut both denoisers into shards, which are copies. Then no parameter is one with
+            the denoiser's, whose own may be moved or replaced. Of weights held in bf16 there is a copy as they came in
+            either case.
 
     Raises:
         ExpungeError: the denoiser has no such part.
@@ -82,9 +84,11 @@ def prepare(denoiser: nn.Module, settings: TrainedSettings, to_step: bool = True
     if settings.what != "lora":
         for name in _trained_names(denoiser, settings):
             del frozen[name]
-    shared = {each: each for each in frozen.values()}
+    shared = {}
     for name, p in denoiser.named_parameters():
-        if name not in frozen:
+        if name in frozen:
+            shared[p] = p if to_step else type(p)(p.detach())
+        else:
             apart = to_step or as_it_came(p) is not p
             shared[p] = own(p) if apart else type(p)(p.detach())
     twin = shared_copy(denoiser, shared)

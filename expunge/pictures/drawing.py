@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from expunge.pictures.draw_together import drawn_together, worth_starting
 from expunge.pictures.picture_set import PictureSet
+from expunge.pictures.shards import Shard
+from expunge.progress import progress_bar
 from expunge.prompts.world import Prompt, Side, World
 from expunge.settings import Settings
 
@@ -40,17 +44,34 @@ def draw_over_world(
 
 
 def draw_with_own_seeds(
-    model: TextToImage, prompts: Sequence[Prompt], salt: str, drawing: DrawingSettings, label: str
+    model: TextToImage, prompts: Sequence[Prompt], salt: str, drawing: DrawingSettings, label: str, processes: int = 1
 ) -> PictureSet:
     """Draw each prompt from a noise seed derived from ``salt`` and its place in the list."""
-    return draw_prompts(model, prompts, own_seeds(prompts, salt), drawing, label)
+    return draw_prompts(model, prompts, own_seeds(prompts, salt), drawing, label, processes)
 
 
 def draw_prompts(
-    model: TextToImage, prompts: Sequence[Prompt], seeds: Sequence[int], drawing: DrawingSettings, label: str = ""
+    model: TextToImage,
+    prompts: Sequence[Prompt],
+    seeds: Sequence[int],
+    drawing: DrawingSettings,
+    label: str = "",
+    processes: int = 1,
 ) -> PictureSet:
-    """Draw each prompt from its own noise seed, under a progress bar called ``label``; without one if it is empty."""
-    pictures = model.draw([prompt.text for prompt in prompts], seeds, progress=label, **drawing.how())
+    """Draw each prompt from its own noise seed, under a progress bar called ``label``; without one if it is empty.
+
+    Args:
+        processes: that draw them, as far as there is enough for each (``draw_together.WORTH``).
+    """
+    whole = [Shard(part="", prompts=tuple(prompts), seeds=tuple(seeds))]
+    many = worth_starting(whole, drawing.batch_size, processes)
+    if many == 1:
+        pictures = model.draw([prompt.text for prompt in prompts], seeds, progress=label, **drawing.how())
+        return PictureSet(tuple(prompts), tuple(seeds), pictures)
+    with progress_bar(bool(label)) as bar:
+        task = bar.add_task(label, total=len(prompts), note=f"by {many} processes")
+        with drawn_together(model, whole, drawing, many, partial(bar.advance, task)) as arriving:
+            ((_, pictures),) = arriving
     return PictureSet(tuple(prompts), tuple(seeds), pictures)
 
 

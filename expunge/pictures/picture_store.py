@@ -10,9 +10,11 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +23,11 @@ from safetensors.numpy import save_file
 
 from expunge.errors import ExpungeError
 from expunge.models.text_to_image import TextToImage
+from expunge.pictures.draw_together import drawn_together, worth_starting
 from expunge.pictures.drawing import DrawingSettings
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.pictures.shards import Shard
-from expunge.progress import track
+from expunge.progress import progress_bar
 from expunge.prompts.world import Prompt
 
 FORMAT_VERSION = 2
@@ -115,10 +118,17 @@ class PictureStore:
 
 
 class Drawer:
-    """A model that draws shards in one way, and draws none that the store holds. Its digest is taken once."""
+    """A model that draws shards in one way, and draws none that the store holds. Its digest is taken once.
 
-    def __init__(self, model: TextToImage, drawing: DrawingSettings, store: PictureStore) -> None:
-        self.model, self.drawing, self.store = model, drawing, store
+    Args:
+        model: where it computes.
+        drawing: how it draws.
+        store: where pictures are kept.
+        processes: that draw together where there is enough for each (``draw_together.WORTH``).
+    """
+
+    def __init__(self, model: TextToImage, drawing: DrawingSettings, store: PictureStore, processes: int = 1) -> None:
+        self.model, self.drawing, self.store, self.processes = model, drawing, store, processes
         self.digest, self.sampler = model.digest(), model.sampling()
 
     def key(self, shard: Shard) -> str:
@@ -148,17 +158,71 @@ class Drawer:
         self.store.keep(key, pictures, shard.prompts, self.digest)
         return PictureSet(shard.prompts, shard.seeds, pictures)
 
+    @contextmanager
+    def each_of(
+        self, shards: Sequence[Shard], drawn: Callable[[int], None] = lambda pictures: None
+    ) -> Iterator[Iterator[PictureSet]]:
+        """Shards' pictures, one after the other in their order; by several processes while those that came before are
+        looked at, if there is enough for each. They end with the block.
+
+        Args:
+            shards: what is asked for.
+            drawn: told how many more pictures there are.
+
+        Raises:
+            ExpungeError: as `draw`, or one of the processes ended; within the block.
+        """
+        missing: dict[str, Shard] = {}
+        if self.processes > 1:
+            keys = ((self.key(shard), shard) for shard in shards)
+            missing = {key: shard for key, shard in keys if self.store.find(key, shard) is None}
+        asked = list(missing.values())
+        many = worth_starting(asked, self.drawing.batch_size, self.processes)
+        if many == 1:
+            yield self._one_by_one(shards, drawn)
+            return
+        drawn(sum(map(len, shards)) - sum(map(len, asked)))
+        with drawn_together(self.model, asked, self.drawing, many, drawn) as arriving:
+            yield self._in_order(shards, missing, arriving)
+
+    def _one_by_one(self, shards: Sequence[Shard], drawn: Callable[[int], None]) -> Iterator[PictureSet]:
+        for shard in shards:
+            pictures = self.draw(shard)
+            drawn(len(shard))
+            yield pictures
+
+    def _in_order(
+        self, shards: Sequence[Shard], missing: Mapping[str, Shard], arriving: Iterator[tuple[int, np.ndarray]]
+    ) -> Iterator[PictureSet]:
+        """What arrives is kept at once, so that no picture is lost when one of the processes dies."""
+        keys, awaited = list(missing), set(missing)
+        for shard in shards:
+            while self.key(shard) in awaited:
+                place, pictures = next(arriving)
+                self.store.keep(keys[place], pictures, missing[keys[place]].prompts, self.digest)
+                awaited.remove(keys[place])
+            yield self.draw(shard)
+
 
 def draw_shards(
-    model: TextToImage, shards: Sequence[Shard], drawing: DrawingSettings, store: PictureStore, label: str = ""
+    model: TextToImage,
+    shards: Sequence[Shard],
+    drawing: DrawingSettings,
+    store: PictureStore,
+    label: str = "",
+    processes: int = 1,
 ) -> PictureSet:
     """All shards' pictures in their order, drawn as far as the store does not hold them.
 
     Args:
         label: of the progress bar; none if empty.
+        processes: as of `Drawer`.
     """
-    drawer = Drawer(model, drawing, store)
-    return concatenate([drawer.draw(shard) for shard in track(shards, label)])
+    drawer = Drawer(model, drawing, store, processes)
+    with progress_bar(bool(label)) as bar:
+        task = bar.add_task(label, total=sum(map(len, shards)), note="")
+        with drawer.each_of(shards, partial(bar.advance, task)) as drawn:
+            return concatenate(list(drawn))
 
 
 def _facts(key: str, pictures: np.ndarray) -> dict[str, str]:

@@ -208,17 +208,16 @@ class _Line:
             name: local(known[name]) if name in known and _same(local(known[name]), p) else p.clone()
             for name, p in problem.parameters.items()
         }
-        whole = cache.preconditioner(problem.objectives.retain_weight, EPSILON)
-        self.diagonal = {name: self._cut(each, name) for name, each in whole.items()}
+        self.diagonal = cache.preconditioner(problem.objectives.retain_weight, EPSILON, self._cut)
 
-    def _cut(self, whole: Tensor, name: str) -> Tensor:
+    def _cut(self, name: str, whole: Tensor) -> Tensor:
         start, ranks = self.start[name], self.problem.ranks
         return shard_of(whole, start, ranks.rank, ranks.size).to(start)
 
     def along_cached(self) -> dict[str, Tensor]:
         """P⁻¹ g_f, of the parameters for which both are known."""
         return {
-            name: self.problem.masked(name, self._cut(self.cache.forget[name], name) / each)
+            name: self.problem.masked(name, self._cut(name, self.cache.forget[name]) / each)
             for name, each in self.diagonal.items()
         }
 

@@ -181,7 +181,7 @@ class _Making:
         if not prompts:
             return PictureSet((), (), np.zeros((0, self.model.size, self.model.size, 3), np.uint8))
         salt = f"{self.settings.seed}/{salt}"
-        return draw_with_own_seeds(self.model, prompts, salt, self.case.drawing, label)
+        return draw_with_own_seeds(self.model, prompts, salt, self.case.drawing, label, self.case.processes)
 
     def _in_place_of(self, prompt: Prompt, rng: random.Random) -> Prompt:
         """What is to be drawn where the prompt asks for a target, or for something forgotten before."""

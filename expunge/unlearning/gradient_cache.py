@@ -67,15 +67,23 @@ class GradientCache:
         names = sorted(self.forget.keys() | self.retain.keys())
         return cosine_of(*dot_products(*self._both(names)))
 
-    def preconditioner(self, retain_weight: float, epsilon: float) -> dict[str, Tensor]:
+    def preconditioner(
+        self, retain_weight: float, epsilon: float, cut: Callable[[str, Tensor], Tensor] = lambda name, whole: whole
+    ) -> dict[str, Tensor]:
         """The diagonal of P at θ₀ by parameter, √(E[g_f²] + λ² E[g_r²]) + ε: what a warm `RestrictedAdam` begins with.
 
         Only of parameters that the forget loss depends on.
+
+        Args:
+            cut: of a parameter and its squares, what is wanted of them; nothing else is ever in memory.
         """
-        return {
-            name: (second + retain_weight**2 * self.retain_second.get(name, 0)).sqrt() + epsilon
-            for name, second in self.forget_second.items()
-        }
+        found = {}
+        for name, second in self.forget_second.items():
+            squares = cut(name, second)
+            if name in self.retain_second:
+                squares = squares + retain_weight**2 * cut(name, self.retain_second[name])
+            found[name] = squares.sqrt().add_(epsilon)
+        return found
 
     def conflict_map(self) -> pd.DataFrame:
         """One row a parameter: name, layer, elements, forget_norm, retain_norm, cosine (−1 to 1)."""

@@ -9,6 +9,7 @@ from expunge.case import Case
 from expunge.metrics.unlearning_accuracy import not_found
 from expunge.models.aside import encoders_aside
 from expunge.models.text_to_image import TextToImage
+from expunge.models.trained_part import TrainedSettings
 from expunge.pictures.drawing import draw_prompts, own_seeds
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.pairing import forget_prompts
@@ -35,10 +36,7 @@ def measure_gradients(
 ) -> GradientCache:
     """Full gradients of the forget loss that unlearning will use, and of the retain (data) loss, at the base model."""
     objectives, key = forgetting.objectives(), model.digest()
-    twin = model.to_train(forgetting.trained, to_step=False)
-    if ranks.sharded:
-        shard(twin.denoiser, ranks.device)
-        twin.to(ranks.device)
+    twin = _sharded(model, forgetting.trained, ranks) if ranks.sharded else model.to_train(forgetting.trained, False)
     sets = latent_sets(twin, forget, retain, objectives)
     return cache_gradients(
         Problem(twin.denoiser, twin, objectives, sets, twin.denoiser, ranks), settings, key, ranks.first
@@ -100,27 +98,41 @@ def train(
     Returns:
         The twin whose denoiser was trained, and the trace.
     """
-    twin, ranks = model.to_train(settings.trained), hooks.ranks
-    original: nn.Module | None = model.denoiser
-    if ranks.sharded:
-        if settings.trained.what == "lora":  # the original is the denoiser with its adapter switched off
-            original = None
-        else:
-            shard(model.denoiser, ranks.device)
-        shard(twin.denoiser, ranks.device)
-        twin.to(ranks.device)
+    twin, original = twin_of(model, settings.trained, hooks.ranks)
     drawing = case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)})
     looked = case.limited(concatenate([sets.forget, sets.retain])).drawn_with(drawing)
     encoded = latent_sets(twin, sets.forget, sets.retain, settings.objectives())
     with encoders_aside(twin, str(twin.device)) as send_back:
 
         def share() -> float:
-            found = least_forgotten(twin, looked, check.pictures, settings.seed, ranks)
+            found = least_forgotten(twin, looked, check.pictures, settings.seed, hooks.ranks)
             send_back()
             return found
 
         hooks = replace(hooks, is_forgotten=share, original=original)
         return twin, unlearn(twin.denoiser, twin, encoded, settings, sets.cache, hooks)
+
+
+def twin_of(model: Model, trained: TrainedSettings, ranks: Ranks) -> tuple[Model, nn.Module | None]:
+    """The model to be trained, and the denoiser at θ₀ beside it; None: that is the trained one, its adapter off.
+
+    Sharded, both are cut, and no process ever has more in memory of its own than its shards: until it is cut, either
+    denoiser is what lies in the file that the model was read from.
+    """
+    if not ranks.sharded:
+        return model.to_train(trained), model.denoiser
+    twin = _sharded(model, trained, ranks)
+    if trained.what == "lora":
+        return twin, None
+    shard(model.denoiser, ranks.device)
+    return twin, model.denoiser
+
+
+def _sharded(model: Model, trained: TrainedSettings, ranks: Ranks) -> Model:
+    """The model with its denoiser in shards, where they compute."""
+    twin = model.to_train(trained, to_step=False)
+    shard(twin.denoiser, ranks.device)
+    return twin.to(ranks.device)
 
 
 def least_forgotten(model: TextToImage, case: Case, pictures: int, seed: int, ranks: Ranks = ALONE) -> float:

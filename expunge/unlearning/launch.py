@@ -1,15 +1,10 @@
-"""Unlearning by several processes at once: written down, started, watched, and taken back."""
+"""Unlearning by several processes at once: written down, done by them, and taken back."""
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file
@@ -19,6 +14,7 @@ from expunge.errors import ExpungeError
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_set import PictureSet
 from expunge.pictures.picture_set_files import save_pictures
+from expunge.processes import started
 from expunge.progress import progress_bar
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.job import TrainingSets, measure_gradients, unlearn_model
@@ -97,55 +93,13 @@ def _job(model: TextToImage, forget: PictureSet, retain: PictureSet, case: Case)
 
 
 def _run(folder: Path, case: Case, job: dict[str, Any], on_row: Callable[[str], None] = lambda row: None) -> None:
-    """Start all, hand on what the first one reports, and end all as soon as one has ended with an error.
+    """Start all, and hand on what the first one reports.
 
     Raises:
-        ExpungeError: one did; with what it said, or with the end of its output.
+        ExpungeError: one ended with an error.
     """
-    job |= {"case": case.model_dump(mode="json"), "started_by": os.getpid()}
-    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-    threads = max(1, (os.cpu_count() or 1) // case.processes)
-    environment = {"OMP_NUM_THREADS": str(threads), **os.environ, **(LOOPBACK if case.device == "cpu" else {})}
-    rows, said = folder / "rows.jsonl", folder / "said.txt"
-    rows.touch()
-    with said.open("wb") as output, rows.open(encoding="utf-8") as reported:
-        command = [sys.executable, "-m", "expunge.unlearning.rank_process", str(folder)]
-        started = [
-            subprocess.Popen([*command, str(rank)], stdout=output, stderr=subprocess.STDOUT, env=environment)
-            for rank in range(case.processes)
-        ]
-        try:
-            _watch(started, reported, on_row)
-        finally:
-            for each in started:
-                each.kill()
-                each.wait()
-    if any(each.returncode for each in started):
-        raise ExpungeError(_told(folder))
-
-
-def _watch(started: list[subprocess.Popen], reported: IO[str], on_row: Callable[[str], None]) -> None:
-    """Until all have ended, or one with an error and the others have had time to say theirs."""
-    part, failed_at = "", float("inf")
-    while True:
-        running = [each for each in started if each.poll() is None]
-        while line := reported.readline():
-            part += line
-            if part.endswith("\n"):
-                on_row(part)
-                part = ""
-        if any(each.returncode for each in started):
-            failed_at = min(failed_at, time.monotonic())
-        if not running or time.monotonic() - failed_at > GRACE:
-            return
-        time.sleep(0.1)
-
-
-def _told(folder: Path) -> str:
-    """What went wrong, in a line: of the process that found it, not of those that only heard of it."""
-    lines = [each.read_text(encoding="utf-8") for each in sorted(folder.glob("error-*.txt"))]
-    own = [line for line in lines if OTHER not in line] or lines
-    if own:
-        return own[0]
-    said = (folder / "said.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"hardware.processes: one of them ended; the last it said was: {said[-1][:300] if said else 'nothing'}"
+    told = job | {"case": case.model_dump(mode="json")}
+    alone = LOOPBACK if case.device == "cpu" else {}
+    with started("expunge.unlearning.rank_process", folder, case.processes, told, alone) as group:
+        for row in group.reports(GRACE, OTHER):
+            on_row(row)

@@ -23,6 +23,7 @@ from expunge.models.diffusers_model import DiffusersModel
 from expunge.models.hardware import HardwareSettings, computing
 from expunge.pictures.drawing import DrawingSettings
 from expunge.unlearning.calibration import PICTURES, RETAIN_BATCHES
+from expunge.unlearning.sharding import blocks_of
 from expunge.unlearning.unlearn_settings import GradientSettings, UnlearnSettings
 
 MOMENTS = 3
@@ -75,11 +76,10 @@ def reckon(
     others = sum(_bytes(each) for each in model.parts().values() if isinstance(each, nn.Module)) - whole
     trained = sum(_size(p) for p in twin.denoiser.parameters() if p.requires_grad)
     added = sum(_size(p) for p in twin.denoiser.parameters() if id(p) not in own)
-    held, unit = others + whole + added, trained
+    held, unit, later = others + whole + added, trained, added  # what is there from the first step on
     if hardware.sharded:  # the twin shares nothing with the base, which an adapter does not need
-        lora = unlearning.trained.what == "lora"
-        parts = _bytes(twin.denoiser) + (0 if lora else whole)
-        held = others + _largest_block(twin.denoiser) + parts // hardware.processes
+        later = 0 if unlearning.trained.what == "lora" else whole // hardware.processes
+        held = others + _whole_at_once(twin.denoiser) + _bytes(twin.denoiser) // hardware.processes + later
         unit = trained // hardware.processes
     # Gradients at the start are taken at the base's own weights, and the measured rate goes back to them, if these are
     # not rounded.
@@ -90,15 +90,16 @@ def reckon(
     mask = 0 if unlearning.saliency is None else unit // 4  # a bool for each float32 number
     inside += mask
     phases = {
-        "gradients at the start": held + AT_THETA_0 * unit - (0 if rounded or hardware.sharded else added),
-        "measuring the rate": inside + (directions + rounded) * unit,
-        "forget gradient": inside + MOMENTS * unit,
+        "gradients at the start": held + AT_THETA_0 * unit - (0 if rounded and not hardware.sharded else later),
+        "measuring the rate": inside + (directions + (rounded or hardware.sharded)) * unit,
+        "forget gradient": inside + (MOMENTS + hardware.sharded) * unit,
         "retain gradient": inside + (MOMENTS + 1) * unit,
         "drawing": held + mask + MOMENTS * unit,
+        "evaluation": 2 * (others + whole),  # two models, of which one draws at a time, whatever was sharded
     }
     unknown = ""
     try:
-        passes = _Passes(model, twin, unlearning, hardware.processes).by_phase(gradients.batch_size, drawing)
+        passes = _Passes(model, twin, unlearning, hardware).by_phase(gradients.batch_size, drawing)
     except (RuntimeError, NotImplementedError) as error:
         passes, unknown = {}, str(error).partition("\n")[0]
     phases = {name: size + passes.get(name, 0) for name, size in phases.items()}
@@ -110,8 +111,12 @@ def reckon(
 class _Passes:
     """The most that passes have in memory at once beside parameters, in bytes."""
 
-    def __init__(self, model: DiffusersModel, twin: DiffusersModel, how: UnlearnSettings, processes: int) -> None:
-        self.model, self.twin, self.how, self.processes = model, twin, how, processes
+    def __init__(
+        self, model: DiffusersModel, twin: DiffusersModel, how: UnlearnSettings, hardware: HardwareSettings
+    ) -> None:
+        self.model, self.twin, self.how = model, twin, how
+        # Of shards, gradients are cut as a pass finds them; `reckon` counts what is left of them.
+        self.processes, self.sharded = hardware.processes, hardware.sharded
         self.trained = [p for p in twin.denoiser.parameters() if p.requires_grad]
         self.conditions = model.encode_texts([""])
         self.predictions = how.objectives().forget_loss.forward_passes
@@ -121,10 +126,11 @@ class _Passes:
         forget, retain = self.how.forget_batch_size, self.how.retain_batch_size
         return {
             "gradients at the start": self.training(cached_at_once, self.predictions, freed=True),
-            "measuring the rate": self.training(retain, 0, freed=False),
-            "forget gradient": self.training(forget, self.predictions, freed=False),
+            "measuring the rate": self.training(retain, 0, freed=self.sharded),
+            "forget gradient": self.training(forget, self.predictions, freed=self.sharded),
             "retain gradient": self.training(retain, int(self.how.alignment == "original"), freed=True),
-            "drawing": self.drawing(drawing),
+            "drawing": (drawn := self.drawing(drawing)),
+            "evaluation": drawn,
         }
 
     def training(self, pictures: int, predictions: int, freed: bool) -> int:
@@ -239,7 +245,14 @@ def _bytes(module: nn.Module) -> int:
     return sum(map(_size, module.parameters()))
 
 
-def _largest_block(denoiser: nn.Module) -> int:
-    """Of the blocks that are sharded by themselves, the one that takes most while it is whole."""
-    names = getattr(denoiser, "_no_split_modules", None) or []
-    return max((_bytes(each) for each in denoiser.modules() if type(each).__name__ in names), default=0)
+def _whole_at_once(denoiser: nn.Module) -> int:
+    """Of a sharded denoiser, what is whole at the most within a backward pass: what is left outside the blocks; a block
+    and the next one, which is fetched meanwhile; the block's gradients, and their copy on its way to the others."""
+    counted: set[int] = set()
+    sizes = []
+    for block in blocks_of(denoiser):
+        own = [p for p in block.parameters() if id(p) not in counted]
+        counted.update(map(id, own))
+        sizes.append(sum(map(_size, own)))
+    *blocks, left = sizes
+    return left + 4 * max(blocks, default=left)

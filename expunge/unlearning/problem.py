@@ -16,7 +16,7 @@ from expunge.unlearning.batches import Batch, LatentSets, denoising_error, predi
 from expunge.unlearning.forget import ForgetLoss, Seen, make_forget_loss
 from expunge.unlearning.objectives import alignment_loss, retain_loss
 from expunge.unlearning.ranks import ALONE, Ranks
-from expunge.unlearning.sharding import local, shard_of, whole
+from expunge.unlearning.sharding import gathered, local, shard_of
 from expunge.unlearning.unlearn_settings import AS_PUBLISHED, Alignment
 
 
@@ -251,14 +251,10 @@ class Problem:
         with torch.no_grad():
             return self.ranks.total(sum(loss_of(part).item() * share for part, share in self.ranks.parts([batch])))
 
-    def whole(self, shards: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors by parameter, from what each process has of them, on the CPU of the first; the others get none."""
-        found = {}
-        for name, shard in shards.items():
-            together = whole(shard, self.trained[name])
-            if self.ranks.first:
-                found[name] = together
-        return found
+    def whole(self, shards: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors by parameter, from what each process has of them, which it lets go; the first one's, the others get
+        none."""
+        return gathered(shards, self.trained, self.ranks.first)
 
     def placed(self, batch: Batch) -> Batch:
         """The batch where the parameters are and in their dtype."""

@@ -6,11 +6,6 @@ The folder holds all that is needed, and is where the first process leaves what 
 start it on several machines, with the folder on a disk that all of them see.
 """
 
-import json
-import os
-import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,42 +14,27 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 
 from expunge.case import Case
-from expunge.errors import explained
 from expunge.models.resolver import read_folder
 from expunge.pictures.picture_set_files import load_pictures
+from expunge.processes import report, take_part
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.job import TrainingSets, measure_gradients, train
 from expunge.unlearning.loop import Hooks
 from expunge.unlearning.problem import trained_parameters
 from expunge.unlearning.ranks import Ranks
-from expunge.unlearning.sharding import whole
-from expunge.unlearning.trace import TraceRow
+from expunge.unlearning.sharding import gathered
 from expunge.unlearning.unlearn_settings import CheckSettings, ForgetSettings, GradientSettings, UnlearnSettings
 
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 
 
 def main() -> None:
-    """Do this process's part; what goes wrong is one line in a file of its own."""
-    folder, rank = Path(sys.argv[1]), int(sys.argv[2])
-    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    threading.Thread(target=_end_with, args=(job["started_by"],), daemon=True).start()
+    """Do this process's part."""
     try:
-        _work(folder, rank, job)
-    except BaseException as error:
-        if line := explained(error):
-            (folder / f"error-{rank}.txt").write_text(line, encoding="utf-8")
-        raise
+        take_part(_work)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
-
-
-def _end_with(process: int) -> None:
-    """Nobody would take what comes out, and the device would stay taken."""
-    while os.path.exists(f"/proc/{process}") or not os.path.isdir("/proc"):
-        time.sleep(1)
-    os._exit(1)
 
 
 def _work(folder: Path, rank: int, job: dict[str, Any]) -> None:
@@ -78,22 +58,17 @@ def _work(folder: Path, rank: int, job: dict[str, Any]) -> None:
         if ranks.first:
             cache.save(folder / "made")
         return
-    rows = folder / "rows.jsonl"
-
-    def write(row: TraceRow) -> None:
-        with rows.open("a", encoding="utf-8") as file:
-            file.write(row.model_dump_json() + "\n")
-
     settings = UnlearnSettings.model_validate(job["unlearning"])
     hooks = Hooks(
-        on_step=write if ranks.first else None,
+        on_step=(lambda row: report(folder, row.model_dump_json())) if ranks.first else None,
         checkpoint_folder=Path(job["checkpoints"]) if job["checkpoints"] else None,
         progress=False,
         ranks=ranks,
     )
     sets = TrainingSets(forget, retain, GradientCache.load(folder / "cache"))
     twin, trace = train(model, sets, case, settings, CheckSettings.model_validate(job["check"]), hooks)
-    parameters = {name: whole(p, p) for name, p in trained_parameters(twin.denoiser).items()}
+    trained = trained_parameters(twin.denoiser)
+    parameters = gathered(dict(trained), trained, ranks.first)
     if ranks.first:
         (folder / "made").mkdir()
         save_file(parameters, folder / "made" / "parameters.safetensors")

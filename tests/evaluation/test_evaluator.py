@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from expunge.errors import ExpungeError
 from expunge.evaluation.evaluator import check_sizes, evaluate
@@ -44,6 +45,18 @@ def test_the_same_evaluation_again_draws_nothing_and_says_the_same(evaluated, mo
 
 def test_drawn_afresh_the_numbers_are_the_same_to_the_bit(evaluated, store):
     assert again(evaluated, store).result.model_dump_json() == evaluated.scores.result.model_dump_json()
+
+
+def test_two_processes_find_what_one_finds(evaluated, store, monkeypatch):
+    """What is drawn before lies in the store of the other evaluation already; the other model's pictures do not."""
+    monkeypatch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))
+    before = evaluated.drawn_before
+    for shard in evaluated.shards:
+        store.keep(before.key(shard), before.draw(shard).pictures, shard.prompts, before.digest)
+    monkeypatch.setattr(StableDiffusion, "draw", refuse)
+    case = evaluated.case.model_copy(update={"processes": 2})
+    again = evaluate(evaluated.drawn_after.model, before.model, case, SMALL, store, progress=False)
+    assert again.evaluation == evaluated.evaluation and again.after().digest() == evaluated.after().digest()
 
 
 def test_the_pool_of_a_retain_set_is_the_evaluations_train_part(tiny_model, other_model, store, monkeypatch):

@@ -1,11 +1,5 @@
 """Two processes make the step that one makes; what goes wrong in one of them ends both, with a line."""
 
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +13,6 @@ from expunge.models.hardware import HardwareSettings
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.pictures.picture_set import PictureSet
-from expunge.unlearning import launch
 from expunge.unlearning.diversification import diversify
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.job import TrainingSets
@@ -107,34 +100,6 @@ def test_what_stops_them_is_one_line(tiny_model, sets, case: Case) -> None:
     with pytest.raises(ExpungeError, match="step 1: .*(gradient of|products are)") as error:
         run(broken, sets, cache, by(case, processes=2), SETTINGS)
     assert "\n" not in str(error.value)
-
-
-def test_a_killed_process_ends_the_others(tiny_model, sets, case: Case, monkeypatch) -> None:
-    cache, started = gradients(tiny_model, sets, by(case), SETTINGS), []
-    real = subprocess.Popen
-
-    def popen(*given, **named):
-        started.append(real(*given, **named))
-        return started[-1]
-
-    monkeypatch.setattr(launch.subprocess, "Popen", popen)
-    monkeypatch.setattr(launch, "GRACE", 1.0)
-    kill = threading.Timer(2.0, lambda: os.kill(started[1].pid, signal.SIGKILL))
-    kill.start()
-    with pytest.raises(ExpungeError, match="hardware.processes: one of them ended"):
-        run(tiny_model, sets, cache, by(case, processes=2), SETTINGS.model_copy(update={"steps": 5000}))
-    assert len(started) == 2 and all(each.poll() is not None for each in started)
-
-
-def test_they_end_with_the_one_who_started_them(tmp_path: Path) -> None:
-    parent = subprocess.Popen([sys.executable, "-c", "pass"])
-    parent.wait()
-    (tmp_path / "job.json").write_text(f'{{"started_by": {parent.pid}, "case": {{}}}}')
-    waits = "import sys, time; sys.argv[1:] = [sys.argv[1], '0']; import expunge.unlearning.rank_process as it; "
-    waits += "it._work = lambda *given: time.sleep(60); it.main()"
-    started = time.monotonic()
-    assert subprocess.run([sys.executable, "-c", waits, str(tmp_path)], timeout=50).returncode == 1
-    assert time.monotonic() - started < 45
 
 
 def test_judges_without_a_name_cannot_be_told(tiny_model, sets, case: Case) -> None:
