@@ -37,6 +37,10 @@ def make_unet(seed: int = 0) -> UNet2DConditionModel:
         ).double()
 
 
+# Random tokens of a few prompts span all eight dimensions: nothing would be free to be edited.
+OPTIONS: dict[str, dict[str, float]] = {"null_space_editing": {"null_below": 0.5}}
+
+
 def make_set(size: int, seed: int, strata: tuple[str, ...]) -> LatentSet:
     """Random latents; one random prompt and anchor embedding a stratum; members take the strata in turn."""
     generator = torch.Generator().manual_seed(seed)

@@ -18,7 +18,7 @@ from expunge.unlearning.loop import unlearn
 from expunge.unlearning.methods import get_method, method_names, register
 from expunge.unlearning.trace import Trace
 from expunge.unlearning.unlearn_settings import UnlearnSettings
-from tests.unlearning.conftest import QUIET, cached, make_set, make_unet
+from tests.unlearning.conftest import OPTIONS, QUIET, cached, make_set, make_unet
 
 GOLDEN = Path(__file__).with_name("golden.json")
 METHODS = [
@@ -39,8 +39,6 @@ METHODS = [
     "stepping_metric",
     "unified_concept_editing",
 ]
-# Random tokens of a few prompts span all eight dimensions: nothing would be free to be edited.
-OPTIONS = {"null_space_editing": {"null_below": 0.5}}
 
 
 def three_steps(method: str) -> tuple[Trace, float]:

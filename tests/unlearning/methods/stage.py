@@ -11,7 +11,7 @@ from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.methods import Method, MethodStep, StepSize, get_method
 from expunge.unlearning.problem import Objectives, Problem
 from expunge.unlearning.saliency import within_salient
-from tests.unlearning.conftest import cached, make_set, make_unet
+from tests.unlearning.conftest import OPTIONS, cached, make_set, make_unet
 
 FORGET, RETAIN = make_set(6, 1, ("cat",)), make_set(12, 2, ("dog", "apple", "car"))
 TIMESTEPS = 100
@@ -53,7 +53,7 @@ class Stage:
         self.problem = Problem(
             self.denoiser, self.process, Objectives(retain_weight, 1.0, alignment), LatentSets(forget, RETAIN)
         )
-        method = get_method(name)
+        method, options = get_method(name), OPTIONS.get(name, {}) | options
         cache = make_cache(prediction) if cached else None
         if share := saliency or method.saliency:
             self.problem = within_salient(self.problem, cache, share)
