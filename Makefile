@@ -45,8 +45,9 @@ format: setup ## put the code in its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# One process more than there are cores: many tests wait for servers.
 test: setup ## every test, the slow ones too (the fast tier alone: .venv/bin/pytest)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -rs -m "slow or not slow" --numprocesses logical --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs -m "slow or not slow" --numprocesses $$($(BIN)/python -c "import os; print(os.cpu_count() + 1)") --dist loadfile --no-loadscope-reorder
 
 demo: setup ## two takedown requests, from filing to certificate
 	$(BIN)/python -m pipelines.demo
