@@ -169,7 +169,8 @@ def main() -> None:
         weights = [p for p in model.to_train(trained).denoiser.parameters() if p.requires_grad]
         rows.append(row(name, pairs, weights))
     heads = ["trained", *HEADS]
-    text = f"Float32 against bf16. `{command()}`\n\n{markdown_table(heads, rows)}\n\n"
+    text = f"Float32 against bf16; what each column is, the script says. `{command()}`\n\n"
+    text += f"{markdown_table(heads, rows)}\n\n"
     text += ", ".join(f"{name} {value}" for name, value in machine().items()) + "\n"
     print(text)
     if options.out:
