@@ -1,4 +1,4 @@
-"""What listing, filing and an empty claim cost in an inbox of many requests, beside an earlier checkout.
+"""What listing, filing, an empty claim, status and tick cost in an inbox of many requests, beside an earlier checkout.
 
     python benchmarks/inbox_speed.py --place inbox --before ../earlier --json benchmarks/results/inbox/folder.json
     python benchmarks/inbox_speed.py --place s3://expunge/bench --sizes 100 1000       a server as boto3 finds it
@@ -6,7 +6,8 @@
 Three of four requests are closed, each with a claim before and a certificate of 3 kB; the others are held by another
 host, so that nothing can be claimed. Each operation is a process of its own: seconds of CPU, user and system together,
 from an opened inbox to the result, imports excluded. The checkouts take turns, so that other work on the machine hits
-both alike; it raises all seconds, so read the ratios. The first listing, which writes the index, is not counted.
+both alike; it raises all seconds, so read the ratios. The first listing, which writes the index, is not counted. A tick
+is what ``expunge retrain`` does before it starts anything, and ``expunge status`` is what it prints as JSON.
 """
 
 import argparse
@@ -26,9 +27,10 @@ from expunge.takedown.request_file import dump_request
 
 ROOT = Path(__file__).resolve().parent.parent
 OWNER = "far-away:1:run"
+WHAT = ("list", "file", "claim", "status", "tick")
 TIMED = """
 import sys, time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 import psutil
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
@@ -39,6 +41,14 @@ if what == "list":
     inbox.requests()
 elif what == "file":
     inbox.file(kind="style", target="artist 3")
+elif what in ("status", "tick"):
+    from expunge.takedown.standing import next_runs, standing
+    began = time.process_time()
+    if what == "tick":
+        next_runs(inbox)
+    else:
+        champion, entries = inbox.champions.current(), inbox.requests()
+        standing(entries, "expunge-zoo", champion and champion.version, datetime.now(UTC)).model_dump_json()
 else:
     assert inbox.claim_pending("another:1:run", lambda batch: {}).requests == ()
 print(time.process_time() - began)
@@ -84,6 +94,7 @@ def main() -> None:
     parser.add_argument("--place", required=True, help="a folder or s3://BUCKET/PREFIX; kept")
     parser.add_argument("--before", type=Path, help="a checkout of the code to compare with")
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1000, 10_000])
+    parser.add_argument("--what", nargs="+", choices=WHAT, default=WHAT)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -93,7 +104,7 @@ def main() -> None:
         place = f"{options.place.rstrip('/')}/{size}"
         fill(place, size)
         seconds_of("list", place, ROOT)
-        for what in ("list", "file", "claim"):
+        for what in options.what:
             runs: dict[str, list[float]] = {name: [] for name in checkouts}
             for _ in range(options.repeats):
                 for name, checkout in checkouts.items():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from expunge.prompts.target import meanings_of
+from expunge.prompts.target import meanings_of, names_nothing
 from expunge.prompts.world import PICTURE, Level, World
 from expunge.takedown.request import TakedownRequest
 
@@ -15,9 +15,12 @@ def opened(world: World, requests: Iterable[TakedownRequest]) -> World:
     first synonym, on the held-out side by that one, and by the target, in the held-out templates, where there is none.
     A memorised picture always becomes one, and is asked for by all its captions on both sides: under other words it may
     not come out, and would pass for not being there. The first request for something names it, whatever their order.
+    A name of function words alone becomes none.
     """
     for request in sorted(requests, key=lambda each: (each.filed_at, each.id)):
         names = (request.target, *request.synonyms)
+        if any(map(names_nothing, names)):
+            continue
         factors = [factor for factor in world.factors_of(request.kind) if factor in (*world.open, PICTURE)]
         if len(factors) != 1 or any(meanings_of(name, request.kind, world) for name in names):
             continue

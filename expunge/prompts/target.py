@@ -12,6 +12,11 @@ from expunge.takedown.names import code_point, look, same_name
 from expunge.takedown.request import Kind, TakedownBatch, TakedownRequest
 
 MOST_LISTED = 40  # names in a message
+# They stand in sentences about anything: forgotten by themselves they would take everything along.
+FUNCTION_WORDS = {
+    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "from", "in", "into", "is", "it", "its", "of", "on",
+    "or", "that", "the", "these", "this", "those", "to", "was", "with",
+}  # fmt: skip
 
 
 class Target(BaseModel):
@@ -141,8 +146,15 @@ def _no_such_kind(kind: Kind, world: World) -> ExpungeError:
     )
 
 
+def names_nothing(name: str) -> bool:
+    """Whether it is made of function words alone."""
+    return FUNCTION_WORDS.issuperset(same_name(name).split())
+
+
 def _unknown(request: TakedownRequest, world: World) -> ExpungeError:
     """That the model draws no such thing, with the names that come near, and what it draws."""
+    for name in filter(names_nothing, (request.target, *request.synonyms)):
+        return ExpungeError(f"target: '{name}' names nothing, it stands in sentences about anything; name the thing")
     factors = {name: world.factors[name] for name in world.factors_of(request.kind) if name in world.factors}
     known: dict[str, str] = {}
     for levels in factors.values():

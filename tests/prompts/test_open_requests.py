@@ -54,6 +54,16 @@ def test_what_the_world_knows_by_any_name_stays_what_it_is():
     assert opened(WORLD, [request("vermeer"), request("Johannes Vermeer", "Vermeer", minute=1)]) == WORLD
 
 
+@pytest.mark.parametrize("names", [("The",), ("of the",), ("Claude Monet", "the")])
+def test_function_words_name_nothing(names: tuple[str, ...]):
+    asked, other = request(*names), request("Claude Monet", minute=1)
+    world = opened(WORLD, [asked, other])
+    assert opened(WORLD, [asked]) == WORLD and "Claude Monet" in world.factors["style"]
+    if names[0] != other.target:
+        said = unworkable(TakedownBatch(requests=(asked, other)), world)
+        assert list(said) == [asked.id] and f"'{names[-1]}' names nothing" in said[asked.id]
+
+
 @pytest.mark.parametrize("kind", [Kind.OBJECT, Kind.CLASS])
 def test_a_factor_that_is_not_open_stays_closed(kind):
     asked = request("zebra", kind=kind)
