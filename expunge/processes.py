@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from expunge.errors import ExpungeError, explained
+from expunge.freed_memory import keep_freed_memory
 
 JOB, REPORTED, SAID = "job.json", "reported.txt", "said.txt"
 OFTEN = 0.1  # seconds between two looks at them
@@ -106,6 +107,7 @@ def take_part(work: Callable[[Path, int, dict[str, Any]], None]) -> None:
     Args:
         work: given the folder, this process's number and the job.
     """
+    keep_freed_memory()
     folder, number = Path(sys.argv[1]), int(sys.argv[2])
     job = json.loads((folder / JOB).read_text(encoding="utf-8"))
     threading.Thread(target=_end_with, args=(job["started_by"],), daemon=True).start()

@@ -5,4 +5,7 @@ with, ``collect_takedowns``, has no such type and stays light.
 """
 
 # Before ZenML compiles a pipeline, and before anything connects to a store, whichever step it begins with.
+from expunge.freed_memory import keep_freed_memory
 from steps import integrations, patience  # noqa: F401
+
+keep_freed_memory()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import tests.hurried.sitecustomize  # noqa: F401 - in this process too
+from expunge.freed_memory import keep_freed_memory
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON_PATH = f"{ROOT / 'tests' / 'hurried'}{os.pathsep}{ROOT}"  # of processes that tests start
@@ -20,6 +21,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 # Whatever imports ``steps`` is as patient as a run from then on; no test waits minutes for what is meant to be gone.
 IMPATIENCE = {"AWS_MAX_ATTEMPTS": "3", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
 os.environ.update(IMPATIENCE)
+keep_freed_memory()  # as a run does
 
 # The files that take longest, longest first: what runs tests in several processes, a file in one of them, begins with
 # these, and the processes end together.

@@ -67,7 +67,7 @@ def test_imports_run_one_way(folder, forbidden):
 
 # Each room imports itself and those before it; what lies beside the rooms comes where it is named.
 ROOMS = (
-    "errors", "settings", "progress", "processes", "plugins", "code_digest", "markdown", "schedule",
+    "errors", "settings", "progress", "freed_memory", "processes", "plugins", "code_digest", "markdown", "schedule",
     "takedown", "prompts", "models", "pictures", "judges",
     "case", "metrics", "unlearning", "evaluation", "comeback", "release", "reports", "zoo", "benchmark", "cli",
 )  # fmt: skip

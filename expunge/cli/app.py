@@ -9,6 +9,7 @@ import click
 
 from expunge.cli.output import complain
 from expunge.errors import explained
+from expunge.freed_memory import keep_freed_memory
 from expunge.progress import make_streams_safe
 
 # name: (module, one line for --help); the module's attribute has the command's name.
@@ -52,6 +53,7 @@ class LazyGroup(click.Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command; what a user can mend becomes one red line on stderr and exit code 2."""
         make_streams_safe()
+        keep_freed_memory()
         try:
             try:
                 return super().main(*args, **extra)
