@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,6 +181,9 @@ def test_an_unknown_target_is_refused_before_any_work(bench: Bench, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+NO_ROOM = {"null_space_editing": "leaves no direction"}  # the few tokens of so small a model span everything
+
+
 @pytest.mark.parametrize("name", method_names())
 def test_methods_say_whether_they_read_the_cached_gradients(name: str, bench: Bench) -> None:
     """What they say is what happens: without a cache those that read it refuse, and the others do not mind."""
@@ -195,10 +199,8 @@ def test_methods_say_whether_they_read_the_cached_gradients(name: str, bench: Be
     sets = TrainingSets(paired, bench.pool, None)
     case = bench.case.about([settings.targets[0].resolve(WORLD)])
     one_step = how.model_copy(update={"steps": 1, "stop_at": None})
-    if how.uses_cache:
-        with pytest.raises(ExpungeError, match="cache"):
-            unlearn_model(model, sets, case, one_step, settings.check)
-    else:
+    wanted = "cache" if how.uses_cache else NO_ROOM.get(name, "")
+    with pytest.raises(ExpungeError, match=wanted) if wanted else nullcontext():
         unlearn_model(model, sets, case, one_step, settings.check)
 
 
