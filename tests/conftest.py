@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -69,13 +70,12 @@ def tiny_model(tiny_folder: Path):
     return StableDiffusion.load(tiny_folder)
 
 
-@pytest.fixture(scope="session")
-def zenml_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A ZenML of its own: configuration, database, artifact store and repository in a new folder.
+@contextmanager
+def zenml_in(home: Path) -> Iterator[Path]:
+    """A ZenML of its own within the block: configuration, database, artifact store and repository in a new folder.
 
     Code is still found from this project's root, whatever the working directory.
     """
-    home = tmp_path_factory.mktemp("zenml")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZENML_CONFIG_PATH", str(home / "config"))
         patch.setenv("ZENML_REPOSITORY_PATH", str(home))
@@ -87,13 +87,19 @@ def zenml_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for singleton in (Client, GlobalConfiguration):  # made already if something imported a step before
             singleton._reset_instance()
         Client.initialize(home)
-        source_utils.set_custom_source_root(str(ROOT))
+        patch.setattr(source_utils, "_CUSTOM_SOURCE_ROOT", str(ROOT))
         # Asked twice a run; reads the files of every package that is installed.
         patch.setattr(importlib.metadata, "packages_distributions", cache(importlib.metadata.packages_distributions))
         yield home
-        source_utils.set_custom_source_root(None)
         for singleton in (Client, GlobalConfiguration):
             singleton._reset_instance()
+
+
+@pytest.fixture(scope="session")
+def zenml_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A ZenML that all tests of a process share."""
+    with zenml_in(tmp_path_factory.mktemp("zenml")) as home:
+        yield home
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,20 @@ from expunge.release.registry import Registry
 from expunge.release.retention import RetentionSettings
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
-from tests.conftest import PYTHON_PATH
+from tests.conftest import PYTHON_PATH, zenml_in
 from tests.pipelines.pictures_anywhere import files_below, found_in
 from tests.steps.test_entrypoints import EASY, STRICT
 from tests.tiny_job import main_job
 
 pytestmark = pytest.mark.slow
 MODEL, UNET = "tiny-purge", "diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def zenml_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Of these tests alone: others draw the same pictures, and keep them."""
+    with zenml_in(tmp_path_factory.mktemp("zenml")) as home:
+        yield home
 
 
 @pytest.fixture
