@@ -28,13 +28,16 @@ keep_freed_memory()  # as a run does
 # these, and the processes end together.
 LONGEST = (
     "test_end_to_end.py",
-    "zoo/digits/test_kept.py",
-    "pipelines/test_life_of_a_release.py",
-    "pipelines/test_every_family_full.py",
     "infra/test_outages.py",
     "pipelines/test_every_family_lora.py",
+    "pipelines/test_life_of_a_release.py",
+    "pipelines/test_every_family_full.py",
+    "unlearning/test_ranks.py",
+    "unlearning/test_memory.py",
     "release/test_crash_points.py",
-    "models/families/test_every_family.py",
+    "pipelines/test_purge.py",
+    "unlearning/test_launch.py",
+    "infra/test_purge_on_servers.py",
 )
 
 
