@@ -245,7 +245,7 @@ class Registry:
 
     def _store(self, folder: Path, run_id: str, tags: dict[str, str], evidence: Evidence) -> int:
         mlflow.set_tracking_uri(self.tracking_uri)
-        uri, model_id = log_folder(folder, run_id)
+        uri, model_id = log_folder(folder, run_id, tags.get("base", ""))
         self._log(run_id, evidence.metrics, model_id)
         try:
             self._client.create_registered_model(self.name)

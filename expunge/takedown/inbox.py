@@ -13,7 +13,7 @@ claims are exclusive, nothing is overwritten, and a process killed at any point 
 behind.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from hashlib import sha256
@@ -98,10 +98,10 @@ class Inbox:
         """What became of a request so far. Raises ExpungeError if there is none under that id."""
         return self.entry(request_id).state
 
-    def claimable(self) -> list[Entry]:
-        """The requests that a run could claim now: pending, or held by a claim that is stale."""
+    def claimable(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Those of the entries that a run could claim now: pending, or held by a claim that is stale."""
         stale = self._stale(self._clock())
-        return [each for each in self.requests() if each.request and each.state.is_open_to("", stale)]
+        return [each for each in entries if each.request and each.state.is_open_to("", stale)]
 
     def claim_pending(
         self,

@@ -80,8 +80,9 @@ def next_runs(box: Inbox) -> list[list[str]]:
     Then each one that failed together with others by itself, so that no request fails for another's sake.
     """
     last = datetime.max.replace(tzinfo=UTC)
-    new = sorted(box.claimable(), key=lambda each: ((each.request and each.request.due) or last, each.id))
-    alone = [each.id for each in box.requests() if each.state.label == "failed" and failures(each.state) < ATTEMPTS]
+    entries = box.requests()
+    new = sorted(box.claimable(entries), key=lambda each: ((each.request and each.request.due) or last, each.id))
+    alone = [each.id for each in entries if each.state.label == "failed" and failures(each.state) < ATTEMPTS]
     return ([[each.id for each in new]] if new else []) + [[each] for each in alone]
 
 

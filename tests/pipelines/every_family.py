@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import mlflow.diffusers
 import numpy as np
 import torch
 import yaml
 from diffusers import DiffusionPipeline
 from PIL import Image
 
+from expunge.models.adapter import FILE
 from expunge.models.resolver import open_model, read_folder
 from expunge.pictures.drawing import DrawingSettings
 from expunge.release.registry import Registry
@@ -66,6 +68,10 @@ def forget_with(name: str, home: Path, trained: dict[str, Any]) -> None:
     assert all(torch.equal(weights[key], each) for key, each in model.denoiser.state_dict().items())
     assert any(not torch.equal(weights[key], each) for key, each in base.denoiser.state_dict().items())
     assert bool(model.adapter) == (trained.get("what") == "lora")
+    if model.adapter and hasattr(stock, "load_lora_weights"):
+        told = mlflow.diffusers.load_model(f"models:/{registered}@champion")
+        assert told.base_model == str((home / "base").resolve())
+        assert (Path(told.adapter_path) / FILE).read_bytes() == model.adapter
     drawn = model.at_size(size).draw(["cat"], [0], steps=2, guidance=2)
     loaded = mlflow.pyfunc.load_model(f"models:/{registered}@champion")
     (png,) = loaded.predict(["cat"], params={"steps": 2, "guidance": 2.0, "size": size})
