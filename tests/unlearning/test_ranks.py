@@ -35,7 +35,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         for rank in (0, 1)
     ]
-    assert [each.wait(timeout=300) for each in started] == [0, 0]
+    assert [each.wait(timeout=900) for each in started] == [0, 0]
     return folder
 
 
