@@ -68,7 +68,7 @@ def main() -> None:
             for way in WAYS:
                 done = subprocess.run(
                     [sys.executable, "-m", "benchmarks.freed_memory", "--measure", way, what],
-                    capture_output=True, text=True, check=True,
+                    capture_output=True, encoding="utf-8", check=True,
                 )  # fmt: skip
                 found[way].append([float(each) for each in done.stdout.split()[-2:]])
         ratios = sorted(k[0] / g[0] for g, k in zip(found[WAYS[0]], found[WAYS[1]], strict=True))
