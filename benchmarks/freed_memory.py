@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from expunge.benchmark.machine import command, machine
+from expunge.benchmark.machine import command, machine_line
 from expunge.markdown import markdown_table
 
 WAYS, WORK = ("given back", "kept"), ("drawing", "training")
@@ -78,7 +78,7 @@ def main() -> None:
         rows.append([what, *seconds, spread, *memory])
     heads = ["", "given back, s", "kept, s", "kept by given back [least–most]", "given back, MB", "kept, MB"]
     text = f"Freed memory, kept by the process or given back. `{command()}`\n\n{markdown_table(heads, rows)}\n\n"
-    text += ", ".join(f"{name} {value}" for name, value in machine().items()) + "\n"
+    text += f"{machine_line()}\n"
     print(text)
     if options.out:
         options.out.write_text(text, encoding="utf-8")

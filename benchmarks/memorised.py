@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from expunge.benchmark.machine import command, machine
+from expunge.benchmark.machine import command, machine_line
 from expunge.case import Case, resolve_case
 from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.evaluator import Evaluated, evaluate
@@ -179,7 +179,7 @@ def main() -> None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         sheet([reference, *(each.pictures[:10] for each in sides)], options.out.with_suffix(".png"))
     held = [[each.name, each.rule, "yes" if each.passed else "no", each.measured] for each in decision.conditions]
-    facts = ", ".join(f"{name} {value}" for name, value in machine().items())
+    facts = machine_line()
     parts = [
         "# A memorised picture",
         f"Captions: {', '.join(CAPTIONS)}. Trained in for {options.steps} steps, forgotten in {steps}.",

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from expunge.benchmark.machine import command, machine
+from expunge.benchmark.machine import command, machine_line
 from expunge.judges.null_pictures import null_pictures
 from expunge.judges.open_clip_judge import OpenClipJudge
 from expunge.judges.protocols import NOTHING
@@ -107,7 +107,7 @@ def main() -> None:
     for factor, keep_each in (("subject", 1), ("subject", 3), ("style", 1)):
         rows += rows_of(factor, keep_each, own, fresh, nothing)
     head = ["judge knows", "picture", "n", "right, nearest level", "right, with limits", "nothing"]
-    facts = ", ".join(f"{name} {value}" for name, value in machine().items())
+    facts = machine_line()
     told = f"In per cent with 95 % intervals. Limits set on {len(own)} pictures of the base."
     text = f"{told}\n\n{markdown_table(head, rows)}"
     options.out.write_text(f"{text}\n\n`{command()}`: {facts}\n", encoding="utf-8")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from expunge.benchmark.machine import command, machine
+from expunge.benchmark.machine import command, machine_line
 from expunge.benchmark.measuring import MeasuringSettings, measure
 from expunge.case import Case
 from expunge.judges.load_panel import load_panel
@@ -92,7 +92,7 @@ def main() -> None:
                 rows.append([f"{kind.value} {name}", path, *shown, str(steps)])
                 print(*rows[-1], sep=" · ", flush=True)
     head = ["target", "path", "UA", "UA by CLIP", "content kept", "proper", "RA", "steps"]
-    facts = ", ".join(f"{name} {value}" for name, value in machine().items())
+    facts = machine_line()
     text = "In per cent, before unlearning in brackets.\n\n" + markdown_table(head, rows)
     options.out.write_text(f"{text}\n\n`{command()}`: {facts}\n", encoding="utf-8")
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel
 
-from expunge.benchmark.machine import command, machine
+from expunge.benchmark.machine import command, machine_line
 from expunge.benchmark.peak_memory import PeakMemory
 from expunge.markdown import markdown_table
 from expunge.models.blueprint import blueprint
@@ -169,7 +169,7 @@ def main() -> None:
             rows.append(compare(make_model(Path(folder) / "model", options.channels), row))
     heads = ["trained", "start, measured", "doctor", "ratio", "steps, measured", "doctor", "ratio"]
     text = f"Peak memory, parameters' worth. `{command()}`\n\n{markdown_table(heads, rows)}\n\n"
-    text += ", ".join(f"{name} {value}" for name, value in machine().items()) + "\n"
+    text += f"{machine_line()}\n"
     print(text)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch import nn
 
 from benchmarks.peak_memory import MIB, STEPS, latents, make_model, settings_of
-from expunge.benchmark.machine import command, machine
+from expunge.benchmark.machine import command, machine_line
 from expunge.benchmark.peak_memory import PeakMemory
 from expunge.markdown import markdown_table
 from expunge.models.blueprint import blueprint
@@ -132,7 +132,7 @@ def main() -> None:
         return
     found, ratios = table(options.channels)
     text = f"Peak memory, parameters' worth. `{command()}`\n\n{found}\n\n"
-    text += ", ".join(f"{name} {value}" for name, value in machine().items()) + "\n"
+    text += f"{machine_line()}\n"
     print(text)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

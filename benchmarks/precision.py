@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from expunge.benchmark.machine import command, machine
+from expunge.benchmark.machine import command, machine_line
 from expunge.case import name_case
 from expunge.markdown import markdown_table
 from expunge.models.hardware import Precision
@@ -171,7 +171,7 @@ def main() -> None:
     heads = ["trained", *HEADS]
     text = f"Float32 against bf16; what each column is, the script says. `{command()}`\n\n"
     text += f"{markdown_table(heads, rows)}\n\n"
-    text += ", ".join(f"{name} {value}" for name, value in machine().items()) + "\n"
+    text += f"{machine_line()}\n"
     print(text)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

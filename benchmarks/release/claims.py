@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.release.stores import STORES, place_on
-from expunge.benchmark.machine import command, machine
+from expunge.benchmark.machine import command, machine_line
 from expunge.markdown import markdown_table
 from expunge.takedown.heartbeat import LEASE
 from tests.takedown.claimers import Trial, run_trial
@@ -60,7 +60,7 @@ def main() -> None:
     text = (
         f"Claims of {options.claimers} claimers on two hosts, a lease of {LEASE.total_seconds():g} s. `{command()}`\n"
     )
-    text += f"\n{table}\n\n{', '.join(f'{name} {value}' for name, value in machine().items())}\n"
+    text += f"\n{table}\n\n{machine_line()}\n"
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(text, encoding="utf-8")
     print(text)

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from expunge.benchmark.machine import command, machine
+from expunge.benchmark.machine import command, machine_line
 from expunge.markdown import markdown_table
 from infra.object_store import object_store
 from tests.infra.faulty_proxy import Fault, FaultyProxy
@@ -105,7 +105,7 @@ def main() -> None:
 
 
 def _write(out: Path, rows: list[list[str]]) -> None:
-    facts = ", ".join(f"{name} {value}" for name, value in machine().items())
+    facts = machine_line()
     text = f"The main job while a store fails. `{command()}`\n\n{markdown_table(HEAD, rows)}\n\n{facts}\n"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")

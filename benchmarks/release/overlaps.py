@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from benchmarks.release.stores import STORES, place_on
-from expunge.benchmark.machine import command, machine
+from expunge.benchmark.machine import command, machine_line
 from expunge.markdown import markdown_table
 
 MUST_BE_NONE = (
@@ -74,7 +74,7 @@ def main() -> None:
             sums = run_pairs(options.store, place, options.pairs, options.minutes, home, blank, model)
     rows = [[f"{name} (must be 0)" if name in MUST_BE_NONE else name, f"{sums[name]:g}"] for name in sums]
     text = f"Pairs of overlapping runs: {options.store}. `{command()}`\n\n{markdown_table(['what', 'count'], rows)}\n\n"
-    text += ", ".join(f"{name} {value}" for name, value in machine().items()) + "\n"
+    text += f"{machine_line()}\n"
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(text, encoding="utf-8")
     print(text)

@@ -27,6 +27,11 @@ def machine() -> dict[str, str]:
     }
 
 
+def machine_line() -> str:
+    """The same in one line, as it stands at the end of a table."""
+    return ", ".join(f"{name} {value}" for name, value in machine().items())
+
+
 def command() -> str:
     """The command line of this process, the program by its name alone."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
