@@ -75,13 +75,15 @@ class _AdapterToo:
 
 def _flavour(folder: Path, base: str) -> Any:
     """What the folder is saved with. A base that only Expunge knows by its name is none that diffusers could load."""
-    import diffusers  # with torch
-
-    from expunge.models.diffusers_model import ADAPTER
+    from expunge.models.diffusers_model import ADAPTER  # with torch
     from expunge.models.resolver import HUB_ID
 
+    if not (folder / ADAPTER).is_file():
+        return mlflow.pyfunc
+    import diffusers
+
     kind = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["_class_name"]
-    if not (folder / ADAPTER).is_file() or not hasattr(getattr(diffusers, kind, None), "load_lora_weights"):
+    if not hasattr(getattr(diffusers, kind, None), "load_lora_weights"):
         return mlflow.pyfunc
     if Path(base).is_dir():
         base = str(Path(base).resolve())
