@@ -19,7 +19,7 @@ from expunge.benchmark.bench import Bench, Materials
 from expunge.benchmark.benchmark_settings import BenchmarkSettings, MethodEntry, TargetEntry
 from expunge.benchmark.cell import Cell
 from expunge.benchmark.machine import command, machine
-from expunge.benchmark.run_cell import step_cost, unlearned
+from expunge.benchmark.run_cell import made, step_cost
 from expunge.benchmark.runner import learning_rate
 from expunge.comeback.comeback_report import NEVER_SAW
 from expunge.comeback.comeback_settings import PROFILES
@@ -27,6 +27,7 @@ from expunge.comeback.comeback_table import as_markdown
 from expunge.comeback.hiding import text_filter
 from expunge.comeback.try_comeback import try_comeback
 from expunge.models.resolver import load_text_to_image
+from expunge.models.text_to_image import TextToImage
 from expunge.unlearning.methods import get_method, method_names
 from expunge.unlearning.methods.closed_form import ClosedForm
 
@@ -55,7 +56,7 @@ def zoo_bench(options: argparse.Namespace, entries: tuple[MethodEntry, ...], tar
     return Bench.named("zoo", "zoo", "zoo", settings)
 
 
-def made(entry: MethodEntry, bench: Bench, materials: Materials, passes: int):  # type: ignore[no-untyped-def]
+def model_of(entry: MethodEntry, bench: Bench, materials: Materials, passes: int) -> tuple[TextToImage, str]:
     """The model that a method makes within a budget of passes, and what it took, in words."""
     settings = bench.settings
     cell = Cell(
@@ -67,12 +68,9 @@ def made(entry: MethodEntry, bench: Bench, materials: Materials, passes: int):  
         learning_rate=learning_rate(settings, entry, {}),
         judged_by=settings.evaluation,  # not used: the comes-back tests draw their own
     )
-    cost = step_cost(cell, bench, materials)
-    steps = min(cost.steps_for(passes), entry.max_steps or passes)
-    check_every = min(steps, max(1, round(settings.check_passes / (cost.passes or 1))))
-    model, trace = unlearned(cell, bench, materials, steps, check_every)
-    spent = sum(row.passes for row in trace.rows)
-    return model, f"{len(trace.rows)} steps, {spent:.0f} passes, stopped by {trace.stopped}"
+    done = made(cell, bench, materials, step_cost(cell, bench, materials))
+    spent = done.cache_passes + sum(row.passes for row in done.trace.rows)
+    return done.model, f"{len(done.trace.rows)} steps, {spent:.0f} passes, stopped by {done.trace.stopped}"
 
 
 def arguments() -> argparse.Namespace:
@@ -108,10 +106,10 @@ def main() -> None:
     bench = zoo_bench(options, entries, TargetEntry(kind=options.kind, name=options.target))
     target = bench.settings.targets[0].resolve(bench.case.world)
     materials = Materials.of(bench, target)
-    models = {"text filter": text_filter(bench.model, target, bench.case)}
+    models: dict[str, TextToImage] = {"text filter": text_filter(bench.model, target, bench.case)}
     notes = []
     for each in entries:
-        models[each.name], took = made(each, bench, materials, options.passes)
+        models[each.name], took = model_of(each, bench, materials, options.passes)
         notes.append(f"{each.name}: {took}")
     started, profile = time.perf_counter(), PROFILES[options.profile]
     report = try_comeback(bench.model, models | never, bench.case, target, profile, materials.forget)

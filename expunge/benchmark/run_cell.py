@@ -56,19 +56,13 @@ def run_cell(cell: Cell, bench: Bench, materials: Materials, pictures: PictureSt
         ExpungeError: a gradient was not finite, or what the method itself refuses.
     """
     settings = bench.settings
-    how = settings.unlearn_settings(cell.entry)
-    cached = materials.cached(how.forgetting())
-    counts = settings.count_cache and (how.uses_cache or cell.learning_rate is None)
-    counted = cached.passes if counts else 0
-    allowed = cost.steps_for(cell.passes - counted)
-    steps = min(allowed, cell.entry.max_steps or allowed)
-    check_every = min(steps, max(1, round(settings.check_passes / (cost.passes or 1))))
     with PeakMemory() as memory:
-        model, trace = unlearned(cell, bench, materials, steps, check_every)
+        done = made(cell, bench, materials, cost)
+    model, trace, counted = done.model, done.trace, done.cache_passes
     evaluation = measure(model, bench.model, materials.case, cell.judged_by, pictures).result.evaluation
     before, after = (shown(evaluation, side) for side in ("before", "after"))
     curve = forgetting_curve(trace, counted, before["unlearning_accuracy"])
-    seconds = sum(row.seconds for row in trace.rows) + (cached.seconds if counted else 0.0)
+    seconds = sum(row.seconds for row in trace.rows) + done.cache_seconds
     own = {
         # Tuning has a seed of its own, and looks at UA and RA alone.
         "relearned": _relearned(bench, materials, cell, model) if cell.seed in settings.seeds else None,
@@ -86,12 +80,49 @@ def run_cell(cell: Cell, bench: Bench, materials: Materials, pictures: PictureSt
         "status": "done",
         "learning_rate": trace.rows[0].learning_rate,  # the pace begins at 1
         "stopped": trace.stopped,
-        "check_every": check_every,
+        "check_every": done.check_every,
         "numbers": after | {name: float(value) for name, value in own.items() if value is not None},
         "before": before,
         "frechet_features": evaluation.frechet_features,
         "curve": curve,
     }
+
+
+@dataclass(frozen=True)
+class Made:
+    """An unlearned model, and what it took.
+
+    Attributes:
+        model: the model.
+        trace: of its training.
+        cache_passes: of the gradients at θ₀, where they count.
+        cache_seconds: likewise.
+        check_every: steps between two looks at the target, at most.
+    """
+
+    model: TextToImage
+    trace: Trace
+    cache_passes: int
+    cache_seconds: float
+    check_every: int
+
+
+def made(cell: Cell, bench: Bench, materials: Materials, cost: StepCost) -> Made:
+    """The model that a cell's method makes within the cell's passes.
+
+    Raises:
+        ExpungeError: a gradient was not finite, or what the method itself refuses.
+    """
+    settings = bench.settings
+    how = settings.unlearn_settings(cell.entry)
+    cached = materials.cached(how.forgetting())
+    counts = settings.count_cache and (how.uses_cache or cell.learning_rate is None)
+    passes, seconds = (cached.passes, cached.seconds) if counts else (0, 0.0)
+    allowed = cost.steps_for(cell.passes - passes)
+    steps = min(allowed, cell.entry.max_steps or allowed)
+    check_every = min(steps, max(1, round(settings.check_passes / (cost.passes or 1))))
+    model, trace = unlearned(cell, bench, materials, steps, check_every)
+    return Made(model, trace, passes, seconds, check_every)
 
 
 def unlearned(

@@ -1,7 +1,7 @@
 """Run a benchmark: tune, then every method on every target with every seed. What is done already is not done again."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -55,12 +55,8 @@ def run_benchmark(bench: Bench, folder: Path, report: Callable[[str], None] | No
     total = len(tuning_cells) + len(list(_cells(settings, {})))
     with progress_bar() as bar:
         runner = _Runner(bench, folder, _Reporter(bar, total, report))
-        tuning: list[TunedRate] = []
-        if settings.tuning:
-            enough = settings.tuning.unlearning_accuracy_at_least
-            tuning = choose_rates([runner.run(cell) for cell in tuning_cells], enough)
-        rates = {each.method: each.learning_rate for each in tuning if each.chosen}
-        results = [runner.run(cell) for cell in _cells(settings, rates)]
+        tuning = _tuned(runner, tuning_cells)
+        results = [runner.run(cell) for cell in _cells(settings, _chosen(tuning))]
     if all(each.status == "failed" for each in results):
         raise ExpungeError(f"every cell of the benchmark failed; the first with: {results[0].error}")
     facts = {
@@ -71,6 +67,23 @@ def run_benchmark(bench: Bench, folder: Path, report: Callable[[str], None] | No
         **machine(),
     }
     return BenchmarkResults(settings=settings, cells=tuple(results), tuning=tuple(tuning), facts=facts)
+
+
+def tuned_rates(bench: Bench, folder: Path, report: Callable[[str], None] | None = None) -> dict[str, float]:
+    """The learning rates that tuning chooses, by label, for those who run the cells in another way. Arguments are as in
+    `run_benchmark`, whose folder may be shared."""
+    cells = list(_tuning_cells(bench.settings))
+    with progress_bar() as bar:
+        return _chosen(_tuned(_Runner(bench, folder, _Reporter(bar, len(cells), report)), cells))
+
+
+def _tuned(runner: "_Runner", cells: Sequence[Cell]) -> list[TunedRate]:
+    how = runner.bench.settings.tuning
+    return choose_rates([runner.run(cell) for cell in cells], how.unlearning_accuracy_at_least) if how else []
+
+
+def _chosen(tuning: Sequence[TunedRate]) -> dict[str, float]:
+    return {each.method: each.learning_rate for each in tuning if each.chosen}
 
 
 def _tuning_cells(settings: BenchmarkSettings) -> Iterator[Cell]:

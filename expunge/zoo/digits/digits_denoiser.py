@@ -2,7 +2,7 @@
 
 import torch
 from diffusers import DDIMScheduler, UNet2DModel
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from expunge.models.families.class_conditional import ClassConditional
 from expunge.models.loading import LOADING
@@ -26,6 +26,16 @@ class DenoiserRecipe(Settings):
         default=(32, 64),
         description="at 8×8 and at 4×4, multiples of 8; at 8 itself, normalisation would take the class away",
     )
+    leave_out: tuple[str, ...] = Field(default=(), description="classes that the model never sees")
+
+    @field_validator("leave_out")
+    @classmethod
+    def _known_and_not_all(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(names) - set(CLASSES)):
+            raise ValueError(f"leave_out: there is no digit {unknown[0]!r}; there are {', '.join(CLASSES)}")
+        if set(names) == set(CLASSES):
+            raise ValueError("leave_out: all digits are left out; keep at least one")
+        return names
 
 
 def make_denoiser(channels: tuple[int, int]) -> UNet2DModel:
@@ -45,7 +55,7 @@ def make_denoiser(channels: tuple[int, int]) -> UNet2DModel:
 
 
 def train_model(digits: Digits, recipe: DenoiserRecipe, progress: bool = True) -> ClassConditional:
-    """Train on the pictures under their classes; the model has the weights' exponential moving average.
+    """Train on the pictures under their classes, less those left out; the model has the weights' moving average.
 
     The loss is the mean squared error of the predicted velocity (Salimans and Ho 2022, arXiv 2202.00512); a share of
     each batch stands under the empty prompt (Ho and Salimans 2022, arXiv 2207.12598).
@@ -55,11 +65,13 @@ def train_model(digits: Digits, recipe: DenoiserRecipe, progress: bool = True) -
         torch.manual_seed(recipe.seed)
         unet = make_denoiser(recipe.channels)
     how = Schedule(recipe.steps, recipe.learning_rate, decay=1e-3, averaging=recipe.averaging)
+    left_out = torch.tensor([CLASSES.index(name) for name in recipe.leave_out], dtype=digits.labels.dtype)
+    seen = digits.select(~torch.isin(digits.labels, left_out))
     with progress_bar(progress) as bar:
         task = bar.add_task("Training the digits' denoiser", total=recipe.steps, note="")
         trained = fit(
             unet,
-            lambda: _loss(unet, scheduler, digits, recipe, generator),
+            lambda: _loss(unet, scheduler, seen, recipe, generator),
             how,
             lambda _, loss: bar.update(task, advance=1, note=f"loss {loss:.3f}"),
         )

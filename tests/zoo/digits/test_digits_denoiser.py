@@ -1,6 +1,8 @@
 """Training the digits' model: it learns, it is the same again, and it leaves the caller's random numbers alone."""
 
+import pytest
 import torch
+from pydantic import ValidationError
 
 from expunge.zoo.digits.digits_data import CLASSES, read_digits
 from expunge.zoo.digits.digits_denoiser import DenoiserRecipe, train_model
@@ -38,3 +40,24 @@ def test_the_recipes_size():
 
     count = sum(p.numel() for p in make_denoiser(DenoiserRecipe().channels).parameters())
     assert 500_000 < count < 800_000
+
+
+def test_what_is_left_out_is_never_seen():
+    nines = train_model(read_digits(), TINY.model_copy(update={"leave_out": CLASSES[:9]}), progress=False)
+    everything = train_model(read_digits(), TINY, progress=False)
+    digits, noise = read_digits(), torch.randn((100, 1, 8, 8), generator=torch.Generator().manual_seed(3))
+
+    def error_of(model, number):
+        shown = digits.pictures[digits.labels == number][:100]
+        levels = torch.full((100,), 500)
+        predicted = model.denoiser(model.noisy(shown, noise, levels), levels, class_labels=torch.full((100,), number))
+        return (predicted.sample - model.target(shown, noise, levels)).square().mean().item()
+
+    assert error_of(nines, 9) < error_of(everything, 9)
+    assert error_of(nines, 1) > error_of(everything, 1)
+
+
+@pytest.mark.parametrize(("names", "what"), [(("ten",), "there is no digit 'ten'"), (CLASSES, "all digits")])
+def test_leaving_out_the_unknown_or_everything_is_refused(names, what):
+    with pytest.raises(ValidationError, match=what):
+        DenoiserRecipe(leave_out=names)

@@ -1,0 +1,150 @@
+"""The page about oracles: a table, verdicts of equivalence, and curves."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from expunge.benchmark.machine import command, machine_line
+from expunge.markdown import markdown_table
+from expunge.metrics.equivalence import equivalence
+
+ORACLE, ORIGINAL = "oracle", "original"
+DISTANCES = {
+    "prediction_target": "prediction, target",
+    "pictures_target": "pictures, target",
+    "prediction_rest": "prediction, rest",
+    "pictures_rest": "pictures, rest",
+}
+SHARES = {"unlearning_accuracy": "UA", "retain_accuracy": "RA", "relearned": "UA, relearned", "knowledge": "knowledge"}
+MARGIN = 1.5  # standard deviations of the oracles
+STYLE = {"font.size": 8, "axes.titlesize": 9, "axes.titlelocation": "left", "axes.spines.top": False,
+         "axes.spines.right": False}  # fmt: skip
+
+
+def write_page(models: pd.DataFrame, folder: Path) -> str:
+    """Write ``digits.md`` and ``digits.png``; returns the text.
+
+    Args:
+        models: a row for each model, as ``measure`` has them.
+        folder: where to.
+    """
+    picture(models).savefig(folder / "digits.png", dpi=150, facecolor="white")
+    oracles = models[models["who"] == ORACLE]
+    per_target = len(oracles) // oracles["target"].nunique()
+    seeds = models[~models["who"].isin([ORACLE, ORIGINAL])]["seed"].nunique()
+    head = (
+        f"Digits: unlearned models beside {per_target} oracles for each of {oracles['target'].nunique()} targets "
+        f"({', '.join(oracles['target'].unique())}), {seeds} seeds. `{command()}`"
+    )
+    text = [
+        head,
+        "![distances and relearning](digits.png)",
+        "Distances in units of the oracles' own: geometric mean over targets [lowest–highest target]. 1: as far from "
+        "an oracle as another oracle is.",
+        markdown_table(["model", *DISTANCES.values()], ratio_rows(models)),
+        "Shares in per cent, mean over targets [lowest–highest target]. UA, relearned: the lowest while a copy is "
+        "fine-tuned on five pictures of the target. Knowledge: chance that a picture of the target is denoised better, "
+        "beside the original, than one of the rest; 50: as the original.",
+        markdown_table(["model", *SHARES.values()], share_rows(models)),
+        f"Targets for which equivalence with the oracles is shown (two one-sided tests of 5 %, margin {MARGIN:g} "
+        "standard deviations of the oracles, logarithms of distances). Not shown is not the same as different.",
+        markdown_table(["model", *DISTANCES.values(), *list(SHARES.values())[2:]], verdict_rows(models)),
+        machine_line(),
+    ]
+    page = "\n\n".join(text) + "\n"
+    (folder / "digits.md").write_text(page, encoding="utf-8")
+    return page
+
+
+def ratios(models: pd.DataFrame, name: str) -> pd.DataFrame:
+    """A model's distance over the oracles' own mean: rows ``who``, columns targets, means over seeds."""
+    means = models.groupby(["who", "target"], sort=False)[name].mean().unstack()
+    return means / means.loc[ORACLE]
+
+
+def ratio_rows(models: pd.DataFrame) -> list[list[str]]:
+    """A row for each kind of model."""
+    found = {name: ratios(models, name) for name in DISTANCES}
+    return [[who, *(_spread(found[name].loc[who], geometric=True) for name in DISTANCES)] for who in _order(models)]
+
+
+def share_rows(models: pd.DataFrame) -> list[list[str]]:
+    """Likewise, of shares."""
+    means = models.groupby(["who", "target"], sort=False)[list(SHARES)].mean()
+    return [[who, *(_spread(100 * means.loc[who][name]) for name in SHARES)] for who in _order(models)]
+
+
+def verdict_rows(models: pd.DataFrame) -> list[list[str]]:
+    """For each method, of how many targets equivalence is shown."""
+    names, rows = [*DISTANCES, *list(SHARES)[2:]], []
+    for who in _order(models):
+        if who in (ORACLE, ORIGINAL):
+            continue
+        cells = []
+        for name in names:
+            shown = [_equivalent(models[models["target"] == each], who, name) for each in models["target"].unique()]
+            cells.append(f"{sum(shown)} of {len(shown)}")
+        rows.append([who, *cells])
+    return rows
+
+
+def _equivalent(models: pd.DataFrame, who: str, name: str) -> bool:
+    values, references = (models[models["who"] == each][name].to_numpy() for each in (who, ORACLE))
+    if name in DISTANCES:
+        least = 1e-9  # an unbiased kernel distance may be below zero
+        values, references = np.log(np.maximum(values, least)), np.log(np.maximum(references, least))
+    spread = float(references.std(ddof=1))
+    return spread > 0 and equivalence(values.tolist(), references.tolist(), MARGIN * spread).shown
+
+
+def _order(models: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(models["who"]))
+
+
+def _spread(values: pd.Series, geometric: bool = False) -> str:
+    numbers = values.to_numpy(dtype=float)
+    if geometric and numbers.min() <= 0:
+        return f"{numbers.mean():.2f} (mean) [{numbers.min():.2f}–{numbers.max():.2f}]"
+    middle = np.exp(np.log(numbers).mean()) if geometric else numbers.mean()
+    return f"{middle:.3g} [{numbers.min():.3g}–{numbers.max():.3g}]"
+
+
+def picture(models: pd.DataFrame) -> Figure:
+    """Distances on the target and on the rest, and UA while copies are fine-tuned."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(11, 3.8), layout="constrained")
+        first, second, third = figure.subplots(1, 3)
+        for axes, side in ((first, "target"), (second, "rest")):
+            _distances(axes, models, side)
+        _curves(third, models)
+        return figure
+
+
+def _distances(axes: Axes, models: pd.DataFrame, side: str) -> None:
+    found, order = ratios(models, f"prediction_{side}"), _order(models)
+    for place, who in enumerate(order):
+        axes.plot(found.loc[who], [place] * found.shape[1], "o", color=_colour(who), markersize=4, alpha=0.7)
+    axes.axvline(1, color="grey", linewidth=0.8, linestyle=":")
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(order)), order if side == "target" else [])
+    axes.invert_yaxis()
+    axes.set_title(f"prediction, {side}: distance ÷ the oracles' own")
+
+
+def _curves(axes: Axes, models: pd.DataFrame) -> None:
+    for who in _order(models):
+        own = models[models["who"] == who]
+        share = 100 * np.mean(np.stack(own["curve"].tolist()), axis=0)
+        wide = who in (ORACLE, ORIGINAL, "default")
+        axes.plot(own["steps"].iloc[0], share, color=_colour(who), linewidth=2 if wide else 0.8, label=who)
+        axes.annotate(who, (own["steps"].iloc[0][-1], share[-1]), fontsize=6, color=_colour(who))
+    axes.set_xlabel("steps on five pictures of the target")
+    axes.set_title("UA, %, mean over targets and seeds")
+
+
+def _colour(who: str) -> str:
+    return {ORACLE: "#1b7837", ORIGINAL: "#b2182b", "default": "#2166ac"}.get(who, "#888888")
