@@ -32,12 +32,26 @@ def mean_over_targets(
     """
     if not len(values):
         return None
-    numbers, names = np.asarray(values, dtype=np.float64), np.asarray(targets)
-    means = np.array([numbers[names == name].mean() for name in dict.fromkeys(targets)])
-    sample = means if len(means) > 1 else numbers
+    sample = _sample(values, targets)
     mean = float(sample.mean())
     if len(sample) < 2:
-        return Interval(value=mean, low=np.nan, high=np.nan, samples=len(numbers))
+        return Interval(value=mean, low=np.nan, high=np.nan, samples=len(values))
     half = float(t.ppf((1 + level) / 2, len(sample) - 1) * sample.std(ddof=1) / np.sqrt(len(sample)))
     low, high = max(bounds[0], mean - half), min(bounds[1], mean + half)
-    return Interval(value=mean, low=min(low, mean), high=max(high, mean), samples=len(numbers))
+    return Interval(value=mean, low=min(low, mean), high=max(high, mean), samples=len(values))
+
+
+def p_value_over_targets(values: Sequence[float], targets: Sequence[str]) -> float:
+    """That the mean is 0: of the two-sided t test that belongs to `mean_over_targets`' interval; NaN of fewer than two.
+    Where all of the sample is one number it is 1 or 0: whether that is 0."""
+    sample = _sample(values, targets) if len(values) else np.zeros(0)
+    if len(sample) < 2:
+        return float("nan")
+    error = float(sample.std(ddof=1) / np.sqrt(len(sample)))
+    return 2 * float(t.sf(abs(sample.mean()) / error, len(sample) - 1)) if error > 0 else float(not sample.any())
+
+
+def _sample(values: Sequence[float], targets: Sequence[str]) -> np.ndarray:
+    numbers, names = np.asarray(values, dtype=np.float64), np.asarray(targets)
+    means = np.array([numbers[names == name].mean() for name in dict.fromkeys(targets)])
+    return means if len(means) > 1 else numbers

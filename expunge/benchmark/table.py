@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pandas as pd
 
 from expunge.benchmark.cell import CellResult
 from expunge.benchmark.columns import COLUMNS, bounds
 from expunge.benchmark.runner import BenchmarkResults
-from expunge.benchmark.spread import mean_over_targets
+from expunge.benchmark.spread import mean_over_targets, p_value_over_targets
+from expunge.benchmark.verdicts import holm, verdict
 from expunge.metrics.numbers import Interval
 from expunge.metrics.quantities import Quantity
 
@@ -16,7 +18,7 @@ BASE = "base model"
 MEAN, CHANGE, DIFFERENCE = "mean", "change", "difference"
 HEAD = ["comparison", "method", "quantity"]
 NUMBERS = [f"{of}{end}" for of in (MEAN, CHANGE, DIFFERENCE) for end in ("", "_low", "_high")]
-FRAME = [*HEAD, *NUMBERS, "worst_target", "cells", "targets", "failed", "pairs", "verdict"]
+FRAME = [*HEAD, *NUMBERS, "worst_target", "cells", "targets", "failed", "pairs", "p_value", "verdict"]
 Numbers = list[tuple[float, str]]  # each with its target
 
 
@@ -31,10 +33,10 @@ def tabulate(results: BenchmarkResults) -> pd.DataFrame:
     Columns: comparison, method, quantity (a name in ``COLUMNS``), mean; change, against the base model, paired;
     difference, against ``compare_with`` on the same target and seed; each with ``_low`` and ``_high``.
     worst_target (the worst of the targets' means; NaN where neither direction is better), cells, targets, failed, pairs
-    (of the difference) and its verdict: ``higher``, ``lower`` or ``no difference``; None without an interval. The base
-    model is a row of its own.
+    (of the difference), p_value (that there is none, corrected by Holm for all methods) and verdict, see `verdict`. The
+    base model is a row of its own.
     """
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     quantities = quantities_in(results.cells)
     for comparison in results.settings.comparisons:
         cells = [each for each in results.cells if each.comparison == comparison]
@@ -45,8 +47,21 @@ def tabulate(results: BenchmarkResults) -> pd.DataFrame:
                 found = _base(quantity, own) if method == BASE else _method(quantity, own, reference)
                 if found:
                     rows.append({"comparison": comparison, "method": method, "quantity": quantity.name, **found})
+        for quantity in quantities:
+            _judge(
+                [row for row in rows if (row["comparison"], row["quantity"]) == (comparison, quantity.name)], quantity
+            )
     frame = pd.DataFrame(rows, columns=FRAME)
-    return frame.astype(dict.fromkeys([*NUMBERS, "worst_target"], "float64"))
+    return frame.astype(dict.fromkeys([*NUMBERS, "worst_target", "p_value"], "float64"))
+
+
+def _judge(rows: list[dict[str, Any]], quantity: Quantity) -> None:
+    """Correct the p-values of one quantity for all methods, and say what each difference says; in place."""
+    tested = [row for row in rows if math.isfinite(row.get("p_value", math.nan))]
+    for row, p_value in zip(tested, holm([row["p_value"] for row in tested]), strict=True):
+        value, low, high = (row[f"{DIFFERENCE}{end}"] for end in ("", "_low", "_high"))
+        row["p_value"] = p_value
+        row["verdict"] = verdict(Interval(value=value, low=low, high=high, samples=row["pairs"]), p_value, quantity)
 
 
 def _base(quantity: Quantity, cells: list[CellResult]) -> dict[str, object]:
@@ -63,8 +78,8 @@ def _method(quantity: Quantity, own: list[CellResult], reference: list[CellResul
     if own[0].method != (reference[0].method if reference else None):
         theirs = {(each.kind, each.target, each.seed): each.numbers.get(name) for each in reference}
         pairs = _paired(name, own, lambda each: theirs.get((each.kind, each.target, each.seed)))
-        interval = mean_over_targets(*_split(pairs))
-        row |= {**_interval(DIFFERENCE, interval), "pairs": len(pairs), "verdict": verdict(interval)}
+        row |= {**_interval(DIFFERENCE, mean_over_targets(*_split(pairs))), "pairs": len(pairs)}
+        row["p_value"] = p_value_over_targets(*_split(pairs))
     return row
 
 
@@ -101,15 +116,6 @@ def _worst(values: list[float], targets: list[str], quantity: Quantity) -> float
 def _interval(of: str, interval: Interval | None) -> dict[str, object]:
     values = (interval.value, interval.low, interval.high) if interval else (None, None, None)
     return dict(zip((of, f"{of}_low", f"{of}_high"), values, strict=True))
-
-
-def verdict(interval: Interval | None) -> str | None:
-    """What an interval of a difference says; None where there is none."""
-    if interval is None or not math.isfinite(interval.low):
-        return None
-    if interval.low > 0:
-        return "higher"
-    return "lower" if interval.high < 0 else "no difference"
 
 
 def rows_of(rows: pd.DataFrame, of: str, reference: str) -> list[tuple[str, list[tuple[str, str, str]], pd.Series]]:

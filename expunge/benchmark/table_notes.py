@@ -3,7 +3,8 @@
 from expunge.benchmark.benchmark_settings import BenchmarkSettings, MethodEntry
 from expunge.benchmark.cell import CellResult
 from expunge.benchmark.runner import BenchmarkResults
-from expunge.metrics.units import SHARE
+from expunge.benchmark.verdicts import MATTERS
+from expunge.metrics.units import COSINE, SHARE
 
 
 def notes(results: BenchmarkResults) -> list[str]:
@@ -18,6 +19,9 @@ def notes(results: BenchmarkResults) -> list[str]:
         f"{len(s.seeds)} seeds. {changes}{pictures}",
         "Intervals: t over the targets' means, cut at what is possible. Where all cells agree an interval has no "
         "width; that is no certainty. Differences are paired by target and seed, changes by prompts and noise.",
+        "A difference is higher or lower where its t test over targets says so at 5 %, corrected by Holm for all rows "
+        f"of its column. There is no difference where all of its interval is below {100 * MATTERS[SHARE]:g} points, or "
+        f"{MATTERS[COSINE]:g} of a cosine; else it is not decided.",
         f"Evaluation, reduced: {e.target_pictures} pictures of the target, {e.held_out_pictures} held-out and "
         f"{e.train_pictures} train-level ones over the world, those that ask for the target left out; "
         f"{e.drawing.steps} sampling steps. FD features: {features}.",
