@@ -9,7 +9,8 @@ evicts pods, loses nodes, and answers with errors on demand.
 
 What it does not check: whether an account may do what it does (RBAC), admission (Pod Security, quotas, defaults),
 scheduling beyond node selectors (no resources, taints or affinity), images (a name it was told, whose files are this
-machine's), user ids, CPU and memory limits, networks, watches, and the time between a job's attempts.
+machine's), the states of init containers (their failure to start is told of the main one), user ids, CPU and memory
+limits, networks, watches, and the time between a job's attempts.
 """
 
 import json
