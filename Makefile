@@ -12,10 +12,10 @@ STAMP := .venv/.set-up
 export ZENML_ANALYTICS_OPT_IN := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup check format test demo bench bench-quick pretrain lock clean
+.PHONY: help setup check format test test-clusters demo bench bench-quick pretrain lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with everything in it; instant when nothing has changed
 
@@ -48,6 +48,9 @@ format: setup ## put the code in its format
 # One process more than there are cores: many tests wait for servers.
 test: setup ## every test, the slow ones too (the fast tier alone: .venv/bin/pytest)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs -m "slow or not slow" --numprocesses $$($(BIN)/python -c "import os; print(os.cpu_count() + 1)") --dist loadfile --no-loadscope-reorder
+
+test-clusters: setup ## those of Kubernetes alone, on a substitute for a cluster
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs -m "slow or not slow" tests/clusters
 
 demo: setup ## two takedown requests, from filing to certificate
 	$(BIN)/python -m pipelines.demo

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from zenml import pipeline, wait
 
@@ -16,7 +15,6 @@ from expunge.release.retention import RetentionSettings
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.model_name import check_name
 from expunge.takedown.object_store import open_store
-from expunge.takedown.owner import this_owner
 from expunge.takedown.request import Kind
 from expunge.unlearning.unlearn_settings import (
     CheckSettings,
@@ -24,6 +22,7 @@ from expunge.unlearning.unlearn_settings import (
     GradientSettings,
     UnlearnSettings,
 )
+from pipelines.placement import owner_of_run, placed
 from steps.collect_takedowns import collect_takedowns
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def unlearn_pipeline(
             }.items()
         },
     }
-    box, owner = Inbox(open_store(inbox), registered_model), this_owner(uuid4().hex[:12])
+    box, owner = Inbox(open_store(inbox), registered_model), owner_of_run()
     for _ in range(ROUNDS):
         takedowns = collect_takedowns(inbox, world, registered_model, owner, only)
         if not takedowns.load().requests:
@@ -121,6 +120,12 @@ def unlearn_pipeline(
         from steps.unlearn import unlearn
         from steps.write_report import write_report
 
+        resolve_case, compare_pictures, look_for_targets, draw_pool = placed(
+            resolve_case, compare_pictures, look_for_targets, draw_pool
+        )
+        diversify_datasets, cache_gradients, unlearn, evaluate, try_comeback = placed(
+            diversify_datasets, cache_gradients, unlearn, evaluate, try_comeback
+        )
         with held(box, owner):
             takedowns = finish_takedowns(inbox, registered_model, takedowns, owner)
             if not takedowns.load().requests:

@@ -28,6 +28,7 @@ keep_freed_memory()  # as a run does
 # these, and the processes end together.
 LONGEST = (
     "test_end_to_end.py",
+    "clusters/test_main_job.py",
     "infra/test_outages.py",
     "pipelines/test_every_family_lora.py",
     "pipelines/test_life_of_a_release.py",

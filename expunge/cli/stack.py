@@ -17,15 +17,16 @@ def stack() -> None:
 
 @stack.command()
 @click.option("--config", type=click.Path(path_type=Path), help="Of unlearn_pipeline; names inbox and model.")
+@click.option("--kubernetes", type=click.Path(path_type=Path), help="Settings of a cluster, which is asked too.")
 @as_json
-def check(config: Path | None, machine: bool) -> None:
+def check(config: Path | None, kubernetes: Path | None, machine: bool) -> None:
     """Say what is missing, and how to mend it; exit code 1 if anything is."""
     from expunge.cli.stack_checks import check_stack
     from expunge.takedown.model_name import DEFAULT_NAME, check_name
 
     parameters = read_parameters(config) if config else {}
     inbox = parameters.get("inbox") or os.environ.get("EXPUNGE_INBOX") or ".expunge/inbox"
-    findings = check_stack(str(inbox), check_name(str(parameters.get("registered_model") or DEFAULT_NAME)))
+    findings = check_stack(str(inbox), check_name(str(parameters.get("registered_model") or DEFAULT_NAME)), kubernetes)
     if machine:
         print_json([vars(each) for each in findings])
     else:

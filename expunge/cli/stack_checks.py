@@ -45,12 +45,13 @@ class Missing(ExpungeError):
         self.remedy = remedy
 
 
-def check_stack(inbox: str, model: str) -> list[Finding]:
+def check_stack(inbox: str, model: str, kubernetes: Path | None = None) -> list[Finding]:
     """Ask for every piece.
 
     Args:
         inbox: a folder or ``s3://BUCKET/PREFIX``.
         model: the registered model.
+        kubernetes: settings of a cluster, which is asked too, and for the schedule instead of this machine.
     """
     from expunge.release.store_check import log_in, reach, read_registry  # mlflow takes seconds to import
     from expunge.release.tracking import default_tracking_uri
@@ -59,27 +60,36 @@ def check_stack(inbox: str, model: str) -> list[Finding]:
     login = (
         "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, e.g. from the runner's account (infra/README.md)"
     )
-    server = _asked("tracking store", lambda: reach(uri), "start it (infra/README.md), or check MLFLOW_TRACKING_URI")
+    server = asked("tracking store", lambda: reach(uri), "start it (infra/README.md), or check MLFLOW_TRACKING_URI")
     findings = [
-        _asked("inbox", lambda: _inbox(inbox), "check EXPUNGE_INBOX or the config's inbox, and the AWS_… variables"),
+        asked("inbox", lambda: _inbox(inbox), "check EXPUNGE_INBOX or the config's inbox, and the AWS_… variables"),
         server,
     ]
     if server.ok:
         read = "have the admin give this account READ on the registered model"
-        findings.append(_asked("login", lambda: log_in(uri), login))
-        findings.append(_asked("registry", lambda: read_registry(uri, model), read))
+        findings.append(asked("login", lambda: log_in(uri), login))
+        findings.append(asked("registry", lambda: read_registry(uri, model), read))
     else:
         findings += [Finding(what, False, "not asked", "see tracking store") for what in ("login", "registry")]
     run_it = "start its server, or choose another: zenml stack list, zenml stack set NAME"
-    findings.append(_asked("artifact store", _artifact_store, run_it))
+    findings.append(asked("artifact store", _artifact_store, run_it))
     findings += [
-        _asked(f"{name} key", partial(_key, name), f"chmod 600 it, or name another in {KEYS[name]}") for name in KEYS
+        asked(f"{name} key", partial(_key, name), f"chmod 600 it, or name another in {KEYS[name]}") for name in KEYS
     ]
-    findings.append(_asked("schedule", _schedule, "expunge schedule install --cron '0 3 * * *'"))
-    return findings
+    if kubernetes is None:
+        findings.append(asked("schedule", _schedule, "expunge schedule install --cron '0 3 * * *'"))
+        return findings
+    from infra.kubernetes.checks import check_cluster  # nothing of a cluster is loaded for those who have none
+    from infra.kubernetes.stack_settings import read_stack_settings
+    from infra.kubernetes.zenml_stack import find_stack
+
+    settings = read_stack_settings(kubernetes)
+    again = f"python -m infra.kubernetes.stack --settings {kubernetes}"
+    return [*findings, asked("ZenML's stack", lambda: find_stack(kubernetes), again), *check_cluster(settings)]
 
 
-def _asked(what: str, question: Callable[[], str], remedy: str) -> Finding:
+def asked(what: str, question: Callable[[], str], remedy: str) -> Finding:
+    """The answer to a question, or why there is none: its own remedy if it is Missing, else the one given."""
     try:
         return Finding(what, True, question())
     except Missing as error:

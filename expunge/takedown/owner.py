@@ -1,4 +1,4 @@
-"""Who holds a claim: a process, named ``host:pid:run``."""
+"""Who holds a claim: a process, named ``host:pid:run``, or a run that outlives its processes."""
 
 import getpass
 import os
@@ -14,6 +14,11 @@ _CLOCK_SLACK = timedelta(seconds=60)
 def this_owner(run: str) -> str:
     """The name under which this process claims requests for ``run``."""
     return f"{socket.gethostname()}:{os.getpid()}:{run}"
+
+
+def lasting_owner(run: str) -> str:
+    """The name under which a run claims that another process can go on with; the lease alone says if it is dead."""
+    return f"run:-:{run}"
 
 
 def this_person() -> str:

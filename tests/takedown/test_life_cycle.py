@@ -11,7 +11,7 @@ import pytest
 
 from expunge.errors import ExpungeError
 from expunge.takedown.life_cycle import Claim, Outcome, RequestState, Status, Wait
-from expunge.takedown.owner import owner_is_gone, this_owner
+from expunge.takedown.owner import lasting_owner, owner_is_gone, this_owner
 from tests.takedown.absences import absence
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -143,6 +143,7 @@ def test_owners() -> None:
     assert owner_is_gone(f"{socket.gethostname()}:{process.pid}:x", now)
     assert not owner_is_gone(f"elsewhere-{socket.gethostname()}:{process.pid}:x", now)
     assert not owner_is_gone("anybody", now)
+    assert not owner_is_gone(lasting_owner("x"), now) and lasting_owner("x") == lasting_owner("x") != lasting_owner("y")
 
 
 def test_a_process_that_inherited_the_number_is_not_the_owner() -> None:
