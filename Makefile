@@ -14,7 +14,7 @@ KUBEFLOW := .venv-kubeflow
 export ZENML_ANALYTICS_OPT_IN := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup setup-kubeflow check format test demo bench bench-quick pretrain lock clean
+.PHONY: help setup setup-kubeflow check format test demo bench bench-quick pretrain lock sbom clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,9 +75,13 @@ PIN := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 EXTRA := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["kubeflow"], sep="\n")
 
-lock: $(BIN)/uv ## pin requirements.in with the development tools, and the extra for Kubeflow, each in a lock
+lock: $(BIN)/uv ## pin requirements.in with the development tools, without them for the image, and the extra for Kubeflow
 	$(BIN)/uv $(PIN) requirements.in --group dev --output-file requirements.lock
+	$(BIN)/uv $(PIN) requirements.in --constraints requirements.lock --output-file requirements-image.lock
 	$(BIN)/python -c '$(EXTRA)' | $(BIN)/uv $(PIN) - --output-file requirements-kubeflow.lock
+
+sbom: setup ## list what is in the image, with hashes (CycloneDX): sbom.cdx.json
+	$(BIN)/python -m infra.image.sbom --lock requirements-image.lock --out sbom.cdx.json
 
 clean: ## remove .venv, caches and all local state (.expunge: requests, models, reports)
 	rm -rf .venv .venv-kubeflow .zen .expunge .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
