@@ -30,7 +30,8 @@ def _clip(folder: Path, width: int, layers: int, projected: bool = False) -> tup
     return tokenizer, kind(config)
 
 
-def _autoencoder(scale: float) -> Any:
+def autoencoder(scale: float) -> Any:
+    """That of Stable Diffusion; XL's has the same layers."""
     return diffusers.AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
@@ -45,7 +46,7 @@ def sd15(folder: Path, device: str) -> TextToImage:
     """Stable Diffusion 1.5: a denoiser of 860M parameters, 512 × 512 pixels."""
     with torch.device(device):
         tokenizer, encoder = _clip(folder / "tokenizer", 768, 12)
-        vae, unet = _autoencoder(0.18215), diffusers.UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
+        vae, unet = autoencoder(0.18215), diffusers.UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
     pipeline = diffusers.StableDiffusionPipeline(
         vae=vae,
         text_encoder=encoder,
@@ -63,7 +64,7 @@ def sdxl(folder: Path, device: str) -> TextToImage:
     """SDXL: a denoiser of 2.57G parameters, 1024 × 1024 pixels."""
     with torch.device(device):
         (one, small), (two, large) = _clip(folder / "tokenizer", 768, 12), _clip(folder / "tokenizer_2", 1280, 32, True)
-        vae, unet = _autoencoder(0.13025), _large_unet()
+        vae, unet = autoencoder(0.13025), large_unet()
     pipeline = diffusers.StableDiffusionXLPipeline(
         vae=vae,
         text_encoder=small,
@@ -76,7 +77,8 @@ def sdxl(folder: Path, device: str) -> TextToImage:
     return StableDiffusionXL(pipeline)
 
 
-def _large_unet() -> Any:
+def large_unet() -> Any:
+    """SDXL's denoiser."""
     return diffusers.UNet2DConditionModel(
         sample_size=128,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
