@@ -112,9 +112,12 @@ def _artifact_settings(settings: StackSettings) -> dict[str, Any]:
 
 def _register_flavor(client: Any) -> None:
     from zenml.enums import StackComponentType
+    from zenml.utils import source_utils
 
     known = client.list_flavors(name="expunge-kubernetes", type=StackComponentType.ORCHESTRATOR)
     if not known.total:
+        # ZenML calls a class by its place below its source root, else that of this very file, wherever this is run.
+        source_utils.set_custom_source_root(str(Path(__file__).parents[2]))
         client.create_flavor("infra.kubernetes.flavor.ExpungeKubernetesFlavor", StackComponentType.ORCHESTRATOR)
 
 

@@ -49,10 +49,16 @@ def jobs(there: Furnished, request_id: str) -> dict[str, str]:
         schedules.install("second", parse_timing("0 3 * * *", "Europe/Berlin"), there.config, stack_of(there))
     names = there.cluster.controllers.tick(NIGHT)
     assert len(names) == 2
-    killed = wait_for(lambda: there.pod_of("unlearn"), 900)["metadata"]["name"]
-    there.cluster.controllers.kill(killed)
     ended = there.cluster.objects
-    wait_for(lambda: all(finished(ended.get("jobs", "expunge", name)) for name in names), 1500)
+
+    def all_ended() -> bool:
+        return all(finished(ended.get("jobs", "expunge", name)) for name in names)
+
+    wait_for(lambda: there.pod_of("unlearn") or all_ended(), 900)
+    unlearning = there.pod_of("unlearn")
+    assert unlearning is not None, there.cluster.logs()
+    there.cluster.controllers.kill(unlearning["metadata"]["name"])
+    wait_for(all_ended, 900)
     return {name: finished(ended.get("jobs", "expunge", name)) for name in names}
 
 
