@@ -101,7 +101,9 @@ class Takedown:
     """
 
     def __init__(self, name: str, size: Size) -> None:
-        given: Mapping[str, Any] = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text())["parameters"]
+        given: Mapping[str, Any] = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text(encoding="utf-8"))[
+            "parameters"
+        ]
         self.size = size
         self.drawing = DrawingSettings.model_validate(given["drawing"])
         self.diversification = DiversificationSettings.model_validate(given["diversification"])
@@ -160,7 +162,7 @@ def written(options: argparse.Namespace) -> str:
     """All tables, as Markdown."""
     runs = {}
     for name in NAMES:
-        config = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text())["parameters"]
+        config = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text(encoding="utf-8"))["parameters"]
         runs[name] = Takedown(name, counted(name, config["drawing"]["size"]))
         print(name, runs[name].size, flush=True)
     one = [[*_facts(NAMES[name], run, options)] for name, run in runs.items()]

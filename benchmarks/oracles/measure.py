@@ -1,7 +1,7 @@
 """How far is an unlearned digit model from models that never saw the digit? Ten of these, the oracles, give the scale.
 
-    python -m benchmarks.oracles.measure --config configs/oracles-digits.yaml         three hours on one core, once
-    python -m benchmarks.oracles.measure --config configs/oracles-digits.yaml --only-page       the page anew
+    python -m benchmarks.oracles.measure --config benchmarks/oracles/digits.yaml         three hours on one core, once
+    python -m benchmarks.oracles.measure --config benchmarks/oracles/digits.yaml --only-page       the page anew
 
 An oracle is trained by the model's own recipe, from another seed, on every picture but the target's. Models are looked
 at with the same prompts, pictures and noise. A distance of an unlearned model is the mean of its distances to all
