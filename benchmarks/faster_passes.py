@@ -41,7 +41,8 @@ def measured(way: str, name: str, device: str, size: int) -> list[float]:
         denoiser.to(memory_format=torch.channels_last)
     if way == "compiled":
         denoiser.compile()
-    batch = draw_batch(_random_set(model, size), torch.arange(size), model.levels, generator_of(1)).to(device)
+    batch = draw_batch(_random_set(model, size), torch.arange(size), model.levels, generator_of(1))
+    batch = batch.to(torch.device(device), torch.float32)
 
     def seconds() -> float:
         began = time.perf_counter()
