@@ -17,10 +17,9 @@ from pathlib import Path
 
 from expunge.benchmark.bench import Bench, Materials
 from expunge.benchmark.benchmark_settings import BenchmarkSettings, MethodEntry, TargetEntry
-from expunge.benchmark.cell import Cell
 from expunge.benchmark.machine import command, machine
 from expunge.benchmark.run_cell import made, step_cost
-from expunge.benchmark.runner import learning_rate
+from expunge.benchmark.runner import cell_of
 from expunge.comeback.comeback_report import NEVER_SAW
 from expunge.comeback.comeback_settings import PROFILES
 from expunge.comeback.comeback_table import as_markdown
@@ -42,6 +41,7 @@ def zoo_bench(options: argparse.Namespace, entries: tuple[MethodEntry, ...], tar
             "methods": [entry.model_dump() for entry in entries],
             "targets": [target.model_dump()],
             "compare_with": entries[0].name,
+            "comparisons": {"equal_forgetting": options.passes},
             "unlearning": {
                 "learning_rate": options.learning_rate,
                 "retain_batch_size": 16,
@@ -56,18 +56,9 @@ def zoo_bench(options: argparse.Namespace, entries: tuple[MethodEntry, ...], tar
     return Bench.named("zoo", "zoo", "zoo", settings)
 
 
-def model_of(entry: MethodEntry, bench: Bench, materials: Materials, passes: int) -> tuple[TextToImage, str]:
+def model_of(entry: MethodEntry, bench: Bench, materials: Materials) -> tuple[TextToImage, str]:
     """The model that a method makes within a budget of passes, and what it took, in words."""
-    settings = bench.settings
-    cell = Cell(
-        entry=entry,
-        target=settings.targets[0],
-        seed=0,
-        comparison="equal_forgetting",
-        passes=passes,
-        learning_rate=learning_rate(settings, entry, {}),
-        judged_by=settings.evaluation,  # not used: the comes-back tests draw their own
-    )
+    cell = cell_of(bench.settings, entry, bench.settings.targets[0], 0, "equal_forgetting", {})
     done = made(cell, bench, materials, step_cost(cell, bench, materials))
     spent = done.cache_passes + sum(row.passes for row in done.trace.rows)
     return done.model, f"{len(done.trace.rows)} steps, {spent:.0f} passes, stopped by {done.trace.stopped}"
@@ -109,7 +100,7 @@ def main() -> None:
     models: dict[str, TextToImage] = {"text filter": text_filter(bench.model, target, bench.case)}
     notes = []
     for each in entries:
-        models[each.name], took = model_of(each, bench, materials, options.passes)
+        models[each.name], took = model_of(each, bench, materials)
         notes.append(f"{each.name}: {took}")
     started, profile = time.perf_counter(), PROFILES[options.profile]
     report = try_comeback(bench.model, models | never, bench.case, target, profile, materials.forget)

@@ -10,7 +10,6 @@ that are in its folder are not run again. Prompts are held out and spread evenly
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -19,10 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from expunge.benchmark.bench import Bench, Materials
-from expunge.benchmark.benchmark_settings import BenchmarkSettings, MethodEntry, TargetEntry
-from expunge.benchmark.cell import Cell
+from expunge.benchmark.benchmark_settings import BenchmarkSettings, TargetEntry
 from expunge.benchmark.run_cell import made, step_cost
-from expunge.benchmark.runner import learning_rate, tuned_rates
+from expunge.benchmark.runner import cell_of, tuned_rates
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_with_own_seeds
 from expunge.progress import track
@@ -49,23 +47,9 @@ def drawn(bench: Bench, target: TargetEntry, rates: dict[str, float], count: int
     rows = [("base model", shown(bench.model))]
     comparison = next(iter(settings.comparisons))
     for entry in track(settings.entries, f"Unlearning {target.name}"):
-        cell = _cell(entry, target, settings, learning_rate(settings, entry, rates), comparison)
+        cell = cell_of(settings, entry, target, settings.seeds[0], comparison, rates)
         rows.append((entry.name, shown(made(cell, bench, materials, step_cost(cell, bench, materials)).model)))
     return rows
-
-
-def _cell(
-    entry: MethodEntry, target: TargetEntry, settings: BenchmarkSettings, rate: float | None, comparison: Any
-) -> Cell:
-    return Cell(
-        entry=entry,
-        target=target,
-        seed=settings.seeds[0],
-        comparison=comparison,
-        passes=settings.comparisons[comparison],
-        learning_rate=rate,
-        judged_by=settings.evaluation,  # not used
-    )
 
 
 def picture(shown: dict[str, list[tuple[str, np.ndarray]]]) -> Figure:

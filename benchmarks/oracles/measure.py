@@ -20,22 +20,20 @@ import pandas as pd
 import yaml
 from pydantic import Field
 
-from benchmarks.oracles.page import write_page
+from benchmarks.oracles.page import ORACLE, ORIGINAL, write_page
 from benchmarks.oracles.yardstick import Shown, Sizes, Yardstick, mean_distances
 from expunge.benchmark.bench import Bench, Materials
-from expunge.benchmark.benchmark_settings import BenchmarkSettings, MethodEntry, TargetEntry
+from expunge.benchmark.benchmark_settings import BenchmarkSettings, TargetEntry
 from expunge.benchmark.cell import Cell
 from expunge.benchmark.result_store import Result, ResultStore, measuring_code
 from expunge.benchmark.run_cell import made, step_cost
-from expunge.benchmark.runner import context_of, learning_rate, tuned_rates
+from expunge.benchmark.runner import cell_of, context_of, tuned_rates
 from expunge.comeback.trial import Trial
 from expunge.models.text_to_image import TextToImage
 from expunge.progress import track
 from expunge.settings import Settings
 from expunge.zoo.digits.digits_denoiser import DenoiserRecipe
 from expunge.zoo.digits.kept import digits_model
-
-ORACLE, ORIGINAL = "oracle", "original"
 
 
 class OracleSettings(Settings):
@@ -98,27 +96,15 @@ class _Study:
         benchmark, materials = self.settings.benchmark, None
         for entry in track(benchmark.entries, f"Unlearning {target.name}"):
             for seed in benchmark.seeds:
-                cell = self._cell(entry, target, seed)
+                cell = cell_of(benchmark, entry, target, seed, "equal_forgetting", self.rates)
                 key = self._key(cell)
                 found = self.store.find(key[:24], key)
                 if found is None:
-                    materials = materials or Materials.of(self.bench, target.resolve(self.bench.case.world))
+                    materials = materials or Materials.of(self.bench, yardstick.trial.target)
                     model = made(cell, self.bench, materials, step_cost(cell, self.bench, materials)).model
                     found = self._looked(entry.name, target, seed, model, yardstick.look(model), oracles, key)
                     self.store.put(key[:24], found)
                 yield found
-
-    def _cell(self, entry: MethodEntry, target: TargetEntry, seed: int) -> Cell:
-        benchmark = self.settings.benchmark
-        return Cell(
-            entry=entry,
-            target=target,
-            seed=seed,
-            comparison="equal_forgetting",
-            passes=benchmark.comparisons["equal_forgetting"],
-            learning_rate=learning_rate(benchmark, entry, self.rates),
-            judged_by=benchmark.evaluation,
-        )
 
     def _key(self, cell: Cell) -> str:
         facts = self.settings.model_dump(mode="json", exclude={"benchmark"})

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from rich.progress import Progress
 
 from expunge.benchmark.bench import Bench, Materials
-from expunge.benchmark.benchmark_settings import BenchmarkSettings, MethodEntry, TargetEntry
+from expunge.benchmark.benchmark_settings import BenchmarkSettings, Comparison, MethodEntry, TargetEntry
 from expunge.benchmark.cell import Cell, CellResult, result_of
 from expunge.benchmark.machine import command, machine
 from expunge.benchmark.result_store import ResultStore, measuring_code
@@ -110,16 +110,28 @@ def _cells(settings: BenchmarkSettings, rates: dict[str, float]) -> Iterator[Cel
     for target in settings.targets:
         for seed in settings.seeds:
             for entry in settings.entries:
-                for comparison, passes in comparisons:
-                    yield Cell(
-                        entry=entry,
-                        target=target,
-                        seed=seed,
-                        comparison=comparison,
-                        passes=passes,
-                        learning_rate=learning_rate(settings, entry, rates),
-                        judged_by=settings.judged_by(settings.evaluation, seed),
-                    )
+                for comparison, _ in comparisons:
+                    yield cell_of(settings, entry, target, seed, comparison, rates)
+
+
+def cell_of(
+    settings: BenchmarkSettings,
+    entry: MethodEntry,
+    target: TargetEntry,
+    seed: int,
+    comparison: Comparison,
+    tuned: dict[str, float],
+) -> Cell:
+    """A cell of the benchmark: one of its rows, targets and comparisons, with the rates that tuning chose, by label."""
+    return Cell(
+        entry=entry,
+        target=target,
+        seed=seed,
+        comparison=comparison,
+        passes=settings.comparisons[comparison],
+        learning_rate=learning_rate(settings, entry, tuned),
+        judged_by=settings.judged_by(settings.evaluation, seed),
+    )
 
 
 def learning_rate(settings: BenchmarkSettings, entry: MethodEntry, tuned: dict[str, float]) -> float | None:
