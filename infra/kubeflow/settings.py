@@ -9,13 +9,12 @@ from pydantic import Field, ValidationError, model_validator
 from expunge.errors import ExpungeError
 from expunge.settings import Settings
 from expunge.takedown.plain_yaml import describe, read_plain_yaml
+from infra.plain_variables import named_like_secrets, with_login
 
 # A reference without tag or with "latest" is another image tomorrow.
 IMAGE = re.compile(
     r"(?P<name>[a-z0-9][\w.-]*(:\d+)?(/[a-z0-9][\w.-]*)*)(:(?!latest\Z)[\w][\w.-]{0,127}|@sha256:[0-9a-f]{64})"
 )
-_SECRET_LIKE = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|_KEY\b|_KEY_", re.IGNORECASE)
-_LOGIN = re.compile(r"://[^/\s]*@")
 
 Quantity = Annotated[str, Field(pattern=r"^[1-9]\d*(\.\d+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]  # of an object of Kubernetes'
@@ -96,10 +95,10 @@ class KubeflowSettings(Settings):
 
     @model_validator(mode="after")
     def _secrets_stay_references(self) -> Self:
-        if shown := sorted(filter(_SECRET_LIKE.search, self.environment)):
+        if shown := named_like_secrets(self.environment):
             raise ValueError(f"environment: {shown[0]} would stand in the pipeline in clear; name it under 'secrets'")
         # Here and not beside the field, for an error there shows the value.
-        if shown := sorted(name for name, value in self.environment.items() if _LOGIN.search(value)):
+        if shown := with_login(self.environment):
             raise ValueError(
                 f"environment: {shown[0]} holds a login; put name and password into a Secret, named under 'secrets'"
             )

@@ -1,6 +1,5 @@
 """Settings of a Kubernetes stack, as ``configs/stacks/kubernetes.yaml`` has them. Secrets are named, never held."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -9,6 +8,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from expunge.errors import ExpungeError
 from expunge.settings import Settings
+from infra.plain_variables import named_like_secrets, with_login
 
 GPU = "nvidia.com/gpu"
 # The steps that load a model, judge pictures or choose the device; the others need no GPU and no pod of their own.
@@ -26,8 +26,6 @@ HEAVY = (
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 Quantity = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(m|[kMGT]i?)?$")]
-# A value under such a name would be a secret in clear.
-SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|API_KEY|ACCESS_KEY")
 
 
 class SecretKey(Settings):
@@ -99,8 +97,10 @@ class StackSettings(Settings):
     def _check(self) -> Self:
         if unknown := sorted(set(self.jobs) - set(HEAVY)):
             raise ValueError(f"jobs: no such step {', '.join(unknown)}; allowed are {', '.join(HEAVY)}")
-        if told := [name for name in self.variables if SECRET_NAME.search(name)]:
+        if told := named_like_secrets(self.variables):
             raise ValueError(f"variables: {told[0]} is a secret; put it under 'secrets' with its secret and key")
+        if told := with_login(self.variables):
+            raise ValueError(f"variables: {told[0]} holds a login; put name and password under 'secrets'")
         if twice := sorted(set(self.variables) & set(self.secrets)):
             raise ValueError(f"variables: {twice[0]} stands under 'secrets' too; keep one of them")
         with_gpu = [name for name, place in self.jobs.items() if GPU in place.resources.limits]

@@ -48,6 +48,8 @@ def test_settings_refuse_what_would_have_no_effect_or_hold_a_secret(tmp_path: Pa
     assert "MLFLOW_TRACKING_PASSWORD is a secret; put it under 'secrets'" in refused(
         tmp_path, changed(variables={"MLFLOW_TRACKING_PASSWORD": "x"})
     )
+    login = refused(tmp_path, changed(variables={"MLFLOW_TRACKING_URI": "http://me:word@host"}))
+    assert "variables: MLFLOW_TRACKING_URI holds a login" in login and "word@" not in login
     assert "jobs: resolve_case, which chooses the device" in refused(
         tmp_path, changed(jobs={"unlearn": {"resources": {"limits": {"nvidia.com/gpu": "1"}}}})
     )
