@@ -12,18 +12,17 @@ in a workplace that keeps its store they are not.
 """
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
-import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.gpu.random_models import autoencoder, large_unet
 from expunge.benchmark.machine import command
+from expunge.cli.run_config import read_parameters
 from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.markdown import markdown_table
 from expunge.pictures.drawing import DrawingSettings
@@ -97,15 +96,12 @@ class Takedown:
 
     Args:
         name: of the config.
-        size: what was counted.
     """
 
-    def __init__(self, name: str, size: Size) -> None:
-        given: Mapping[str, Any] = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text(encoding="utf-8"))[
-            "parameters"
-        ]
-        self.size = size
+    def __init__(self, name: str) -> None:
+        given = read_parameters(ROOT / f"configs/{name}.yaml")
         self.drawing = DrawingSettings.model_validate(given["drawing"])
+        self.size = counted(name, given["drawing"]["size"])
         self.diversification = DiversificationSettings.model_validate(given["diversification"])
         self.gradients = GradientSettings.model_validate(given["gradients"])
         self.unlearning = UnlearnSettings.model_validate(given["unlearning"])
@@ -162,8 +158,7 @@ def written(options: argparse.Namespace) -> str:
     """All tables, as Markdown."""
     runs = {}
     for name in NAMES:
-        config = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text(encoding="utf-8"))["parameters"]
-        runs[name] = Takedown(name, counted(name, config["drawing"]["size"]))
+        runs[name] = Takedown(name)
         print(name, runs[name].size, flush=True)
     one = [[*_facts(NAMES[name], run, options)] for name, run in runs.items()]
     head = ["model", "parameters, 10⁹", "a pass, 10¹² operations", "decoding", "pictures", "of it drawing", "GPU hours"]

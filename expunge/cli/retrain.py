@@ -11,9 +11,9 @@ import click
 import yaml
 
 from expunge.cli.output import as_json, print_json, say
+from expunge.cli.run_config import inbox_and_model
 from expunge.errors import ExpungeError
 from expunge.takedown.inbox import Inbox
-from expunge.takedown.model_name import DEFAULT_NAME, check_name
 from expunge.takedown.object_store import open_store
 from expunge.takedown.standing import next_runs
 
@@ -51,10 +51,8 @@ def retrain(config: Path | None, every: float | None, dry_run: bool, machine: bo
 def _tick(settings: dict[str, Any], dry_run: bool) -> list[dict[str, Any]]:
     """Run what is to be run; each run's requests, and its exit status, None if it was not started."""
     given = settings.get("parameters") or {}
-    box = Inbox(
-        open_store(given.get("inbox", ".expunge/inbox")),
-        check_name(given.get("registered_model", DEFAULT_NAME), "registered_model"),
-    )
+    inbox, model = inbox_and_model(given)
+    box = Inbox(open_store(inbox), model)
     done = []
     for requests in next_runs(box):
         status = None

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from expunge.errors import ExpungeError
+from expunge.takedown.model_name import DEFAULT_NAME, check_name
 
 
 def read_parameters(config: Path) -> dict[str, Any]:
@@ -24,3 +25,13 @@ def read_parameters(config: Path) -> dict[str, Any]:
     if not isinstance(parameters, dict):
         raise ExpungeError(f"config: {config} has no 'parameters'; give a config of unlearn_pipeline.")
     return parameters
+
+
+def inbox_and_model(parameters: dict[str, Any]) -> tuple[str, str]:
+    """The inbox, a folder or ``s3://`` URL, and the registered model that a run with these parameters works on.
+
+    Raises:
+        ExpungeError: the model's name is none.
+    """
+    model = check_name(parameters.get("registered_model", DEFAULT_NAME), "registered_model")
+    return str(parameters.get("inbox", ".expunge/inbox")), model

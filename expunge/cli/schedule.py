@@ -75,15 +75,15 @@ def _install_here(
 
 def _install_in_cluster(settings: Path, cron: str, timezone: str, name: str, config: Path | None) -> None:
     from expunge.schedule.timing import parse_timing
-    from infra.kubernetes.stack_settings import read_stack_settings
     from infra.kubernetes.zenml_stack import find_stack
 
     timing = parse_timing(cron, timezone or "Etc/UTC")
     if config is not None:
         read_parameters(config)
-    _in_cluster(settings).install(name, timing, config, find_stack(settings))
+    schedules = _in_cluster(settings)
+    schedules.install(name, timing, config, find_stack(settings))
     first = timing.next_times(1, datetime.now().astimezone())[0]
-    say(f"Installed '{name}' in namespace {read_stack_settings(settings).namespace}; runs next at {_minute(first)}.")
+    say(f"Installed '{name}' in namespace {schedules.settings.namespace}; runs next at {_minute(first)}.")
 
 
 def _in_cluster(settings: Path) -> Any:

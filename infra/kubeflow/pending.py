@@ -7,10 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from expunge.cli.run_config import read_parameters
+from expunge.cli.run_config import inbox_and_model, read_parameters
 from expunge.errors import explained
 from expunge.takedown.inbox import Inbox
-from expunge.takedown.model_name import DEFAULT_NAME, check_name
 from expunge.takedown.object_store import open_store
 from expunge.takedown.standing import next_runs
 
@@ -24,9 +23,8 @@ def count(config: Path) -> int:
     Raises:
         ExpungeError: the configuration cannot be read, or the inbox does not answer.
     """
-    given = read_parameters(config)
-    name = check_name(given.get("registered_model", DEFAULT_NAME))
-    return sum(map(len, next_runs(Inbox(open_store(given.get("inbox", ".expunge/inbox")), name))))
+    inbox, model = inbox_and_model(read_parameters(config))
+    return sum(map(len, next_runs(Inbox(open_store(inbox), model))))
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ class ClusterCheck:
 
     def namespace(self) -> str:
         """That it is there."""
-        if not self._is_there(self._core.read_namespace, self._where):
+        if self._found(self._core.read_namespace, self._where) is None:
             raise Missing(f"there is no namespace {self._where}", MANIFESTS)
         return self._where
 
@@ -56,7 +56,7 @@ class ClusterCheck:
         """That both service accounts are there."""
         names = (self.settings.runner_account, self.settings.step_account)
         for name in names:
-            if not self._is_there(self._core.read_namespaced_service_account, name, self._where):
+            if self._found(self._core.read_namespaced_service_account, name, self._where) is None:
                 raise Missing(f"there is no service account {name} in {self._where}", MANIFESTS)
         return " and ".join(names)
 
@@ -65,9 +65,9 @@ class ClusterCheck:
         wanted = self.settings.secret_keys()
         for name, keys in wanted.items():
             make = f"kubectl -n {self._where} create secret generic {name} --from-file=KEY=FILE"
-            if not self._is_there(self._core.read_namespaced_secret, name, self._where):
+            held = self._found(self._core.read_namespaced_secret, name, self._where)
+            if held is None:
                 raise Missing(f"there is no secret {name} in {self._where}", make)
-            held = self._core.read_namespaced_secret(name, self._where, **self._timeout)
             there = {*(held.data or {}), *(held.string_data or {})}
             if missing := [key for key in keys if key not in there]:
                 raise Missing(f"secret {name} has no key {missing[0]}", make)
@@ -124,14 +124,14 @@ class ClusterCheck:
                 raise Missing(f"'{each.name}' is suspended", f"expunge schedule resume --kubernetes --name {each.name}")
         return ", ".join(f"{each.name}: {each.cron} in {each.timezone}" for each in found)
 
-    def _is_there(self, read: Callable[..., Any], *name: str) -> bool:
+    def _found(self, read: Callable[..., Any], *name: str) -> Any | None:
+        """What is read under that name, None if there is nothing."""
         try:
-            read(*name, **self._timeout)
+            return read(*name, **self._timeout)
         except client.ApiException as error:
             if error.status == 404:
-                return False
+                return None
             raise
-        return True
 
 
 def _is_ready(node: dict[str, Any]) -> bool:

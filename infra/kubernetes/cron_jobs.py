@@ -14,6 +14,7 @@ from kubernetes import client
 from expunge.errors import ExpungeError
 from expunge.schedule.schedules import check_name
 from expunge.schedule.timing import Timing
+from infra.image import FOLDER
 from infra.kubernetes import pods
 from infra.kubernetes.api import SECONDS, answering, connect, whole
 from infra.kubernetes.stack_settings import StackSettings
@@ -44,7 +45,7 @@ def pod_spec(settings: StackSettings, command: list[str], config_map: str = "") 
         "name": "main",
         "image": settings.image,
         "command": command,
-        "workingDir": pods.FOLDER,
+        "workingDir": FOLDER,
         "env": [*pods.environment(settings), pods.by_reference("ZENML_STORE_API_KEY", key.secret, key.key)],
         "resources": {name: value for name, value in settings.retrain.resources.model_dump().items() if value},
         "securityContext": pods.CONTAINER_RIGHTS,

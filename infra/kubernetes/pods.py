@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from infra.image import FOLDER, USER, WRITABLE
 from infra.kubernetes.stack_settings import Place, StackSettings
 
-FOLDER = "/app"  # where ZenML runs whatever the image says
-STATE = "/app/.expunge"
+STATE = WRITABLE["state"]
 SCRATCH = "/scratch"  # the only other folder that can be written to
 KEYS = "/run/expunge-keys"
 GIVEN_KEYS = "/run/expunge-keys-given"
@@ -15,7 +15,6 @@ CONTAINER_RIGHTS: dict[str, Any] = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
-USER = 10001
 POD_RIGHTS: dict[str, Any] = {
     "runAsNonRoot": True,
     "runAsUser": USER,

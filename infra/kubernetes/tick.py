@@ -8,7 +8,6 @@ second run its start.
 """
 
 import argparse
-import os
 import socket
 import subprocess
 import sys
@@ -21,9 +20,8 @@ from pathlib import Path
 
 from kubernetes import client
 
-from expunge.cli.run_config import read_parameters
+from expunge.cli.run_config import inbox_and_model, read_parameters
 from expunge.errors import ExpungeError
-from expunge.takedown.model_name import DEFAULT_NAME
 from infra.kubernetes.api import SECONDS, answering, connect_from_pod
 
 NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -123,9 +121,7 @@ def lease_name(inbox: str, model: str) -> str:
 
 def tick(config: Path) -> int:
     """Run ``expunge retrain`` if nobody does so; its exit status, 0 if somebody does."""
-    parameters = read_parameters(config)
-    inbox = str(parameters.get("inbox") or os.environ.get("EXPUNGE_INBOX") or "")
-    name = lease_name(inbox, str(parameters.get("registered_model") or DEFAULT_NAME))
+    name = lease_name(*inbox_and_model(read_parameters(config)))
     job = socket.gethostname().rpartition("-")[0]  # a pod is called as its job, with an ending
     api = client.CoordinationV1Api(connect_from_pod())
     lease = Lease(api, NAMESPACE.read_text(encoding="utf-8").strip(), name, job)
