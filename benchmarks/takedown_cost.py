@@ -117,8 +117,9 @@ class Takedown:
         pool = each.pool_per_stratum * (len(self.world.strata()) + targets * len(self.world.factors["subject"]))
         sets = targets * (each.forget_size + each.paired_size) + held * each.held_pictures
         asked = targets * measured.target_pictures + held * measured.earlier_pictures
+        in_place = targets * measured.target_pictures
         twice = measured.held_out(self.world) + measured.train(self.world) + asked
-        return pool + sets + 2 * twice + measured.reference_pictures
+        return pool + sets + 2 * twice + in_place + measured.reference_pictures
 
     def trained(self, targets: int, held: int) -> float:
         """Pictures that go through training, each worth a forward pass and a backward one, in forward passes."""

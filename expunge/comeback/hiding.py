@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from expunge.case import Case
+from expunge.judges.neighbouring_levels import neighbouring_levels
 from expunge.models.text_to_image import TextToImage
 from expunge.prompts.target import Target
-from expunge.unlearning.diversification import neighbouring_levels
 
 Model = TypeVar("Model", bound=TextToImage)
 

@@ -11,7 +11,18 @@ from expunge.case import Case
 from expunge.errors import ExpungeError
 from expunge.evaluation.evaluation import Evaluation, TargetScores, was_drawn
 from expunge.evaluation.evaluation_settings import EvaluationSettings
-from expunge.evaluation.plan import COMPOSITION, EARLIER, HELD_OUT, TARGET, TRAIN, composition_part, label, paired
+from expunge.evaluation.plan import (
+    COMPOSITION,
+    EARLIER,
+    HELD_OUT,
+    IN_PLACE,
+    REFERENCE,
+    TARGET,
+    TRAIN,
+    composition_part,
+    label,
+    paired,
+)
 from expunge.evaluation.result import CompositionScores, EvaluationResult, WordingScores
 from expunge.judges.judged import JudgedPictures, join
 from expunge.judges.panel import Panel
@@ -125,14 +136,14 @@ class _Scoring:
         self.case, self.settings = case, settings
         both = paired(judged.shards)
         self.parts = [(shard.part, shard.target) for shard in both for _ in shard.prompts]
-        drawn_before = join([*judged.before[len(both) :], *self._seen_on(TRAIN, judged)])
+        drawn_before = join([*self._seen_on(REFERENCE, judged), *self._seen_on(TRAIN, judged)])
         measured_on = [*self._seen_on(HELD_OUT, judged), *self._seen_on(TARGET, judged)]
         self.panel = limited_by(case, join([drawn_before, *measured_on]))
         factors = [] if self.panel.one_judge else sorted(case.world.factors)
         joined = (join(each[: len(both)]).judged_with(self.panel) for each in (judged.before, judged.after))
         self.pair = Pair(*(each.seen_by_clip(self.panel, case.world, factors) for each in joined))
         held_out = self._those(HELD_OUT, TARGET).where(case.is_measured)
-        yardstick = join(judged.before[len(both) :])
+        yardstick = join(self._seen_on(REFERENCE, judged))
         kept = [i for i, prompt in enumerate(yardstick.prompts) if not case.asks_for_gone(prompt)]
         nothing = self.pair.select([])
         self.sample = Sample(
@@ -140,12 +151,14 @@ class _Scoring:
             asked=nothing,
             rest=held_out.where(lambda prompt: not case.asks_for_gone(prompt)),
             train=self._those(TRAIN).where(lambda prompt: not case.asks_for_gone(prompt)),
+            in_place=nothing.was,
             drawn_before=drawn_before,
             reference=yardstick.select(kept),
             panel=self.panel,
             seed=settings.seed,
         )
         self.held_out = held_out
+        self.in_place = {label(each): self._seen_on(IN_PLACE, judged, label(each)) for each in case.targets}
         self._check()
 
     def evaluation(self, model: ModelFacts) -> Evaluation:
@@ -211,15 +224,18 @@ class _Scoring:
         wanted = (part in parts and target in (None, of) for part, of in self.parts)
         return self.pair.select([i for i, each in enumerate(wanted) if each])
 
-    def _seen_on(self, part: str, judged: Judged) -> list[JudgedPictures]:
-        return [found for shard, found in zip(judged.shards, judged.before, strict=True) if shard.part == part]
+    @staticmethod
+    def _seen_on(part: str, judged: Judged, target: str = "") -> list[JudgedPictures]:
+        pairs = zip(judged.shards, judged.before, strict=True)
+        return [found for shard, found in pairs if shard.part == part and target in ("", shard.target)]
 
     def _wanted(self, quantities: Sequence[Quantity]) -> list[Quantity]:
         asked = self.settings.quantities
         return [each for each in quantities if not asked or each.name in asked]
 
     def _target(self, target: Target, asked: Pair) -> TargetScores:
-        sample = replace(self.sample, targets=(target,), asked=asked)
+        in_place = join(self.in_place[label(target)]) if self.in_place[label(target)] else self.sample.in_place
+        sample = replace(self.sample, targets=(target,), asked=asked, in_place=in_place)
         scores = self._scores(target, measured(self._wanted(quantities_of("target")), sample))
         return scores.model_copy(update={"content": by_factor(sample)})
 

@@ -7,7 +7,9 @@ A picture is proper if
   pictures that reaches to its third nearest other one (precision of Kynkäänniemi et al., NeurIPS 2019, arXiv
   1904.06991);
 - no other picture of the target's prompts is nearer to it than the nearest pairs of those before, the nearest
-  twentieth aside. Without this a model that draws one and the same picture whatever is asked for would pass.
+  twentieth aside. Without this a model that draws one and the same picture whatever is asked for would pass. Those
+  before are the target's own pictures, or its neighbour's in the same sentences if these lie nearer: who draws cars
+  where rockets were need not vary them more than the model ever varied its cars.
 
 A judge alone is fooled by dark bars; the manifold alone by repetition. No model's pictures are all proper by this
 measure: read it beside the share before.
@@ -33,11 +35,13 @@ def proper_picture(sample: Sample) -> Change | None:
     was, now, drawn = sample.asked.was, sample.asked.now, sample.drawn_before.distance_features
     if len(was) <= PRECISION_NEIGHBOURS or len(drawn) <= PRECISION_NEIGHBOURS:
         return None
-    near = [np.sqrt(nearest_others(each.distance_features.astype(np.float64), [1])[0]) for each in (was, now)]
-    apart = np.quantile(near[0], ALIKE)
+    enough = [each for each in (was, sample.in_place) if len(each) > PRECISION_NEIGHBOURS]
+    apart = min(np.quantile(_nearest(each), ALIKE) for each in enough)
     before, after = (
-        named(each) & manifold(each.distance_features, drawn, density_k=PRECISION_NEIGHBOURS).precise & (far >= apart)
-        for each, far in zip((was, now), near, strict=True)
+        named(each)
+        & manifold(each.distance_features, drawn, density_k=PRECISION_NEIGHBOURS).precise
+        & (_nearest(each) >= apart)
+        for each in (was, now)
     )
     return change_of_proportions(before, after, sample.asked.clusters, what="proper pictures")
 
@@ -58,6 +62,11 @@ def pictures_of_nothing(sample: Sample) -> Change | None:
 def named(judged: JudgedPictures) -> np.ndarray:
     """(n,) bool: whether every classifier calls a picture something."""
     return ~np.logical_or.reduce([_nothing(levels) for levels in judged.recognised.values()])
+
+
+def _nearest(judged: JudgedPictures) -> np.ndarray:
+    """(n,) float64 distances in feature space of n ≥ 2 pictures to the nearest other one."""
+    return np.sqrt(nearest_others(judged.distance_features.astype(np.float64), [1])[0])
 
 
 def _nothing(levels: Sequence[str]) -> np.ndarray:

@@ -52,6 +52,8 @@ class Sample:
         asked: held-out wordings that ask for the target; none where the numbers are of the rest.
         rest: held-out wordings that ask for nothing forgotten.
         train: train wordings that ask for nothing forgotten.
+        in_place: the target's sentences with a neighbour in its place, by the model as it was; none where the numbers
+            are of the rest, or where there is no neighbour.
         drawn_before: other pictures of the model as it was, whatever they ask for.
         reference: the yardstick of distances: other pictures of the model as it was, held-out wordings of the rest.
         panel: the judges.
@@ -62,6 +64,7 @@ class Sample:
     asked: Pair
     rest: Pair
     train: Pair
+    in_place: JudgedPictures
     drawn_before: JudgedPictures
     reference: JudgedPictures
     panel: Panel

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from expunge.case import Case
-from expunge.judges.panel import Panel
+from expunge.judges.neighbouring_levels import neighbouring_levels
 from expunge.metrics.diversity import mean_pairwise_distance, vendi_score
 from expunge.metrics.unlearning_accuracy import not_found
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import draw_with_own_seeds
 from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.prompts.lost_words import refuse_lost_target
-from expunge.prompts.pairing import InPlace, forget_prompts, nearest_levels, put_in_place
+from expunge.prompts.pairing import InPlace, forget_prompts, put_in_place
 from expunge.prompts.target import Target
 from expunge.prompts.world import PICTURE, Prompt, World
 from expunge.takedown.instead import NEIGHBOUR, read_instead
@@ -211,15 +211,3 @@ def _standing_for_itself(pictures: PictureSet) -> PictureSet:
         each if each.paired is not None else each.model_copy(update={"paired": each.text}) for each in pictures.prompts
     )
     return replace(pictures, prompts=tuple(prompts))
-
-
-def neighbouring_levels(target: Target, targets: Sequence[Target], world: World, panel: Panel) -> list[str]:
-    """Levels of the target's factor, none of them one of ``targets``: its own groups' first, then by CLIP likeness."""
-    features = {}
-    for name, level in world.factors[target.factor].items():
-        mean = panel.clip.text_features(level.train or [name]).mean(axis=0)
-        features[name] = mean / np.linalg.norm(mean)
-    excluded = [level for other in targets if other.factor == target.factor for level in other.levels]
-    groups = target.groups(world)
-    nearest = nearest_levels(features, target.levels, excluded)
-    return sorted(nearest, key=lambda name: world.factors[target.factor][name].group not in groups)  # stable

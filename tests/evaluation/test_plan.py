@@ -41,7 +41,7 @@ def test_every_part_has_as_many_pictures_as_the_settings_say():
     parts = ("target", *WORDINGS, *SCENES)
     assert set(counts) <= {
         *((part, "") for part in ("held_out", "train", "reference")),
-        *((part, label(target)) for part in parts for target in (CAT, BLOB)),
+        *((part, label(target)) for part in (*parts, "in_place") for target in (CAT, BLOB)),
         ("earlier", "object:dog"),
     }
 
@@ -54,12 +54,29 @@ def test_the_worlds_shards_are_the_same_whatever_the_targets():
 def test_the_reference_asks_with_held_out_wordings_from_other_seeds_and_is_drawn_once():
     shards = plan_evaluation(colour_case(CAT), SMALL)
     reference = [shard for shard in shards if shard.part == "reference"]
-    assert shards[-len(reference) :] == reference and paired(shards) == shards[: -len(reference)]
+    assert shards[-len(reference) :] == reference
+    assert paired(shards) == [shard for shard in shards if shard.part not in ("in_place", "reference")]
     assert {prompt.side for shard in reference for prompt in shard.prompts} == {"held_out"}
     seeds = [
         {seed for shard in shards if shard.part == part for seed in shard.seeds} for part in ("reference", "held_out")
     ]
     assert not seeds[0] & seeds[1]
+
+
+@pytest.mark.parametrize(("instead", "drawn"), [("", None), ("neighbour:apple", {"apple"}), ("content", None)])
+def test_in_the_targets_place_its_neighbour_is_drawn_in_every_sentence(instead, drawn):
+    cat = CAT.model_copy(update={"instead": instead})
+    shards = plan_evaluation(colour_case(cat, DOG), SMALL)
+    asked = [p for shard in shards if shard.part in ("held_out", "target") for p in shard.prompts if cat.matches(p)]
+    stands = [p for shard in shards if (shard.part, shard.target) == ("in_place", label(cat)) for p in shard.prompts]
+    found = {prompt.factors["subject"] for prompt in stands}
+    assert len(found) == 1 and not found & {"cat", "dog"} and found == (drawn or found)
+    assert [p.factors["style"] for p in stands] == [p.factors["style"] for p in asked if not DOG.matches(p)]
+
+
+def test_where_nothing_of_its_kind_is_left_nothing_is_drawn_in_a_targets_place():
+    every = read_targets([f"object:{name}" for name in WORLD.factors["subject"]], WORLD)
+    assert "in_place" not in {shard.part for shard in plan_evaluation(colour_case(*every), SMALL)}
 
 
 def test_the_train_part_is_the_pool_where_sizes_and_seeds_agree():

@@ -41,7 +41,7 @@ def _sample(targets, before, after):
              for found in (before, after)]  # fmt: skip
     rest = Pair(*sides)
     nothing = rest.select([])
-    return Sample(tuple(targets), nothing, rest, nothing, nothing.was, nothing.was, Panel({}, None), 0)
+    return Sample(tuple(targets), nothing, rest, nothing, nothing.was, nothing.was, nothing.was, Panel({}, None), 0)
 
 
 def test_unlearning_accuracy_counts_pictures_without_the_target():

@@ -1,5 +1,7 @@
 """Content kept and proper pictures: noise, repetition and blank pictures are told from pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,10 +43,11 @@ def spread(seed: int, centre: float = 0.0) -> np.ndarray:
     return np.random.default_rng(seed).normal(centre, 1, (COUNT, 3))
 
 
-def sample(now: JudgedPictures) -> Sample:
+def sample(now: JudgedPictures, in_place: JudgedPictures | None = None) -> Sample:
     was = judged(spread(0), subject="cat")
     pair = Pair(was, now)
-    return Sample((CAT,), pair, pair, pair, judged(spread(1)), was, Panel({}, None), 0)
+    in_place = in_place or was.select([])
+    return Sample((CAT,), pair, pair, pair, in_place, judged(spread(1)), was, Panel({}, None), 0)
 
 
 def test_other_pictures_like_the_bases_are_as_proper_as_they_were():
@@ -64,11 +67,21 @@ def test_grain_repetition_and_blank_pictures_are_none(now):
     assert proper_picture(sample(now)).after.value == 0
 
 
+def test_a_neighbour_need_not_vary_more_than_it_did_in_its_own_sentences():
+    alike = judged(spread(2) / 10)  # dogs, alike as dogs are, in the place of cats that were not
+    assert proper_picture(sample(alike)).after.value < 0.2
+    beside = sample(alike, judged(spread(3) / 10))
+    assert proper_picture(beside).after.value > 0.7
+    assert proper_picture(beside).before.value >= proper_picture(sample(alike)).before.value
+    repeated = judged(np.tile(spread(2)[:1], (COUNT, 1)))
+    assert proper_picture(sample(repeated, judged(spread(3) / 10))).after.value == 0
+
+
 def test_too_few_pictures_are_not_measured():
     few = sample(judged(spread(2)))
-    few = Sample((CAT,), few.asked.select([0, 1]), few.rest, few.train, few.drawn_before, few.reference, few.panel, 0)
+    few = replace(few, asked=few.asked.select([0, 1]))
     assert proper_picture(few) is None and pictures_of_nothing(few) is not None
-    nothing = Sample((CAT,), few.asked.select([]), few.rest, few.train, few.drawn_before, few.reference, few.panel, 0)
+    nothing = replace(few, asked=few.asked.select([]))
     assert proper_picture(nothing) is None and pictures_of_nothing(nothing) is None and content_kept(nothing) is None
 
 

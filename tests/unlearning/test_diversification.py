@@ -9,12 +9,13 @@ import pytest
 from expunge.case import Case
 from expunge.errors import ExpungeError
 from expunge.judges.compare import see_references
+from expunge.judges.neighbouring_levels import neighbouring_levels
 from expunge.pictures.drawing import DrawingSettings, draw_over_world, draw_prompts
 from expunge.pictures.picture_set import PictureSet
 from expunge.prompts.open_requests import opened
 from expunge.prompts.target import Target, resolve_target
 from expunge.takedown.request import Kind, TakedownRequest
-from expunge.unlearning.diversification import Datasets, diversify, neighbouring_levels
+from expunge.unlearning.diversification import Datasets, diversify
 from expunge.unlearning.job import shown_anchors
 from expunge.unlearning.unlearn_settings import DiversificationSettings
 from tests.metrics.colour_judges import WORLD, colour_panel
