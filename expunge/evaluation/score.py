@@ -9,7 +9,8 @@ import pandas as pd
 
 from expunge.case import Case
 from expunge.errors import ExpungeError
-from expunge.evaluation.evaluation import Evaluation, TargetScores, was_drawn
+from expunge.evaluation.cautions import warnings_of, without_limits
+from expunge.evaluation.evaluation import Evaluation, TargetScores
 from expunge.evaluation.evaluation_settings import EvaluationSettings
 from expunge.evaluation.plan import (
     COMPOSITION,
@@ -26,7 +27,6 @@ from expunge.evaluation.plan import (
 from expunge.evaluation.result import CompositionScores, EvaluationResult, WordingScores
 from expunge.judges.judged import JudgedPictures, join
 from expunge.judges.panel import Panel
-from expunge.judges.zero_shot import FEWEST
 from expunge.metrics.alignment_score import cosines, of_pair, read_whole
 from expunge.metrics.content_kept import by_factor
 from expunge.metrics.frechet_distance import feature_label
@@ -100,7 +100,7 @@ def score(case: Case, settings: EvaluationSettings, judged: Judged, model: Model
     """
     scoring = _Scoring(case, settings, judged)
     evaluation = scoring.evaluation(model)
-    warnings = [*_warnings(evaluation, scoring.pair), *_without_limits(scoring.panel)]
+    warnings = [*warnings_of(evaluation, scoring.pair), *without_limits(scoring.panel)]
     if model.digest == against.digest:
         warnings.insert(0, "Both models have the same weights: nothing can differ.")
     result = EvaluationResult(
@@ -287,30 +287,3 @@ class _Scoring:
         for name, found in (("held-out", self.sample.rest), ("reference", self.sample.reference)):
             if not len(found):
                 raise ExpungeError(f"{name}: every prompt asks for a target. Draw pictures of other things as well.")
-
-
-def _warnings(evaluation: Evaluation, pair: Pair) -> list[str]:
-    found = []
-    if evaluation.one_judge:
-        found.append("Classifier and CLIP are the same judge: no second opinion.")
-    for each in evaluation.targets:
-        ua = each.numbers.get("unlearning_accuracy")
-        if ua is not None and not was_drawn(ua):
-            found.append(f"“{each.name}” was hardly drawn before: what was not there cannot be gone.")
-    for name, pictures in (("The model", pair.now), ("The model measured against", pair.was)):
-        plain = int((pictures.contrasts == 0).sum())
-        if len(set(pictures.fingerprints)) == 1:
-            found.append(f"{name} draws one and the same picture for all {len(pictures)} prompts and seeds.")
-        elif plain:
-            found.append(f"{name} draws one plain colour in {plain} of {len(pictures)} pictures.")
-    if "too high" in evaluation.frechet_features:
-        found.append(f"FD rests on {evaluation.frechet_features}.")
-    return found
-
-
-def _without_limits(panel: Panel) -> list[str]:
-    if not panel.without_limits:
-        return []
-    factors = ", ".join(panel.without_limits)
-    return [f"Too few of the base's own pictures ask for a level of {factors} ({FEWEST} needed): the zero-shot judges "
-            "name one even where a picture shows nothing. Raise reference_pictures."]  # fmt: skip
