@@ -39,7 +39,7 @@ def decide(inbox: Inbox, registry: Registry, policy: Superseded) -> list[Decided
     may be chained to that.
     """
     current, former = inbox.champions.current(), inbox.champions.former()
-    covered = set(current.covers) if current else set()
+    covered = inbox.champions.covered_by(current.version) if current else ()
     if policy == "delete" and any(e.id in covered and e.state.status is not Status.CLOSED for e in inbox.requests()):
         policy = "keep"
     decided = []

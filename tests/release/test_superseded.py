@@ -72,7 +72,7 @@ def test_nothing_is_deleted_while_a_certificate_is_to_be_chained_to_it(box, regi
     current = box.champions.current()
     box.file(kind="object", target="horse")
     claim(box, US)
-    late = current.model_copy(update={"version": 4, "replaces": 3, "covers": (*current.covers, "object-horse")})
+    late = current.model_copy(update={"version": 4, "replaces": 3, "adds": ("object-horse",)})
     box.champions.crown(late)
     assert box.state("object-horse").status is Status.CLAIMED
     assert {each.act for each in decide(box, registry, "delete")} == {"keep"}
