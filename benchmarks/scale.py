@@ -135,8 +135,9 @@ def one_size(folder: Path, history: int, pending: int, models: int) -> Iterator[
                 measured(lambda boxes=boxes: [each.champions.current() for each in boxes]),
             )
         if name == "first list":
-            for each in sorted((folder / f".models/{MODEL}/index").glob("*.json")):
-                yield f"index of {each.stem}, MiB", Measured(0, each.stat().st_size / 2**20)
+            for what in ("requests", "states"):
+                parts = (folder / f".models/{MODEL}/index").glob(f"{what}*.json")
+                yield f"index of {what}, MiB", Measured(0, sum(each.stat().st_size for each in parts) / 2**20)
     shutil.rmtree(folder)
 
 

@@ -17,12 +17,14 @@ def stack() -> None:
 @stack.command()
 @click.option("--config", type=click.Path(path_type=Path), help="Of unlearn_pipeline; names inbox and model.")
 @click.option("--kubernetes", type=click.Path(path_type=Path), help="Settings of a cluster, which is asked too.")
+@click.option("--kubeflow", type=click.Path(path_type=Path), help="Settings of a Kubeflow pipeline, likewise.")
+@click.option("--image", default="", help="With --kubeflow: that the pipeline is compiled for.")
 @as_json
-def check(config: Path | None, kubernetes: Path | None, machine: bool) -> None:
+def check(config: Path | None, kubernetes: Path | None, kubeflow: Path | None, image: str, machine: bool) -> None:
     """Say what is missing, and how to mend it; exit code 1 if anything is."""
     from expunge.cli.stack_checks import check_stack
 
-    findings = check_stack(*inbox_and_model(read_parameters(config) if config else {}), kubernetes)
+    findings = check_stack(*inbox_and_model(read_parameters(config) if config else {}), kubernetes, kubeflow, image)
     if machine:
         print_json([vars(each) for each in findings])
     else:

@@ -47,13 +47,17 @@ class Missing(ExpungeError):
         self.remedy = remedy
 
 
-def check_stack(inbox: str, model: str, kubernetes: Path | None = None) -> list[Finding]:
+def check_stack(
+    inbox: str, model: str, kubernetes: Path | None = None, kubeflow: Path | None = None, image: str = ""
+) -> list[Finding]:
     """Ask for every piece.
 
     Args:
         inbox: a folder or ``s3://BUCKET/PREFIX``.
         model: the registered model.
         kubernetes: settings of a cluster, which is asked too, and for the schedule instead of this machine.
+        kubeflow: settings of a Kubeflow pipeline, likewise; it keeps its schedules to itself.
+        image: that the pipeline is compiled for.
     """
     from expunge.release.store_check import log_in, reach, read_registry  # mlflow takes seconds to import
     from expunge.release.tracking import default_tracking_uri
@@ -78,16 +82,18 @@ def check_stack(inbox: str, model: str, kubernetes: Path | None = None) -> list[
     findings += [
         asked(f"{name} key", partial(_key, name), f"chmod 600 it, or name another in {KEYS[name]}") for name in KEYS
     ]
-    if kubernetes is None:
-        findings.append(asked("schedule", _schedule, "expunge schedule install --cron '0 3 * * *'"))
-        return findings
-    from infra.kubernetes.checks import check_cluster  # nothing of a cluster is loaded for those who have none
-    from infra.kubernetes.stack_settings import read_stack_settings
-    from infra.kubernetes.zenml_stack import find_stack
+    # Nothing of a cluster is loaded for those who have none.
+    if kubernetes:
+        from infra.kubernetes.checks import check_kubernetes
 
-    settings = read_stack_settings(kubernetes)
-    again = f"python -m infra.kubernetes.stack --settings {kubernetes}"
-    return [*findings, asked("ZenML's stack", lambda: find_stack(kubernetes), again), *check_cluster(settings)]
+        findings += check_kubernetes(kubernetes)
+    if kubeflow:
+        from infra.kubeflow.checks import check_kubeflow
+
+        findings += check_kubeflow(kubeflow, image)
+    if not kubernetes and not kubeflow:
+        findings.append(asked("schedule", _schedule, "expunge schedule install --cron '0 3 * * *'"))
+    return findings
 
 
 def asked(what: str, question: Callable[[], str], remedy: str) -> Finding:
