@@ -3,12 +3,11 @@
     python benchmarks/scale.py --folder /tmp/scale --history 10000 100000 1000000 --out benchmarks/results/scale.md
 
 Of each size an inbox is really made in a folder: requests that one model's runs claimed and closed, with a certificate
-of 3 kB each, one in a hundred as many that are pending, twelve crownings of that model, the last of which covers all
-that is fulfilled, and as many of each other model, which cover a share. No more than 100,000 are fulfilled, the others
-failed: a crowning that covers too many is refused, and with it the whole inbox, as the second table shows. Files are
-written without waiting for the disk, which changes nothing for what is measured. Each operation is a process of its
-own, made by forking, so that imports do not count: seconds of CPU, user and system together, and its memory at its
-highest. What is larger than the largest size that was run is reckoned from that one, in proportion, and says so.
+of 3 kB each, one in a hundred as many that are pending, twelve crownings of that model, which share all of them, and as
+many of each other model, which share a part. The second table has champion logs alone, of a hundred crownings each.
+Files are written without waiting for the disk, which changes nothing for what is measured. Each operation is a process
+of its own, made by forking, so that imports do not count: seconds of CPU, user and system together, and its memory at
+its highest. What is larger than the largest size that was run is reckoned from that one, in proportion, and says so.
 """
 
 import argparse
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from expunge.errors import ExpungeError
 from expunge.markdown import markdown_table
-from expunge.takedown.champion_log import Crowning
+from expunge.takedown.champion_log import ChampionLog, Crowning
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.life_cycle import Outcome, RequestState
 from expunge.takedown.object_store import open_store
@@ -36,14 +35,15 @@ MODEL = "model-0"
 CROWNINGS = 12
 GOAL = 1_000_000
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-FULFILLED = 100_000  # at most
-COVERED = (10_000, 100_000, 150_000, 250_000)
+LOGS = (100_000, 300_000, 1_000_000)  # requests in a log of its own
+MANY = 100  # crownings in it
 OPERATIONS: dict[str, Callable[[Inbox], object]] = {  # the last one changes the inbox
     "first list": lambda box: box.requests(),
     "list": lambda box: box.requests(),
     "tick": next_runs,
     "status": lambda box: standing(box.requests(), MODEL, CROWNINGS, NOW + timedelta(days=60)),
     "champion": lambda box: box.champions.current(),
+    "all that it has forgotten": lambda box: box.champions.covered_by(CROWNINGS),
     "line of champions": lambda box: box.champions.line(CROWNINGS),
     "claim of all that is pending": lambda box: box.claim_pending("another:1:run", lambda batch: {}),
 }
@@ -73,31 +73,26 @@ def fill(folder: Path, history: int, pending: int, models: int) -> None:
     request = TakedownRequest(id=ids[0], kind=Kind.STYLE, target="artist 0", requester="an office", filed_at=NOW)
     asked = dump_request(request).decode()
     claimed = RequestState().claimed(OWNER, NOW, {f"{request.id}.yaml": "0" * 64})
-    ends = {
-        outcome: claimed.closed(outcome, NOW, "", {"text": "x" * 3000}).model_dump_json()
-        for outcome in (Outcome.FULFILLED, Outcome.FAILED)
-    }
+    states = (claimed, claimed.closed(Outcome.FULFILLED, NOW, "", {"text": "x" * 3000}))
+    dumped = [each.model_dump_json() for each in states]
     for number, each in enumerate(ids):
         text = asked.replace(request.id, each).replace("artist 0", f"artist {number}")
         (folder / f"{each}.yaml").write_text(text, encoding="utf-8")
         if number < history:
-            (states := folder / f".models/{MODEL}/requests/{each}").mkdir(parents=True)
-            end = ends[Outcome.FULFILLED if number < FULFILLED else Outcome.FAILED]
-            for step, state in enumerate((claimed.model_dump_json(), end), 1):
-                (states / f"{step:06d}.json").write_text(state.replace(request.id, each), encoding="utf-8")
-    fulfilled = ids[: min(history, FULFILLED)]
+            (below := folder / f".models/{MODEL}/requests/{each}").mkdir(parents=True)
+            for step, state in enumerate(dumped, 1):
+                (below / f"{step:06d}.json").write_text(state.replace(request.id, each), encoding="utf-8")
     for model in range(models):
-        (log := folder / f".models/model-{model}/champions").mkdir(parents=True)
-        own = fulfilled[model::models] if model else fulfilled
-        for version in range(1, CROWNINGS + 1):
-            text = crowning(version, own[: len(own) * version // CROWNINGS]).model_dump_json()
-            (log / f"{version:06d}.json").write_text(text, encoding="utf-8")
+        fill_log(folder / f".models/model-{model}/champions", ids[model:history:models] if model else ids[:history])
 
 
-def crowning(version: int, covers: Sequence[str]) -> Crowning:
-    """A promotion on top of the version before."""
-    before = version - 1 or None
-    return Crowning(version=version, replaces=before, covers=tuple(covers), why="promotion", by=OWNER, at=NOW)
+def fill_log(folder: Path, ids: Sequence[str], crownings: int = CROWNINGS) -> None:
+    """Make a champion log: so many crownings, each on top of the one before, which share the requests."""
+    folder.mkdir(parents=True)
+    for version in range(1, crownings + 1):
+        adds = tuple(ids[len(ids) * (version - 1) // crownings : len(ids) * version // crownings])
+        crowning = Crowning(version=version, replaces=version - 1 or None, adds=adds, why="promotion", by=OWNER, at=NOW)
+        (folder / f"{version:06d}.json").write_text(crowning.model_dump_json(), encoding="utf-8")
 
 
 def measured(work: Callable[[], object]) -> Measured:
@@ -140,20 +135,21 @@ def one_size(folder: Path, history: int, pending: int, models: int) -> Iterator[
                 measured(lambda boxes=boxes: [each.champions.current() for each in boxes]),
             )
         if name == "first list":
-            for each in sorted((folder / f".models/{MODEL}/index").glob("*.json")):
-                yield f"index of {each.stem}, MiB", Measured(0, each.stat().st_size / 2**20)
+            for what in ("requests", "states"):
+                parts = (folder / f".models/{MODEL}/index").glob(f"{what}*.json")
+                yield f"index of {what}, MiB", Measured(0, sum(each.stat().st_size for each in parts) / 2**20)
     shutil.rmtree(folder)
 
 
-def crownings(folder: Path) -> Iterator[tuple[int, float, Measured]]:
-    """Crownings that cover so many requests: how many, their size in MiB, and what reading one takes."""
-    for count in COVERED:
+def logs(folder: Path, sizes: Sequence[int] = LOGS) -> Iterator[tuple[int, float, Measured, Measured]]:
+    """Champion logs: how many requests, the largest entry in MiB, and what reading all takes first and then."""
+    for size in sizes:
         shutil.rmtree(folder, ignore_errors=True)
-        (log := folder / f".models/{MODEL}/champions").mkdir(parents=True)
-        text = crowning(1, [f"style-artist-{number}" for number in range(count)]).model_dump_json()
-        (log / "000001.json").write_text(text, encoding="utf-8")
-        box = Inbox(open_store(folder), MODEL)
-        yield count, len(text) / 2**20, measured(box.champions.current)
+        fill_log(log := folder / f".models/{MODEL}/champions", [f"style-artist-{each}" for each in range(size)], MANY)
+        time.sleep(2.1)
+        largest = max(each.stat().st_size for each in log.iterdir()) / 2**20
+        first, then = (measured(lambda: ChampionLog(open_store(folder), MODEL).covered_by(MANY)) for _ in range(2))
+        yield size, largest, first, then
     shutil.rmtree(folder)
 
 
@@ -172,7 +168,7 @@ def written(options: argparse.Namespace) -> str:
         found = [sizes[each][name] for each in sizes]
         cells = [f"{each.mebibytes:.1f}" if "MiB" in name else str(each) for each in found]
         rows.append([name, *cells, *([_reckoned(name, last, GOAL / largest)] if largest < GOAL else [])])
-    log = [[f"{count:,}", f"{size:.1f}", read.problem or str(read)] for count, size, read in crownings(options.folder)]
+    log = [[f"{size:,}", f"{largest:.2f}", str(one), str(two)] for size, largest, one, two in logs(options.folder)]
     from expunge.benchmark.machine import command, machine_line  # imports torch, which no process above is to have
 
     return "\n".join(
@@ -180,8 +176,8 @@ def written(options: argparse.Namespace) -> str:
             f"Inboxes in a folder, one request pending for every hundred in history, {options.models} models; "
             f"`{command()}`.\n",
             markdown_table(head, rows),
-            "\nA crowning that covers so many requests:\n",
-            markdown_table(["requests", "MiB", "read"], log),
+            f"\nChampion logs of {MANY} crownings:\n",
+            markdown_table(["requests", "largest entry, MiB", "first reading", "reading"], log),
             f"\n{machine_line()}\n",
         ]
     )

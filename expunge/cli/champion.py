@@ -20,11 +20,12 @@ def champion(box: Inbox, machine: bool) -> None:
     registry = Registry(name=box.champions.model)
     current = follow(box.champions, registry)
     versions, periods, entries = registry.history(), box.champions.periods(), box.champions.entries()
+    covers = sorted(box.champions.covered_by(entries[-1].version)) if entries else []
     if machine:
         print_json(
             {
                 "champion": registry.get(current).model_dump(mode="json") if current else None,
-                "covers": list(entries[-1].covers) if entries else [],
+                "covers": covers,
                 "history": [version.model_dump(mode="json") for version in versions],
                 "log": [entry.model_dump(mode="json") for entry in entries],
             }
@@ -34,7 +35,7 @@ def champion(box: Inbox, machine: bool) -> None:
         say(f"No version of {registry.name} has been promoted yet: run unlearn_pipeline.")
     else:
         say(f"Champion: {registry.name} version {current}", "bold")
-        say(f"It has forgotten: {', '.join(entries[-1].covers) or 'nothing that was asked for'}")
+        say(f"It has forgotten: {', '.join(covers) or 'nothing that was asked for'}")
     if versions:
         columns = ["version", "aliases", "registered", "champion from – until (UTC)", "digest"]
         rows = [

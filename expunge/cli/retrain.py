@@ -20,7 +20,9 @@ from expunge.takedown.standing import next_runs
 
 @click.command()
 @click.option(
-    "--config", type=click.Path(path_type=Path), help="Of unlearn_pipeline; inbox and model are taken from it."
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Of unlearn_pipeline; inbox and model are taken from it, or from EXPUNGE_INBOX and EXPUNGE_MODEL.",
 )
 @click.option("--every", type=click.FloatRange(min=0, min_open=True), help="Minutes; go on until interrupted.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be run.")
@@ -52,7 +54,7 @@ def _tick(settings: dict[str, Any], dry_run: bool) -> list[dict[str, Any]]:
     """Run what is to be run; each run's requests, and its exit status, None if it was not started."""
     given = settings.get("parameters") or {}
     inbox, model = inbox_and_model(given)
-    box = Inbox(open_store(inbox), model)
+    box, worked_on = Inbox(open_store(inbox), model), {"inbox": inbox, "registered_model": model}
     done = []
     for requests in next_runs(box):
         status = None
@@ -60,7 +62,7 @@ def _tick(settings: dict[str, Any], dry_run: bool) -> list[dict[str, Any]]:
             for each in requests:
                 if box.state(each).outcome:
                     box.retry(each, "it failed together with others, so it is tried alone")
-            status = _run(settings | {"parameters": given | {"only": requests}})
+            status = _run(settings | {"parameters": given | worked_on | {"only": requests}})
         done.append({"requests": requests, "status": status})
     return done
 

@@ -1,5 +1,6 @@
 """Configurations of ``unlearn_pipeline``, as commands read them that look at one and do not run it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,13 @@ def read_parameters(config: Path) -> dict[str, Any]:
 
 
 def inbox_and_model(parameters: dict[str, Any]) -> tuple[str, str]:
-    """The inbox, a folder or ``s3://`` URL, and the registered model that a run with these parameters works on.
+    """The inbox, a folder or ``s3://`` URL, and the registered model that these parameters are about.
+
+    What they do not name is what ``EXPUNGE_INBOX`` and ``EXPUNGE_MODEL`` say, as for every command.
 
     Raises:
         ExpungeError: the model's name is none.
     """
-    model = check_name(parameters.get("registered_model", DEFAULT_NAME), "registered_model")
-    return str(parameters.get("inbox", ".expunge/inbox")), model
+    model = parameters.get("registered_model") or os.environ.get("EXPUNGE_MODEL") or DEFAULT_NAME
+    inbox = parameters.get("inbox") or os.environ.get("EXPUNGE_INBOX") or ".expunge/inbox"
+    return str(inbox), check_name(model, "registered_model")

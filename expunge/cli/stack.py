@@ -1,13 +1,12 @@
 """``expunge stack``: what a set-up lacks."""
 
-import os
 import sys
 from pathlib import Path
 
 import click
 
 from expunge.cli.output import as_json, print_json, print_table
-from expunge.cli.run_config import read_parameters
+from expunge.cli.run_config import inbox_and_model, read_parameters
 
 
 @click.group()
@@ -18,15 +17,14 @@ def stack() -> None:
 @stack.command()
 @click.option("--config", type=click.Path(path_type=Path), help="Of unlearn_pipeline; names inbox and model.")
 @click.option("--kubernetes", type=click.Path(path_type=Path), help="Settings of a cluster, which is asked too.")
+@click.option("--kubeflow", type=click.Path(path_type=Path), help="Settings of a Kubeflow pipeline, likewise.")
+@click.option("--image", default="", help="With --kubeflow: that the pipeline is compiled for.")
 @as_json
-def check(config: Path | None, kubernetes: Path | None, machine: bool) -> None:
+def check(config: Path | None, kubernetes: Path | None, kubeflow: Path | None, image: str, machine: bool) -> None:
     """Say what is missing, and how to mend it; exit code 1 if anything is."""
     from expunge.cli.stack_checks import check_stack
-    from expunge.takedown.model_name import DEFAULT_NAME, check_name
 
-    parameters = read_parameters(config) if config else {}
-    inbox = parameters.get("inbox") or os.environ.get("EXPUNGE_INBOX") or ".expunge/inbox"
-    findings = check_stack(str(inbox), check_name(str(parameters.get("registered_model") or DEFAULT_NAME)), kubernetes)
+    findings = check_stack(*inbox_and_model(read_parameters(config) if config else {}), kubernetes, kubeflow, image)
     if machine:
         print_json([vars(each) for each in findings])
     else:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from secrets import token_bytes
@@ -18,6 +19,7 @@ from expunge.errors import ExpungeError, explained
 PROBE = ".stack-check"
 KEYS = {"certificate": "EXPUNGE_SIGNING_KEY", "model": "EXPUNGE_MODEL_SIGNING_KEY"}
 ARTIFACT_SECONDS = 180.0
+APART = 60  # seconds between two clocks; an object store refuses from 900 on, and leases and claims are held by time
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,17 @@ class Missing(ExpungeError):
         self.remedy = remedy
 
 
-def check_stack(inbox: str, model: str, kubernetes: Path | None = None) -> list[Finding]:
+def check_stack(
+    inbox: str, model: str, kubernetes: Path | None = None, kubeflow: Path | None = None, image: str = ""
+) -> list[Finding]:
     """Ask for every piece.
 
     Args:
         inbox: a folder or ``s3://BUCKET/PREFIX``.
         model: the registered model.
         kubernetes: settings of a cluster, which is asked too, and for the schedule instead of this machine.
+        kubeflow: settings of a Kubeflow pipeline, likewise; it keeps its schedules to itself.
+        image: that the pipeline is compiled for.
     """
     from expunge.release.store_check import log_in, reach, read_registry  # mlflow takes seconds to import
     from expunge.release.tracking import default_tracking_uri
@@ -76,16 +82,18 @@ def check_stack(inbox: str, model: str, kubernetes: Path | None = None) -> list[
     findings += [
         asked(f"{name} key", partial(_key, name), f"chmod 600 it, or name another in {KEYS[name]}") for name in KEYS
     ]
-    if kubernetes is None:
-        findings.append(asked("schedule", _schedule, "expunge schedule install --cron '0 3 * * *'"))
-        return findings
-    from infra.kubernetes.checks import check_cluster  # nothing of a cluster is loaded for those who have none
-    from infra.kubernetes.stack_settings import read_stack_settings
-    from infra.kubernetes.zenml_stack import find_stack
+    # Nothing of a cluster is loaded for those who have none.
+    if kubernetes:
+        from infra.kubernetes.checks import check_kubernetes
 
-    settings = read_stack_settings(kubernetes)
-    again = f"python -m infra.kubernetes.stack --settings {kubernetes}"
-    return [*findings, asked("ZenML's stack", lambda: find_stack(kubernetes), again), *check_cluster(settings)]
+        findings += check_kubernetes(kubernetes)
+    if kubeflow:
+        from infra.kubeflow.checks import check_kubeflow
+
+        findings += check_kubeflow(kubeflow, image)
+    if not kubernetes and not kubeflow:
+        findings.append(asked("schedule", _schedule, "expunge schedule install --cron '0 3 * * *'"))
+    return findings
 
 
 def asked(what: str, question: Callable[[], str], remedy: str) -> Finding:
@@ -101,9 +109,21 @@ def asked(what: str, question: Callable[[], str], remedy: str) -> Finding:
         return Finding(what, False, " ".join(line.split()), remedy)
 
 
+def compare_clocks(whose: str, before: datetime, there: datetime) -> None:
+    """Raise Missing if another clock, read in whole seconds between ``before`` and now, is too far from this one."""
+    apart = max((before - there).total_seconds() - 1, (there - datetime.now(UTC)).total_seconds())
+    if apart > APART:
+        raise Missing(
+            f"{whose} clock and this one differ by {apart / 60:.0f} minutes",
+            "set both by NTP: claims, leases and the object store's signatures go by time",
+        )
+
+
 def _inbox(place: str) -> str:
     from expunge.takedown.object_store import AlreadyExists, open_store
 
+    if place.startswith("s3://"):
+        _bucket(place)
     store, written = open_store(place), token_bytes(16)
     store.replace(PROBE, written)
     if store.read(PROBE, len(written)) != written:
@@ -116,6 +136,19 @@ def _inbox(place: str) -> str:
         f"{place} takes an object twice, so two runs could claim one request",
         "use a store that honours If-None-Match: AWS, SeaweedFS, MinIO or Ceph do",
     )
+
+
+def _bucket(place: str) -> None:
+    from expunge.takedown.s3_store import S3Store
+
+    before, there = datetime.now(UTC), S3Store(place).whereabouts()
+    if there.clock:
+        compare_clocks("the object store's", before, there.clock)
+    if there.region not in ("", there.asked):
+        raise Missing(
+            f"{place} lies in region {there.region}, and requests are made for {there.asked}",
+            f"set AWS_DEFAULT_REGION={there.region}, and no other AWS_REGION; or take a bucket near the runs",
+        )
 
 
 def _artifact_store() -> str:

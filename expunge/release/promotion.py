@@ -1,6 +1,5 @@
 """Promotion and roll-back: the champion log says who is champion, MLflow's aliases follow it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -38,11 +37,10 @@ def promote(
         )
     if decision.approval_within_days is not None and approval is None:
         raise ExpungeError(f"version {version.version} needs an approval: expunge approve {version.version} --reason …")
-    current = log.current()
     crowning = Crowning(
         version=version.version,
         replaces=version.made_from,
-        covers=_both(current.covers if current else (), version.requests),
+        adds=version.requests,
         why="promotion",
         reason=approval.reason if approval else "the gate was passed",
         by=by,
@@ -80,7 +78,7 @@ def plan_roll_back(inbox: Inbox) -> RollBack:
     current, former = log.current(), log.former()
     if current is None or former is None:
         raise ExpungeError(f"registered model {log.model}: there is no former champion to go back to.")
-    lost, line = set(current.covers) - set(log.covered_by(former)), log.line(former)
+    lost, line = log.covered_by(current.version) - log.covered_by(former), log.line(former)
     absences = {each.id: each.state.absence for each in inbox.requests() if each.state.absence}
     lost |= {id for id, absence in absences.items() if absence.version not in line}
     return RollBack(former, current.version, tuple(sorted(lost)))
@@ -99,7 +97,6 @@ def roll_back(log: ChampionLog, registry: Registry, planned: RollBack, reason: s
     crowning = Crowning(
         version=planned.back_to,
         replaces=planned.instead_of,
-        covers=log.covered_by(planned.back_to),
         why="roll-back",
         reason=reason,
         by=by,
@@ -135,14 +132,8 @@ def _found(log: ChampionLog, registry: Registry) -> Crowning | None:
     while line and (before := kept.get(line[0].made_from or 0)):
         line.insert(0, before)
     begun = {each.version for each in log.entries()}
-    covers: tuple[str, ...] = ()
     for version in line:
-        covers = _both(covers, version.requests)
         if version.version not in begun:
             number, made_from, at = version.version, version.made_from, version.registered_at
-            log.crown(Crowning(version=number, replaces=made_from, covers=covers, why="found", at=at))
+            log.crown(Crowning(version=number, replaces=made_from, adds=version.requests, why="found", at=at))
     return log.current()
-
-
-def _both(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({*first, *second}))

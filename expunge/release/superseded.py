@@ -12,6 +12,8 @@ from expunge.release.tracking import STATE
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.life_cycle import Status
 
+_NAMED = 100  # of the ids, in a tag: MLflow takes 100,000 characters, and a history may have more
+
 
 @dataclass(frozen=True)
 class Decided:
@@ -28,7 +30,12 @@ class Decided:
     act: Superseded
 
     def __str__(self) -> str:
-        return f"still draws {SEPARATOR.join(self.drawn)}: {self.act}"
+        return f"still draws {self.named()}: {self.act}"
+
+    def named(self) -> str:
+        """What it draws, for people; of very many the first."""
+        more = f" and {len(self.drawn) - _NAMED:,} more" if len(self.drawn) > _NAMED else ""
+        return f"{SEPARATOR.join(self.drawn[:_NAMED])}{more}"
 
 
 def decide(inbox: Inbox, registry: Registry, policy: Superseded) -> list[Decided]:
@@ -39,7 +46,7 @@ def decide(inbox: Inbox, registry: Registry, policy: Superseded) -> list[Decided
     may be chained to that.
     """
     current, former = inbox.champions.current(), inbox.champions.former()
-    covered = set(current.covers) if current else set()
+    covered = inbox.champions.covered_by(current.version) if current else ()
     if policy == "delete" and any(e.id in covered and e.state.status is not Status.CLOSED for e in inbox.requests()):
         policy = "keep"
     decided = []
@@ -58,6 +65,6 @@ def settle_superseded(registry: Registry, decided: Iterable[Decided]) -> None:
             shutil.rmtree(copy, ignore_errors=True)  # of a store on another machine
             continue
         hidden = "true" if each.act == "hide" else ""
-        for tag, value in ((DRAWS, SEPARATOR.join(each.drawn)), (HIDDEN, hidden)):
+        for tag, value in ((DRAWS, each.named()), (HIDDEN, hidden)):
             if each.version.tags.get(tag, "") != value:
                 registry.tag(each.version.version, tag, value)

@@ -13,6 +13,7 @@ from expunge.release.model_version import ModelVersion
 from expunge.release.registry import Registry
 from expunge.release.retention import Forbidden
 from expunge.release.settling import FINDINGS
+from expunge.takedown.champion_log import covered
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.life_cycle import Outcome
 
@@ -86,15 +87,15 @@ def what_was_taken_down(inbox: Inbox, registry: Registry, policy: Forbidden = "a
 
 def what_each_forgot(inbox: Inbox, versions: Iterable[ModelVersion]) -> dict[int, frozenset[str]]:
     """Ids of the requests that each version has surely forgotten: of one that never was champion, those of its base."""
-    covers = {entry.version: frozenset(entry.covers) for entry in inbox.champions.entries()}
-    none = frozenset[str]()
-    return {each.version: covers.get(each.version) or covers.get(each.made_from or 0, none) for each in versions}
+    entries = inbox.champions.entries()
+    return {each.version: covered(entries, each.version) or covered(entries, each.made_from or 0) for each in versions}
 
 
 def still_drawn(inbox: Inbox, versions: Iterable[ModelVersion]) -> Iterator[tuple[ModelVersion, tuple[str, ...]]]:
     """Versions with the ids of the requests that the champion has forgotten and they have not; none for most."""
     current = inbox.champions.current()
+    by_champion = inbox.champions.covered_by(current.version) if current else frozenset[str]()
     known = list(versions)
     forgotten = what_each_forgot(inbox, known)
     for version in known:
-        yield version, tuple(sorted(set(current.covers if current else ()) - forgotten[version.version]))
+        yield version, tuple(sorted(by_champion - forgotten[version.version]))

@@ -21,11 +21,11 @@ def withdraw(log: ChampionLog, registry: Registry) -> list[str]:
     if not entries or entries[-1].why != "roll-back":
         return []
     present = entries[-1]
-    lost = {id for each in entries for id in each.covers} - set(present.covers)
-    concerned = {each.version for each in entries if set(each.covers) & lost}
+    lost = {id for each in entries for id in each.adds} - log.covered_by(present.version)
+    crowned = {each.version for each in entries}
     for version in reversed(registry.history()):  # what was deleted has no certificate here to withdraw
         number = version.version
-        if number not in concerned or not (here := sorted(lost & set(version.requests))):
+        if number not in crowned or not (here := sorted(lost & set(version.requests))):
             continue
         folder = REPORTS / f"{version.name}-{number}"
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,18 +5,20 @@ Layout of the store:
     .models/NAME/champions/000001.json    the first crowning; the highest number is the present one
 
 Each crowning creates the next number, which exactly one of several writers can do, and only on top of the version that
-it was made from. Who is champion, who was before, since when, and which requests are fulfilled: all follow from it.
-MLflow's aliases are set from it and mended from it.
+it was made from. It names what that version adds; what it has forgotten in all is read back over those that it was made
+from, so an entry is as small as its run, however long the history. Who is champion, who was before, since when, and
+which requests are fulfilled: all follow from it. MLflow's aliases are set from it and mended from it.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from expunge.errors import ExpungeError
+from expunge.takedown.index import Index
 from expunge.takedown.model_name import check_name
 from expunge.takedown.object_store import AlreadyExists, Store
 
@@ -40,7 +42,8 @@ class Crowning(BaseModel):
         version: of the registered model.
         replaces: the champion that it was put in place of, None for the first. Of a promotion that is the version it
             was made from.
-        covers: ids of all requests that the version has forgotten, those of its base and before included.
+        adds: ids of the requests that the version has forgotten beyond what it was made from; of a roll-back none.
+            Entries of format 1 name all that it has forgotten, as ``covers``, which adds up to the same.
         why: a promotion through the gate, a roll-back, or found in a registry that had no log yet.
         reason: in free text.
         by: the run or the person that did it.
@@ -48,10 +51,10 @@ class Crowning(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    format_version: Literal[1] = 1
+    format_version: Literal[1, 2] = 2
     version: int
     replaces: int | None
-    covers: tuple[str, ...]
+    adds: tuple[str, ...] = Field(default=(), validation_alias=AliasChoices("adds", "covers"))
     why: Literal["promotion", "roll-back", "found"]
     reason: str = ""
     by: str = ""
@@ -83,14 +86,16 @@ class ChampionLog:
         self.model = check_name(model)
         self._store = store
         self._folder = f".models/{model}/champions/"
+        self._index = Index(store, f".models/{model}/index/champions", Crowning)
+        self._covered: dict[int, frozenset[str]] = {}
 
     def entries(self) -> list[Crowning]:
         """Every crowning, oldest first."""
-        return [self._load(key) for key in self._keys()]
+        return [*self._index.contents(self._stamps(), self._load).values()]
 
     def current(self) -> Crowning | None:
         """The present champion's, None before the first promotion."""
-        keys = self._keys()
+        keys = [*self._stamps()]
         return self._load(keys[-1]) if keys else None
 
     def crown(self, crowning: Crowning) -> Crowning:
@@ -101,15 +106,21 @@ class ChampionLog:
 
         Raises:
             Overtaken: another version is champion by now; nothing was written.
+            ExpungeError: the entry would be too large to be read; nothing was written.
         """
-        keys = self._keys()
+        keys, data = [*self._stamps()], crowning.model_dump_json().encode()
         current = self._load(keys[-1]) if keys else None
         if current is not None and current.version == crowning.version:
             return current
         if (current.version if current else None) != crowning.replaces:
             raise self._overtaken(crowning, current)
+        if len(data) > _MAX_BYTES:
+            raise ExpungeError(
+                f"version {crowning.version} of {self.model} adds {len(crowning.adds):,} requests, more than an entry "
+                f"of {_MAX_BYTES:,} bytes holds; take fewer into one run, named under 'only'"
+            )
         try:
-            self._store.create(f"{self._folder}{len(keys) + 1:06d}.json", crowning.model_dump_json().encode())
+            self._store.create(f"{self._folder}{len(keys) + 1:06d}.json", data)
         except AlreadyExists:
             return self.crown(crowning)  # somebody was faster: with this very version, or with another one
         return crowning
@@ -120,19 +131,21 @@ class ChampionLog:
         Not merely the champion before: one that was rolled back from is not gone back to.
         """
         entries = self.entries()
-        return _bases(entries).get(entries[-1].version) if entries else None
+        line = _line(_made(entries), entries[-1].version) if entries else ()
+        return next((each.replaces for each in line), None)
 
     def line(self, version: int | None) -> set[int | None]:
         """A version and all that it was made from, one after the other, with None for the base of them all."""
-        bases, found = _bases(self.entries()), {version}
-        while version is not None:
-            version = bases.get(version)
-            found.add(version)
-        return found
+        return {version, None, *(each.replaces for each in _line(_made(self.entries()), version))}
 
-    def covered_by(self, version: int) -> tuple[str, ...]:
-        """Ids of the requests that a version has forgotten; none for one that was never champion."""
-        return next((each.covers for each in reversed(self.entries()) if each.version == version), ())
+    def covered_by(self, version: int) -> frozenset[str]:
+        """As ``covered``. It never changes, so that of the version asked for last is remembered."""
+        if version not in self._covered:
+            found = covered(self.entries(), version)
+            if not found:
+                return found  # it may become champion yet
+            self._covered = {version: found}
+        return self._covered[version]
 
     def periods(self) -> dict[int, list[Period]]:
         """When each version was champion, oldest first."""
@@ -152,8 +165,9 @@ class ChampionLog:
             f"champion is {now}; what it lacks of that would come back. Run the takedown again on top of the champion."
         )
 
-    def _keys(self) -> list[str]:
-        return [key for key in self._store.list(self._folder) if _NUMBERED.fullmatch(key.removeprefix(self._folder))]
+    def _stamps(self) -> dict[str, str]:
+        stamps = self._store.stamps(self._folder)
+        return {key: stamp for key, stamp in stamps.items() if _NUMBERED.fullmatch(key, len(self._folder))}
 
     def _load(self, key: str) -> Crowning:
         try:
@@ -162,6 +176,20 @@ class ChampionLog:
             raise ExpungeError(f"'{key}' is no crowning that this version of Expunge can read") from error
 
 
-def _bases(entries: Iterable[Crowning]) -> dict[int, int | None]:
-    """What each version was made from."""
-    return {each.version: each.replaces for each in entries if each.why != "roll-back"}
+def covered(entries: Iterable[Crowning], version: int) -> frozenset[str]:
+    """Ids of all requests that a version has forgotten; none for one that was never champion."""
+    return frozenset(id for each in _line(_made(entries), version) for id in each.adds)
+
+
+def _made(entries: Iterable[Crowning]) -> dict[int, Crowning]:
+    """The crowning of each version that says what it was made from."""
+    return {each.version: each for each in entries if each.why != "roll-back"}
+
+
+def _line(made: Mapping[int, Crowning], version: int | None) -> list[Crowning]:
+    """Those of a version and of all that it was made from."""
+    found = []
+    while version is not None and (crowning := made.get(version)):
+        found.append(crowning)
+        version = crowning.replaces
+    return found

@@ -183,7 +183,9 @@ class Inbox:
         if outcome not in list(Outcome):
             raise ExpungeError(f"outcome: got '{outcome}'; allowed are {', '.join(Outcome)}")
         crowning = self.champions.current()
-        if outcome == Outcome.FULFILLED and (crowning is None or request_id not in crowning.covers):
+        if outcome == Outcome.FULFILLED and not (
+            crowning and request_id in self.champions.covered_by(crowning.version)
+        ):
             raise ExpungeError(
                 f"request '{request_id}' is not fulfilled: no champion of {self.champions.model} has forgotten it"
             )
@@ -233,12 +235,12 @@ class Inbox:
         that it was not made from, and one that waits for an approval which nobody can give any more.
         """
         crowning, now = self.champions.current(), self._clock()
-        version, covers = (crowning.version, set(crowning.covers)) if crowning else (None, set())
-        line = cache(self.champions.line)  # few requests ask for it
+        version = crowning.version if crowning else None
+        line, covered_by = cache(self.champions.line), cache(self.champions.covered_by)  # few moves ask for them
 
         def view(request_id: str, state: RequestState) -> RequestState:
             # Without any crowning the log is younger than the states, and begins with the champion that is found.
-            if crowning and state.outcome is Outcome.FULFILLED and request_id not in covers:
+            if crowning and state.outcome is Outcome.FULFILLED and request_id not in covered_by(crowning.version):
                 at = max(crowning.at, state.history[-1].time)
                 return state.reopened(at, f"the champion, version {version}, has not forgotten it")
             if crowning and state.absence and state.absence.version not in line(version):

@@ -24,7 +24,7 @@ class RequestFiles:
 
     def __init__(self, store: Store, model: str) -> None:
         self._store = store
-        self._index = Index(store, f".models/{model}/index/requests.json", TakedownRequest)
+        self._index = Index(store, f".models/{model}/index/requests", TakedownRequest)
 
     def stamps(self) -> dict[str, str]:
         """The request files, with their stamps: YAML in the root, not hidden."""
@@ -38,7 +38,7 @@ class RequestFiles:
     def all(self) -> dict[str, TakedownRequest | ExpungeError]:
         """Every request by its key, or why it is none. Raises StoreUnreachable."""
         stamps = self.stamps()
-        known = self._index.known(stamps) if stamps else {}
+        known = self._index.known(stamps)
         known = {key: request for key, request in known.items() if key == f"{request.id}.yaml"}
         read: dict[str, TakedownRequest] = {}
         bad: dict[str, ExpungeError] = {}

@@ -4,7 +4,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
 from xml.etree import ElementTree
@@ -19,6 +21,21 @@ from expunge.takedown.object_store import AlreadyExists, MissingKey, StoreUnreac
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 CUT_OFF_WAITS = (1.0, 2.0, 4.0)  # seconds before an object whose bytes broke off is read again
 _LOST_RACE = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """Of a bucket.
+
+    Attributes:
+        asked: the region that requests are made for.
+        region: where the bucket says it lies; empty if the server does not tell, as few do but AWS.
+        clock: the server's, to the second; None if it does not tell.
+    """
+
+    asked: str
+    region: str
+    clock: datetime | None
 
 
 class S3Store:
@@ -112,6 +129,18 @@ class S3Store:
         """Take the object away; one that is not there is as good."""
         with self._explaining(key):
             self._client.delete_object(Bucket=self._bucket, Key=self._full(key))
+
+    def whereabouts(self) -> Whereabouts:
+        """Where the bucket lies and what time it is there, as even a refusal says: boto3 goes after a bucket in another
+        region without a word, with two requests for each."""
+        with self._explaining(""):
+            try:
+                answer = self._client.head_bucket(Bucket=self._bucket)
+            except ClientError as error:
+                answer = error.response
+        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        clock = parsedate_to_datetime(headers["date"]) if "date" in headers else None
+        return Whereabouts(self._client.meta.region_name, headers.get("x-amz-bucket-region", ""), clock)
 
     def _full(self, key: str) -> str:
         return self._prefix + check_key(key)

@@ -31,7 +31,7 @@ class StateLog:
     def __init__(self, store: Store, model: str) -> None:
         self._store = store
         self._folder = f".models/{model}/requests/"
-        self._index = Index(store, f".models/{model}/index/states.json", RequestState)
+        self._index = Index(store, f".models/{model}/index/states", RequestState)
 
     @without_collecting()
     def latest(self, view: View) -> dict[str, RequestState]:
@@ -50,11 +50,10 @@ class StateLog:
                 f"inbox: its states lie in {_OLD}, as an earlier version of Expunge kept them; move them to "
                 f"{self._folder} (in a folder: mkdir -p {self._folder} && mv {_OLD}* {self._folder})"
             )
-        known = self._index.known(stamps) if keys else {}
-        read = {key: _listed(self._load(key)) for key in keys.values() if key not in known}
-        self._index.keep(stamps, {key: known[key] for key in keys.values() if key in known}, read)
+        present = {key: stamps[key] for key in keys.values()}
+        read = self._index.contents(present, lambda key: _listed(self._load(key)))
         seen = view()
-        return {request_id: seen(request_id, known.get(key) or read[key]) for request_id, key in keys.items()}
+        return {request_id: seen(request_id, read[key]) for request_id, key in keys.items()}
 
     def read(self, request_id: str, view: View) -> RequestState:
         """The present state of one request, as ``view`` has it; that of an untouched one if there is none."""

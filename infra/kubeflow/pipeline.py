@@ -7,9 +7,9 @@ from kfp import dsl, kubernetes
 from kfp.dsl import base_component, pipeline_task
 
 from infra.image import USER, WRITABLE
-from infra.kubeflow.settings import KubeflowSettings
+from infra.kubeflow.settings import CONFIGS, KubeflowSettings
 
-CONFIGS, KEYS = "/etc/expunge/config", "/etc/expunge/keys"
+KEYS = "/etc/expunge/keys"
 # Kubeflow mounts a Secret's files so that everybody may read them, and Expunge signs with no such key: so they are
 # copied into memory, for the container's user alone.
 OWN_KEYS = "/run/expunge-keys"

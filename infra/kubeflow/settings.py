@@ -15,6 +15,7 @@ from infra.plain_variables import named_like_secrets, with_login
 IMAGE = re.compile(
     r"(?P<name>[a-z0-9][\w.-]*(:\d+)?(/[a-z0-9][\w.-]*)*)(:(?!latest\Z)[\w][\w.-]{0,127}|@sha256:[0-9a-f]{64})"
 )
+CONFIGS = "/etc/expunge/config"  # where the ConfigMap's files appear
 
 Quantity = Annotated[str, Field(pattern=r"^[1-9]\d*(\.\d+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]  # of an object of Kubernetes'
@@ -60,6 +61,8 @@ class KubeflowSettings(Settings):
         config: of unlearn_pipeline, a path in the container; each run may name another one.
         config_map: a ConfigMap whose files appear in ``/etc/expunge/config``, for configurations that are not in the
             image; none if empty.
+        context: of the kubeconfig, for ``expunge stack check``; the current one if empty.
+        namespace: of runs' pods, for the same.
         accelerator: none if left out.
         cpu: cores that the unlearning container asks for.
         memory: what it asks for, which is also its limit.
@@ -79,6 +82,8 @@ class KubeflowSettings(Settings):
     name: Name = "expunge"
     config: str = Field(default="configs/demo.yaml", min_length=1)
     config_map: Name | Literal[""] = ""
+    context: str = ""
+    namespace: Name = "kubeflow"
     accelerator: Accelerator | None = None
     cpu: Quantity = "4"
     memory: Quantity = "16Gi"

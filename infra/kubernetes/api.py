@@ -11,33 +11,33 @@ from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 
 from expunge.errors import ExpungeError
-from infra.kubernetes.stack_settings import StackSettings
 
 SECONDS = 15.0  # of silence after which the cluster counts as gone
 ATTEMPTS = 3
 
 
-def connect(settings: StackSettings) -> client.ApiClient:
-    """The client by the settings' context of the kubeconfig.
+def connect(context: str) -> client.ApiClient:
+    """The client by a context of the kubeconfig, the current one if empty.
 
     Raises:
         ExpungeError: there is no kubeconfig, or no such context in it.
     """
     given = os.environ.get("KUBECONFIG")  # the library reads it when it is imported
     try:
-        contexts, _ = config.list_kube_config_contexts(given)
+        contexts, current = config.list_kube_config_contexts(given)
     except ConfigException as error:
         raise ExpungeError(
             f"cluster: no kubeconfig can be read ({' '.join(str(error).split())[:160]}); name one in KUBECONFIG."
         ) from error
     names = [each["name"] for each in contexts]
-    if settings.context not in names:
+    context = context or (current or {}).get("name", "")
+    if context not in names:
         raise ExpungeError(
-            f"context: '{settings.context}' is not in your kubeconfig, which has {', '.join(names)}; write one of "
+            f"context: '{context}' is not in your kubeconfig, which has {', '.join(names)}; write one of "
             "these into the settings."
         )
     made = client.Configuration()
-    config.load_kube_config(given, settings.context, client_configuration=made)
+    config.load_kube_config(given, context, client_configuration=made)
     return _patient(made)
 
 

@@ -115,7 +115,7 @@ class ClusterSchedules:
 
     def __init__(self, settings: StackSettings) -> None:
         self.settings = settings
-        self._api = connect(settings)
+        self._api = connect(settings.context)
         self._core, self._batch = client.CoreV1Api(self._api), client.BatchV1Api(self._api)
         self._timeout = {"_request_timeout": SECONDS}
 

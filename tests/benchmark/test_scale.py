@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from benchmarks.scale import MODEL, OPERATIONS, crownings, fill, one_size
+from benchmarks.scale import MODEL, OPERATIONS, fill, logs, one_size
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
 from expunge.takedown.standing import next_runs
@@ -16,9 +16,8 @@ def test_an_inbox_that_is_made_is_one_that_expunge_reads(tmp_path: Path) -> None
     assert (labels.count("fulfilled"), labels.count("pending")) == (40, 4)
     assert [len(run) for run in next_runs(box)] == [4]
     crowning = box.champions.current()
-    assert crowning is not None and crowning.version == 12 and len(crowning.covers) == 40
-    other = Inbox(open_store(tmp_path), "model-2").champions.current()
-    assert other is not None and len(other.covers) == 13
+    assert crowning is not None and crowning.version == 12 and len(box.champions.covered_by(12)) == 40
+    assert len(Inbox(open_store(tmp_path), "model-2").champions.covered_by(12)) == 13
 
 
 def test_every_operation_is_measured_and_none_is_refused(tmp_path: Path) -> None:
@@ -27,6 +26,7 @@ def test_every_operation_is_measured_and_none_is_refused(tmp_path: Path) -> None
     assert {each.problem for each in found.values()} == {""} and not (tmp_path / "inbox").exists()
 
 
-def test_a_crowning_that_covers_too_many_is_refused(tmp_path: Path) -> None:
-    refused = {count: read.problem for count, _, read in crownings(tmp_path / "log")}
-    assert refused[150_000] == "" and "more than the 4,000,000 bytes that are allowed" in refused[250_000]
+def test_a_log_of_its_own_is_measured_too(tmp_path: Path) -> None:
+    (found,) = logs(tmp_path / "log", [500])
+    assert found[0] == 500 and found[1] < 0.001 and found[2].problem == found[3].problem == ""
+    assert not (tmp_path / "log").exists()

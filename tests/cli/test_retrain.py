@@ -83,6 +83,23 @@ def test_inbox_and_model_are_those_of_the_configuration(box: Inbox) -> None:
     assert told == [{"requests": ["object-fish"], "status": None}]
 
 
+def test_without_a_word_in_the_configuration_the_environment_says_which(
+    box: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.file(kind="object", target="cat")
+    Inbox(open_store("elsewhere"), "other").file(kind="object", target="fish")
+    Inbox(open_store("elsewhere"), "other").claim_pending("far-away:1:run", lambda batch: {})
+    monkeypatch.setenv("EXPUNGE_INBOX", "elsewhere")
+    assert json.loads(expunge("retrain", "--dry-run", "--json").stdout)[0]["requests"] == ["object-fish"]
+    monkeypatch.setenv("EXPUNGE_MODEL", "other")
+    assert json.loads(expunge("retrain", "--dry-run", "--json").stdout) == []  # for that model it is claimed
+    Path("c.yaml").write_text("parameters: {inbox: .expunge/inbox}", encoding="utf-8")
+    told = json.loads(expunge("retrain", "--dry-run", "--json", "--config", "c.yaml").stdout)
+    assert told[0]["requests"] == ["object-cat"]
+    monkeypatch.setenv("EXPUNGE_MODEL", "a/b")
+    assert "registered_model: 'a/b' given" in expunge("retrain").stderr
+
+
 def test_status_for_people_machines_and_a_page(box: Inbox) -> None:
     box.file(kind="object", target="cat", id="cat", due="2199-01-01")
     box.file(kind="object", target="dog")

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from click.testing import CliRunner, Result
 from expunge.cli import main
 from tests.conftest import PYTHON_PATH
 from tests.infra.conftest import Guarded, guarded  # noqa: F401 (a fixture)
+from tests.infra.regional_store import regional_store
 
 PIECES = ["inbox", "tracking store", "login", "registry", "artifact store", "certificate key", "model key", "schedule"]
 
@@ -126,6 +128,28 @@ def test_an_inbox_in_a_bucket(s3_server: str) -> None:
     assert findings["inbox"]["ok"]
     _, findings = check(EXPUNGE_INBOX="s3://expunge/checked", AWS_SECRET_ACCESS_KEY="wrong-hidden")
     assert not findings["inbox"]["ok"] and "hidden" not in json.dumps(findings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("refusal", [301, 400])
+def test_a_bucket_in_another_region(s3_server: str, refusal: int) -> None:
+    with regional_store(s3_server, "eu-central-1", refusal) as url:
+        inbox = {"EXPUNGE_INBOX": "s3://expunge/regional", "AWS_ENDPOINT_URL": url}
+        _, findings = check(**inbox)
+        said = "s3://expunge/regional lies in region eu-central-1, and requests are made for us-east-1"
+        assert findings["inbox"]["found"] == said
+        assert findings["inbox"]["remedy"].startswith("set AWS_DEFAULT_REGION=eu-central-1")
+        _, findings = check(**inbox, AWS_DEFAULT_REGION="eu-central-1")
+        assert findings["inbox"]["ok"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hours", [1, -1])
+def test_an_object_store_whose_clock_is_an_hour_off(s3_server: str, hours: int) -> None:
+    with regional_store(s3_server, "us-east-1", skew=timedelta(hours=hours)) as url:
+        _, findings = check(EXPUNGE_INBOX="s3://expunge/skewed", AWS_ENDPOINT_URL=url)
+    assert findings["inbox"]["found"] == "the object store's clock and this one differ by 60 minutes"
+    assert "NTP" in findings["inbox"]["remedy"]
 
 
 @pytest.mark.slow

@@ -17,7 +17,8 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -86,12 +87,13 @@ class Cluster:
         self._server.shutdown()
         self._server.server_close()
 
-    def add_node(self, name: str, gpus: int = 0, **labels: str) -> None:
-        """A node that pods can be placed on."""
+    def add_node(self, name: str, gpus: int = 0, images: Sequence[str] = (), **labels: str) -> None:
+        """A node that pods can be placed on; ``images`` it has pulled before."""
         self.objects.create("nodes", "", {"metadata": {"name": name, "labels": labels}})
         room = {"cpu": "8", "memory": "32Gi"} | ({"nvidia.com/gpu": str(gpus)} if gpus else {})
         with self.objects.changing("nodes", "", name) as node:
             node["status"] = {"allocatable": room, "conditions": [{"type": "Ready", "status": "True"}]}
+            node["status"]["images"] = [{"names": [each]} for each in images]
 
     def add_namespace(self, name: str, *accounts: str) -> None:
         """A namespace with service accounts."""
@@ -101,7 +103,8 @@ class Cluster:
 
     def add_secret(self, namespace: str, name: str, **values: str) -> None:
         """A secret, as an administrator makes it."""
-        self.objects.create("secrets", namespace, {"metadata": {"name": name}, "stringData": values})
+        data = {key: b64encode(value.encode()).decode() for key, value in values.items()}
+        self.objects.create("secrets", namespace, {"metadata": {"name": name}, "data": data})
 
     def logs(self) -> dict[str, str]:
         """What the pods said, by pod."""

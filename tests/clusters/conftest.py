@@ -68,4 +68,4 @@ def furnish(made: Cluster) -> None:
     """Namespace, accounts and nodes."""
     made.add_namespace(NAMESPACE, "expunge-runner", "expunge-step")
     made.add_node("cpu-1", pool="cpu")
-    made.add_node("gpu-1", gpus=1, pool="gpu")
+    made.add_node("gpu-1", gpus=1, images=[f"docker.io/library/{IMAGE}"], pool="gpu")

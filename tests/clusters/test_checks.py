@@ -1,5 +1,6 @@
 """``expunge stack check`` for a cluster: what is missing is one line with its remedy, before anything runs."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from expunge.schedule.timing import parse_timing
 from infra.kubernetes.checks import check_cluster
 from infra.kubernetes.cron_jobs import ClusterSchedules
 from infra.kubernetes.stack_settings import read_stack_settings
+from infra.serving import free_ports
 from tests.clusters.cluster import Cluster
 from tests.clusters.conftest import NAMESPACE, settings_file, wait_for
+from tests.clusters.registry import registry
+from tests.infra.regional_store import regional_store
 
 pytestmark = pytest.mark.slow
 GPU = {"resources": {"limits": {"nvidia.com/gpu": "1"}}, "node_selector": {"pool": "gpu"}}
@@ -20,7 +24,8 @@ JOBS = {"jobs": {"resolve_case": GPU, "unlearn": GPU}}
 
 
 def ask(folder: Path, **changed: Any) -> list[Finding]:
-    findings = check_cluster(read_stack_settings(settings_file(folder, **changed)))
+    server = {"variables": {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}}  # of the pods; not asked from here
+    findings = check_cluster(read_stack_settings(settings_file(folder, **server | changed)))
     assert all(bool(each.remedy) != each.ok and "\n" not in each.found + each.remedy for each in findings)
     return findings
 
@@ -42,7 +47,7 @@ def test_a_whole_cluster_lacks_nothing_and_no_secret_is_shown(whole: Cluster, tm
     before = len(whole.objects.written)
     findings = ask(tmp_path, **JOBS)
     assert [each.what for each in findings if not each.ok] == []
-    assert len(findings) == 8 and "s3cr3t-key" not in str(findings)
+    assert len(findings) == 9 and "s3cr3t-key" not in str(findings)
     assert len(whole.objects.written) == before
 
 
@@ -98,14 +103,68 @@ def test_a_pool_that_is_not_there_or_has_no_gpus(whole: Cluster, tmp_path: Path)
     assert missing(tmp_path, **JOBS) == [("cluster's nodes", "jobs.resolve_case: no node is ready with pool=gpu")]
 
 
+def test_a_pool_whose_taint_is_not_tolerated(whole: Cluster, tmp_path: Path) -> None:
+    taint = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+    with whole.objects.changing("nodes", "", "gpu-1") as node:
+        node["spec"] = {"taints": [taint]}
+    said = "jobs.resolve_case: the nodes with pool=gpu have the taint nvidia.com/gpu, which it does not tolerate"
+    assert missing(tmp_path, **JOBS) == [("cluster's nodes", said)]
+    for toleration, fits in (
+        ({"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}, True),
+        ({"key": "nvidia.com/gpu", "value": "present"}, True),
+        ({"operator": "Exists"}, True),
+        ({"key": "nvidia.com/gpu", "value": "other"}, False),
+        ({"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoExecute"}, False),
+    ):
+        place = GPU | {"tolerations": [toleration]}
+        assert (missing(tmp_path, jobs={"resolve_case": place}) == []) is fits
+    with whole.objects.changing("nodes", "", "gpu-1") as node:
+        node["spec"] = {"taints": [taint | {"effect": "PreferNoSchedule"}]}
+    assert missing(tmp_path, **JOBS) == []
+
+
+def test_a_registry_that_is_asked_before_any_pod(whole: Cluster, tmp_path: Path) -> None:
+    with registry(["expunge:1.0"], "me:hidden-word") as host:
+        image = f"{host}/expunge:1.0"
+        said = ("cluster's image", f"{host} asks for a login, and has none for {image}")
+        assert missing(tmp_path, image=image) == [said]
+        logins = json.dumps({"auths": {host: {"username": "me", "password": "hidden-word"}}})
+        whole.add_secret(NAMESPACE, "pull", **{".dockerconfigjson": logins})
+        assert missing(tmp_path, image=image, pull_secret="pull") == []
+        none = f"{host}/expunge:2.0"
+        assert missing(tmp_path, image=none, pull_secret="pull") == [("cluster's image", f"{host} has no {none}")]
+    assert missing(tmp_path, image=image) == [("cluster's image", f"{host} does not answer from here")]
+    with whole.objects.changing("nodes", "", "cpu-1") as node:
+        node["status"]["images"] = [{"names": [image]}]  # as if a pod had run there
+    assert missing(tmp_path, image=image) == []
+
+
+def test_a_bucket_far_from_pods_or_nodes(
+    whole: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3_server: str
+) -> None:
+    with regional_store(s3_server, "eu-central-1") as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        pods = {"variables": {"AWS_DEFAULT_REGION": "us-east-1"}}
+        said = "s3://zenml lies in region eu-central-1, and pods ask us-east-1"
+        assert missing(tmp_path, **pods) == [("cluster's bucket", said)]
+        pods = {"variables": {"AWS_DEFAULT_REGION": "eu-central-1"}}
+        assert missing(tmp_path, **pods) == [] == missing(tmp_path, variables={})
+        for name in ("cpu-1", "gpu-1"):
+            with whole.objects.changing("nodes", "", name) as node:
+                node["metadata"]["labels"]["topology.kubernetes.io/region"] = "us-west-2"
+        said = "s3://zenml lies in region eu-central-1, and the nodes in us-west-2"
+        assert missing(tmp_path, **pods) == [("cluster's bucket", said)]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)  # which knows no regions
+    assert missing(tmp_path, **pods) == []
+
+
 def test_an_image_that_cannot_be_pulled(whole: Cluster, tmp_path: Path) -> None:
-    container = {"name": "main", "image": "elsewhere:1", "command": ["true"]}
+    elsewhere = f"127.0.0.1:{free_ports(1)[0]}/elsewhere:1"
+    container = {"name": "main", "image": elsewhere, "command": ["true"]}
     pod = {"restartPolicy": "Never", "containers": [container]}
     whole.objects.create("jobs", NAMESPACE, {"metadata": {"name": "x"}, "spec": {"template": {"spec": pod}}})
-    wait_for(lambda: missing(tmp_path, image="elsewhere:1"), 30)
-    assert missing(tmp_path, image="elsewhere:1") == [
-        ("cluster's image", "pod x-0 cannot pull elsewhere:1: ErrImagePull")
-    ]
+    said = [("cluster's image", f"pod x-0 cannot pull {elsewhere}: ErrImagePull")]
+    wait_for(lambda: missing(tmp_path, image=elsewhere) == said, 30)
 
 
 def test_a_schedule_that_rests_or_has_no_zone(whole: Cluster, tmp_path: Path) -> None:

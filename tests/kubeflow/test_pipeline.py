@@ -153,7 +153,7 @@ def test_two_takedowns_are_ended_by_one_container(compiled: Path, cluster: Clust
     ), told(ran)
     assert [box.state(each).label for each in filed] == ["fulfilled", "fulfilled"], told(ran)
     crowning = box.champions.current()
-    assert crowning is not None and crowning.covers == tuple(filed)
+    assert crowning is not None and crowning.adds == tuple(filed)
     assert f"Ran {', '.join(filed)}." in ran["condition-1/retrain"].log
     said = told(ran)
     assert [key for kept in cluster.secrets.values() for key, value in kept.items() if value in said] == []

@@ -55,7 +55,7 @@ def test_what_is_not_drawn_is_told_apart_and_the_others_go_on(strict, monkeypatc
     assert state.label == "nothing to remove" and state.certificate is None
     assert (state.absence.source, state.absence.digest) == (strict["base_model"], base.digest)
     registry = Registry(name=MODEL)
-    assert registry.champion().requests == (there,) and box.champions.current().covers == (there,)
+    assert registry.champion().requests == (there,) and box.champions.current().adds == (there,)
     assert set(output(run, "gather_findings", "findings").lineage.requests) == {there}
     retained = output(run, "diversify_datasets", "retain_set").prompts
     assert unseen in {prompt.factors["subject"] for prompt in retained}  # it is no target, and was not forgotten

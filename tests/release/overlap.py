@@ -21,6 +21,7 @@ from expunge.release.finishing import finish
 from expunge.release.promotion import follow
 from expunge.release.registry import Registry
 from expunge.release.settling import Settling
+from expunge.takedown.champion_log import covered
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.life_cycle import Outcome
 from expunge.takedown.object_store import open_store
@@ -120,11 +121,11 @@ def _count(place: str) -> dict[str, int]:
     box, registry = Inbox(open_store(place)), Registry()
     entries = box.champions.entries()
     champions = [None, *(each.version for each in entries)]
+    covers = [frozenset(), *(covered(entries, each.version) for each in entries)]
     lost = sum(
-        each.replaces != before or not set(covered) <= set(each.covers)
-        for each, before, covered in zip(entries, champions, [(), *(each.covers for each in entries)], strict=False)
+        each.replaces != before or not covers[place] <= covers[place + 1]
+        for place, (each, before) in enumerate(zip(entries, champions, strict=False))
     )
-    covers = set(entries[-1].covers) if entries else set()
     states = {each.id: box.state(each.id) for each in box.requests()}
     ends = {
         id: [event.status for event in state.history if event.status in set(Outcome)] for id, state in states.items()
@@ -136,7 +137,7 @@ def _count(place: str) -> dict[str, int]:
         "lost updates": lost,
         "double crownings": len(entries) - len({each.version for each in entries}),
         "not closed once": sum(end != [Outcome.FULFILLED] for end in ends.values()) + (len(states) != 2),
-        "not covered": len({id for id, state in states.items() if state.outcome is Outcome.FULFILLED} - covers),
+        "not covered": len({id for id, state in states.items() if state.outcome is Outcome.FULFILLED} - covers[-1]),
         "alias differs": int((champion.version if champion else None) != champions[-1]),
     }
 

@@ -72,7 +72,7 @@ def outcome(home: Path) -> dict[str, Any]:
             for entry in box.requests()}  # fmt: skip
     return {
         "versions": [(each.version, each.digest, each.aliases) for each in registry.history()],
-        "crownings": [(each.version, each.replaces, each.covers) for each in box.champions.entries()],
+        "crownings": [(each.version, each.replaces, each.adds) for each in box.champions.entries()],
         "ends": ends,
         "certificates": certificates,
     }

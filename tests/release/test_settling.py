@@ -86,7 +86,7 @@ def test_a_version_that_passed_is_promoted_and_its_requests_closed(box, registry
     version = work("cat", "dog")
     assert settle(box, registry, version) == "promoted"
     assert labels(box) == {"object-cat": "fulfilled", "object-dog": "fulfilled"}
-    assert box.champions.current().covers == ("object-cat", "object-dog")
+    assert box.champions.covered_by(1) == {"object-cat", "object-dog"}
     assert registry.champion().version == version.version
     on_file = (tmp_path / ".expunge/reports/expunge-zoo-1/certificate-object-cat.json").read_text(encoding="utf-8")
     assert load_certificate(on_file).model_dump(mode="json") == box.state("object-cat").certificate
@@ -143,7 +143,7 @@ def test_the_later_of_two_overlapping_runs_goes_round_again(box, registry, work,
     assert finish(box, registry, again, page_of, US) == again  # what was overtaken is not gone on with
     second = registered(tiny_model, findings_for(again.requests, theirs.version), NAME)
     assert settle(box, registry, second) == "promoted"
-    assert box.champions.current().covers == ("object-car", "object-horse")
+    assert box.champions.covered_by(box.champions.current().version) == {"object-car", "object-horse"}
     assert set(labels(box).values()) == {"fulfilled"} and box.champions.former() == theirs.version
 
 
@@ -346,6 +346,6 @@ def test_a_champion_of_before_the_log_is_found(box, registry, work, tmp_path):
     shutil.rmtree(tmp_path / "inbox/.models/expunge-zoo/champions")
     assert follow(box.champions, registry) == 2
     first, second = box.champions.entries()
-    assert (first.version, first.covers) == (1, ("object-cat",)) and box.champions.former() == 1
-    assert second.why == "found" and second.covers == ("object-cat", "object-dog")
+    assert (first.version, first.adds) == (1, ("object-cat",)) and box.champions.former() == 1
+    assert second.why == "found" and box.champions.covered_by(2) == {"object-cat", "object-dog"}
     assert set(labels(box).values()) == {"fulfilled"}

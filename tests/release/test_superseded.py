@@ -4,7 +4,7 @@ import pytest
 
 from expunge.errors import ExpungeError
 from expunge.release.promotion import follow, plan_roll_back, roll_back
-from expunge.release.superseded import decide, settle_superseded
+from expunge.release.superseded import Decided, decide, settle_superseded
 from expunge.release.taken_down import what_was_taken_down
 from expunge.takedown.life_cycle import Status
 from tests.release.test_settling import US, blank, box, claim, registry, settle, work  # noqa: F401  fixtures
@@ -61,6 +61,13 @@ def test_a_deleted_version_leaves_no_file_and_no_roll_back_ends_there(box, regis
     assert box.champions.entries() == before
 
 
+def test_of_very_many_that_a_version_draws_the_mark_names_some(box, registry, line):  # noqa: F811
+    drawn = tuple(f"style-artist-{number:04d}" for number in range(6000))
+    settle_superseded(registry, [Decided(line[0], drawn, "keep")])  # all of them MLflow would refuse
+    said, hidden = tags(registry)[1]
+    assert said.startswith("style-artist-0000, ") and said.endswith("style-artist-0099 and 5,900 more") and not hidden
+
+
 def test_what_may_be_in_service_next_is_never_deleted(box, registry, line, work):  # noqa: F811
     challenger = work("horse", days=7)
     assert settle(box, registry, challenger) == "waiting"
@@ -72,7 +79,7 @@ def test_nothing_is_deleted_while_a_certificate_is_to_be_chained_to_it(box, regi
     current = box.champions.current()
     box.file(kind="object", target="horse")
     claim(box, US)
-    late = current.model_copy(update={"version": 4, "replaces": 3, "covers": (*current.covers, "object-horse")})
+    late = current.model_copy(update={"version": 4, "replaces": 3, "adds": ("object-horse",)})
     box.champions.crown(late)
     assert box.state("object-horse").status is Status.CLAIMED
     assert {each.act for each in decide(box, registry, "delete")} == {"keep"}

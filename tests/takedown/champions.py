@@ -7,13 +7,13 @@ from expunge.takedown.champion_log import Crowning
 from expunge.takedown.inbox import Inbox
 
 
-def crowning(version: int, replaces: int | None, covers: tuple[str, ...] = (), why: str = "promotion") -> Crowning:
-    return Crowning(version=version, replaces=replaces, covers=covers, why=why, at=datetime.now(UTC))
+def crowning(version: int, replaces: int | None, adds: tuple[str, ...] = (), why: str = "promotion") -> Crowning:
+    return Crowning(version=version, replaces=replaces, adds=adds, why=why, at=datetime.now(UTC))
 
 
 def fulfil(inbox: Inbox, request_id: str, certificate: dict[str, Any] | None = None) -> None:
     """Let a new champion cover a claimed request, and close it."""
     current = inbox.champions.current()
-    version, covers = (current.version, current.covers) if current else (0, ())
-    inbox.champions.crown(crowning(version + 1, version or None, (*covers, request_id)))
+    version = current.version if current else 0
+    inbox.champions.crown(crowning(version + 1, version or None, (request_id,)))
     inbox.close(request_id, "fulfilled", "passed", certificate)

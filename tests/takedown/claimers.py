@@ -138,7 +138,7 @@ def _count(
         "worked on more often": sum(count for number, count in times.items() if number > 2),
         "worked on too often": sum(len(workers[each]) > excused[each] for each in ids),
         "not closed exactly once": sum(end != [Outcome.FULFILLED] for end in ends),
-        "not covered": len(set(ids) - set(current.covers if current else ())),
+        "not covered": len(set(ids) - (box.champions.covered_by(current.version) if current else set())),
         "double crownings": len(entries) - len({each.version for each in entries}),
         "claims taken over from a dead one": len(taken_over),
         "longest until taken over, s": round(max(taken_over, default=0.0), 1),
@@ -165,7 +165,8 @@ def _claimer(trial: Trial, ended: Path, number: int, host: str, seed: float) -> 
                 batch = box.claim_pending(owner, lambda batch: {})
                 ids = [request.id for request in batch.requests]
                 current = box.champions.current()
-                fresh = [each for each in ids if current is None or each not in current.covers]
+                done = box.champions.covered_by(current.version) if current else ()
+                fresh = [each for each in ids if each not in done]
                 for each in fresh:
                     print(json.dumps({"what": "began", "id": each, "owner": owner}), file=log, flush=True)
                 if fresh:
@@ -179,13 +180,13 @@ def _claimer(trial: Trial, ended: Path, number: int, host: str, seed: float) -> 
             time.sleep(chance.uniform(0, trial.work))
 
 
-def _crown(box: Inbox, version: int, covers: list[str]) -> None:
+def _crown(box: Inbox, version: int, adds: list[str]) -> None:
     while True:
         current = box.champions.current()
         crowning = Crowning(
             version=version,
             replaces=current.version if current else None,
-            covers=tuple(sorted({*covers, *(current.covers if current else ())})),
+            adds=tuple(adds),
             why="promotion",
             at=datetime.now(UTC),
         )

@@ -1,12 +1,17 @@
 """The champion log: one winner for each place, on top of the right version, and everything follows from it."""
 
+import json
+import tempfile
 import threading
 import uuid
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from expunge.errors import ExpungeError
+from expunge.takedown import folder_store
 from expunge.takedown.champion_log import ChampionLog, Overtaken
 from expunge.takedown.object_store import open_store
 from tests.takedown.champions import crowning
@@ -31,10 +36,10 @@ def test_before_the_first_promotion_there_is_nothing(log: ChampionLog) -> None:
 
 
 def test_crownings_stand_on_each_other(log: ChampionLog) -> None:
-    first, second = crowning(1, None, ("a",)), crowning(4, 1, ("a", "b"))
+    first, second = crowning(1, None, ("a",)), crowning(4, 1, ("b",))
     assert log.crown(first) == first and log.crown(second) == second
     assert log.entries() == [first, second] and log.current() == second and log.former() == 1
-    assert log.covered_by(1) == ("a",) and log.covered_by(4) == ("a", "b") and log.covered_by(3) == ()
+    assert log.covered_by(1) == {"a"} and log.covered_by(4) == {"a", "b"} and log.covered_by(3) == set()
     periods = log.periods()
     assert periods[1][0].until == periods[4][0].since == second.at and periods[4][0].until is None
 
@@ -85,6 +90,71 @@ def test_of_many_at_once_one_wins(place: str) -> None:
         thread.join()
     entries = ChampionLog(open_store(place), "m").entries()
     assert len(won) == 1 and len(lost) == 5 and [each.version for each in entries] == [1, *won]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    moves=st.lists(st.one_of(st.sets(st.sampled_from("abcdefgh"), max_size=3), st.sampled_from(["back", "late"]))),
+    old=st.integers(0, 12),
+)
+def test_reading_back_gives_what_listing_everything_gives(moves: list[set[str] | str], old: int) -> None:
+    """Promotions that add some, roll-backs, and promotions that come too late; the first entries are of format 1."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = ChampionLog(open_store(folder), "m")
+        line: list[int] = []  # the champion, and what it was made from: the last is the champion
+        listed: dict[int, set[str]] = {}  # everything that each version has forgotten
+        number = 0
+        for move in moves:
+            champion = line[-1] if line else None
+            if move == "late":
+                with pytest.raises(Overtaken):
+                    log.crown(crowning(number + 100, number + 50, ("z",)))
+                continue
+            if move == "back":
+                if len(line) < 2:
+                    continue
+                line.pop()
+                made = crowning(line[-1], champion, why="roll-back")
+            else:
+                number += 1
+                line.append(number)
+                listed[number] = {*move, *listed.get(champion or 0, set())}
+                made = crowning(number, champion, tuple(move))
+            log.crown(made)
+            path = Path(folder, f".models/m/champions/{len(log.entries()):06d}.json")
+            if len(log.entries()) <= old:  # as it was written before
+                written = json.loads(path.read_text(encoding="utf-8"))
+                del written["adds"]
+                whole = written | {"format_version": 1, "covers": sorted(listed[made.version])}
+                path.write_text(json.dumps(whole), encoding="utf-8")
+            assert log.covered_by(made.version) == listed[made.version]
+        anew = ChampionLog(open_store(folder), "m")
+        assert {version: anew.covered_by(version) for version in listed} == listed
+        assert (anew.current() and anew.current().version) == (line[-1] if line else None)
+
+
+def test_a_log_of_300_000_requests_is_read_and_its_entries_stay_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_store, "_SETTLED", 0)  # no waiting until a file is two seconds old
+    log, ids = ChampionLog(open_store(tmp_path), "m"), [f"style-artist-{number}" for number in range(300_000)]
+    before = None
+    for version, begin in enumerate(range(0, len(ids), 7500), 1):
+        log.crown(crowning(version, before, tuple(ids[begin : begin + 7500])))
+        before = version
+    assert before == 40 and log.covered_by(40) == set(ids) and log.covered_by(39) == set(ids[:-7500])
+    assert max(each.stat().st_size for each in tmp_path.glob(".models/m/champions/*")) < 200_000
+    index = tmp_path / ".models/m/index/champions.json"  # so that not all are read again each time
+    assert index.exists() and ChampionLog(open_store(tmp_path), "m").covered_by(40) == set(ids)
+    index.unlink()
+    assert ChampionLog(open_store(tmp_path), "m").covered_by(40) == set(ids)
+
+
+def test_a_crowning_that_nobody_could_read_is_not_written(tmp_path: Path) -> None:
+    log = ChampionLog(open_store(tmp_path), "m")
+    with pytest.raises(ExpungeError, match="version 1 of m adds 300,000 requests, more than an entry of 4,000,000"):
+        log.crown(crowning(1, None, tuple(f"style-artist-{number}" for number in range(300_000))))
+    assert log.entries() == []
 
 
 def test_models_have_logs_of_their_own_and_a_damaged_entry_is_named(tmp_path: Path) -> None:

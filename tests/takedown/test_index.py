@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from expunge.takedown import folder_store
+from expunge.takedown import folder_store, index
 from expunge.takedown.folder_store import FolderStore
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import Store, open_store
@@ -74,6 +74,28 @@ def test_what_has_not_changed_is_not_read_again(inbox: Inbox, reads: list[str]) 
     assert Inbox(inbox.store).requests() == entries and len(reads) == 4 + 2 * COUNT
     assert [entry.state.label for entry in entries] == ["failed", "claimed"] * (COUNT // 2)
     assert entries[0].state.certificate is None and inbox.entry("r00").state.certificate == {"ua": 0.5}
+
+
+def test_a_large_index_lies_in_parts(inbox: Inbox, reads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = inbox.requests()
+    monkeypatch.setattr(index, "_PART", 15)
+    for key in (STATES, REQUESTS):
+        inbox.store.delete(key)
+    assert Inbox(inbox.store).requests() == entries
+    reads.clear()
+    assert Inbox(inbox.store).requests() == entries
+    parts = [key.replace(".json", part) for key in (STATES, REQUESTS) for part in (".json", "-1.json", "-2.json")]
+    assert reads == parts
+    inbox.store.delete(parts[1])  # what lies behind it is read again
+    assert Inbox(inbox.store).requests() == entries and len(reads) == 6 + 2 + (COUNT - 15) + 3
+
+
+def test_an_index_in_one_part_of_before_is_read(
+    inbox: Inbox, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "_PART", 15)
+    Inbox(inbox.store).requests()
+    assert [key for key in reads if key.endswith("/000001.json") or key.startswith("r")] == []
 
 
 def test_filing_and_claiming_read_no_request_that_has_not_changed(inbox: Inbox, reads: list[str]) -> None:
