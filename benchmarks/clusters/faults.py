@@ -51,9 +51,10 @@ class Fault:
     seen_at: str = ""
 
 
-def killed(*steps: str) -> list[Fault]:
-    """The pipeline's pod, as these steps are at work in it. It is replaced three times in a run."""
-    return [Fault("the pipeline's pod is killed", step, strikes.kill) for step in steps]
+def in_pipeline(what: str, *steps: str) -> list[Fault]:
+    """What is done to the pipeline's pod, as these steps are at work in it."""
+    strike = {"killed": strikes.kill, "evicted": strikes.evict}[what]
+    return [Fault(f"the pipeline's pod is {what}", step, strike) for step in steps]
 
 
 # The faults that each run has to bear, in the order of its steps. In the last every heavy step has a pod of its own, in
@@ -71,25 +72,22 @@ RUNS = (
     [Fault("the image cannot be pulled any more", "cache_gradients", strikes.image_gone, "unlearn")],
     [Fault("the pods' logins to the cluster expire", "unlearn", strikes.cluster_login_over)],
     [Fault("the run's login to ZenML expires", "unlearn", strikes.zenml_login_over)],
-    [
-        *killed("collect_takedowns", "finish_takedowns", "load_base_model"),
-        Fault("the step's node is gone", "unlearn", strikes.lose_node),
-    ],
-    [
-        *killed("close_absent"),
-        Fault("the step's pod is evicted", "unlearn", strikes.evict),
-        *killed("gate", "gather_findings"),
-    ],
-    [
-        Fault("the image cannot be pulled for 20 s", "cache_gradients", strikes.image_away, "unlearn"),
-        *killed("write_report", "register_model", "settle_version"),
-    ],
-    [
-        Fault("the schedule's pod is killed", "unlearn", strikes.kill_schedule),
+    [  # Of a run's pods three may be killed; evictions are not counted.
+        *in_pipeline("killed", "collect_takedowns"),
+        *in_pipeline("evicted", "finish_takedowns", "load_base_model", "close_absent"),
+        Fault("the schedule's pod is killed", "draw_pool", strikes.kill_schedule),
         Fault("the pipeline's pod is killed", "unlearn", strikes.kill_pipeline),
-        *killed("purge_forbidden"),
+        *in_pipeline("evicted", "gate", "gather_findings", "register_model", "settle_version"),
+        *in_pipeline("killed", "purge_forbidden"),
     ],
-    [Fault("the step's pod is killed", step, strikes.kill) for step in HEAVY],
+    [  # A step may be tried three times.
+        *(Fault("the step's pod is killed", step, strikes.kill) for step in HEAVY[:5]),
+        Fault("the image cannot be pulled for 20 s", "cache_gradients", strikes.image_away, "unlearn"),
+        Fault("the step's pod is killed", "unlearn", strikes.kill),
+        Fault("the step's node is gone", "unlearn", strikes.lose_node),
+        Fault("the step's pod is killed", "evaluate", strikes.kill),
+        Fault("the step's pod is evicted", "evaluate", strikes.evict),
+    ],
 )
 
 

@@ -42,6 +42,7 @@ class Job:
         self.cluster = there.cluster
         self.ticks: list[str] = []
         self.second = 0.0
+        self._found: dict[str, str] = {}
         self._before = {each["metadata"]["name"] for each in self._all_pods()}
         # Whoever makes a model may do everything with it; to ask for one that is not there is forbidden.
         login = tuple(there.environment[f"MLFLOW_TRACKING_{part}"] for part in ("USERNAME", "PASSWORD"))
@@ -83,9 +84,10 @@ class Job:
         return self.ended(tick)
 
     def until_at_work(self, step: str, tick: str) -> bool:
-        """Until a step is. Returns whether it is, and not all over before."""
-        wait_for(lambda: self.pod_of(step) or self.is_over(tick), LIMIT)
-        return bool(self.pod_of(step))
+        """Until a step is, in a pod that it was not found in before. Returns whether it is, and not all over before."""
+        wait_for(lambda: self.pod_of(step) not in ("", self._found.get(step)) or self.is_over(tick), LIMIT)
+        self._found[step] = self.pod_of(step)
+        return bool(self._found[step])
 
     def until_pending(self) -> None:
         """Until a next tick would take the request: at once if its claim was given back, else after the lease."""

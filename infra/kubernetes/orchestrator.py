@@ -26,7 +26,7 @@ from zenml.orchestrators import PipelineSubmissionError, SubmissionResult
 from expunge.errors import ExpungeError
 from infra.kubernetes.api import answering
 from infra.kubernetes.flavor import ExpungeKubernetesConfig
-from infra.kubernetes.patience import PatientClient, PatientJobs, waited_for
+from infra.kubernetes.patience import PatientClient, PatientJobs, last_words, waited_for
 from infra.kubernetes.pods import CONTAINER_RIGHTS, by_reference
 
 TOKEN = "ZENML_STORE_API_TOKEN"
@@ -74,7 +74,7 @@ class ExpungeKubernetesOrchestrator(KubernetesOrchestrator):
                 self._k8s_batch_api, self._k8s_core_api, where, job.name, waiting if late else None
             )
         if status is kube_utils.JobStatus.FAILED:
-            print(f"Step {step_run.name}: its job failed: {said}", flush=True)
+            print(f"Step `{step_run.name}`: its job failed: {said}", flush=True)
             return ExecutionStatus.FAILED
         return ExecutionStatus.COMPLETED if status is kube_utils.JobStatus.SUCCEEDED else ExecutionStatus.RUNNING
 
@@ -128,7 +128,7 @@ class ExpungeKubernetesOrchestrator(KubernetesOrchestrator):
         return SubmissionResult(partial(waited_for, result.wait_for_completion, partial(self._last_words, job)))
 
     def _last_words(self, job: str) -> str:
-        """The last line of a job's last pod, cut short; nothing if it has none."""
+        """Of a job's last pod; nothing if it has none."""
         where = self.config.kubernetes_namespace
         pods = self._k8s_core_api.list_namespaced_pod(where, label_selector=f"job-name={job}").items
         started = [each.metadata for each in pods if each.status.phase != "Pending"]
@@ -136,9 +136,8 @@ class ExpungeKubernetesOrchestrator(KubernetesOrchestrator):
             return ""
         last = max(started, key=lambda each: each.creation_timestamp).name
         # Whole: the library makes text of bytes as Python shows them.
-        said = self._k8s_core_api.read_namespaced_pod_log(last, where, tail_lines=20, _preload_content=False)
-        lines = said.data.decode(errors="replace").splitlines()
-        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+        said = self._k8s_core_api.read_namespaced_pod_log(last, where, tail_lines=5000, _preload_content=False)
+        return last_words(said.data.decode(errors="replace"))
 
     def _tie_token(self, snapshot: Any) -> str:
         """Let the token's secret go when the job does that it was made for. Returns the job's name."""

@@ -3,6 +3,7 @@
 ZenML asks four times within three seconds, without a limit on how long an answer may take.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -49,12 +50,12 @@ class PatientJobs(client.BatchV1Api):
             return self.read_namespaced_job(body.metadata.name, namespace)
 
 
-def waited_for(wait: Callable[[], None], last_words: Callable[[], str]) -> None:
+def waited_for(wait: Callable[[], None], words: Callable[[], str]) -> None:
     """Wait for a run's job.
 
     Args:
         wait: raises RuntimeError if the job fails.
-        last_words: of its last pod.
+        words: the last ones of its last pod.
 
     Raises:
         ExpungeError: it failed, or the cluster cannot be asked any more.
@@ -64,5 +65,13 @@ def waited_for(wait: Callable[[], None], last_words: Callable[[], str]) -> None:
             wait()
     except RuntimeError as error:
         with answering("run"):
-            said = last_words()
+            said = words()
         raise ExpungeError(f"run: {error}; its last words: {said or 'none'}") from error
+
+
+def last_words(log: str) -> str:
+    """The last line of a pipeline's log, cut short; where it names a step whose job failed, why that did."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()] or [""]
+    step = re.search(r"Step `[^`]+`", lines[-1])
+    causes = [line for line in lines if step and line.startswith(f"{step[0]}: its job failed: ")]
+    return (causes or lines)[-1][:300]

@@ -89,7 +89,9 @@ def test_an_image_that_cannot_be_pulled_is_waited_for_and_then_named(
     orchestrator._config = orchestrator.config.model_copy(update={"start_minutes": 0})
     assert orchestrator.get_isolated_step_status(Step).value == "failed"
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("Step unlearn: its job failed: Detected container in state `ErrImagePull`")
+    assert line.startswith("Step `unlearn`: its job failed: Detected container in state `ErrImagePull`")
+    assert patience.last_words(f"{line}\n  File ...\nRuntimeError: Step `unlearn` failed.\n") == line
+    assert patience.last_words(f"{line}\nRuntimeError: Step `evaluate` failed.\n").startswith("RuntimeError")
     assert bare.objects.all("jobs") == []
 
 
