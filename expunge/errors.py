@@ -60,6 +60,7 @@ REMEDIES = (
     Remedy("sqlalchemy.SQLAlchemyError", "database", DATABASE),
     Remedy("sqlite3.Error", "database", DATABASE),
     Remedy("mlflow.MlflowException", "MLflow", "check MLFLOW_TRACKING_URI; files that it misses may have been moved"),
+    Remedy("zenml.AuthorizationException", "ZenML", "log in to it again, or give pods its new key in their secret"),
     Remedy("botocore.NoCredentialsError", "object store", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
     Remedy("botocore.BotoCoreError", "object store", "check AWS_ENDPOINT_URL, the region and the credentials"),
     Remedy("botocore.ClientError", "object store", "check the bucket's name and what the credentials allow"),

@@ -1,4 +1,4 @@
-"""Where a pipeline runs: which steps have a job of their own, and who holds what the run claims."""
+"""Where a pipeline runs: which steps have a job of their own or are tried again, and who holds what the run claims."""
 
 from typing import Any
 from uuid import uuid4

@@ -95,8 +95,9 @@ def unlearn_pipeline(
         },
     }
     box, owner = Inbox(open_store(inbox), registered_model), owner_of_run()
+    (collect,) = placed(collect_takedowns)
     for _ in range(ROUNDS):
-        takedowns = collect_takedowns(inbox, world, registered_model, owner, only)
+        takedowns = collect(inbox, world, registered_model, owner, only)
         if not takedowns.load().requests:
             print(f"No takedown request is pending in {inbox}: nothing to do. File one: expunge takedown file --help")
             return
@@ -125,6 +126,12 @@ def unlearn_pipeline(
         )
         diversify_datasets, cache_gradients, unlearn, evaluate, try_comeback = placed(
             diversify_datasets, cache_gradients, unlearn, evaluate, try_comeback
+        )
+        finish_takedowns, load_base_model, close_absent, hold_gate, gather_findings = placed(
+            finish_takedowns, load_base_model, close_absent, hold_gate, gather_findings
+        )
+        write_report, register_model, settle_version, purge_forbidden = placed(
+            write_report, register_model, settle_version, purge_forbidden
         )
         with held(box, owner):
             takedowns = finish_takedowns(inbox, registered_model, takedowns, owner)

@@ -65,6 +65,13 @@ def test_mlflow_as_the_cause_of_something_else() -> None:
     assert line.startswith("MLflow: No such artifact: 'https://me:***@host/x'; check") and "\n" not in line
 
 
+def test_a_login_to_zenml_that_is_over() -> None:
+    from zenml.exceptions import CredentialsNotValid
+
+    line = explained(CredentialsNotValid("access token for API key pods has expired"))
+    assert line.startswith("ZenML: access token for API key pods has expired; log in to it again")
+
+
 def test_the_object_store() -> None:
     assert explained(NoCredentialsError()).endswith("; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "ListBuckets")

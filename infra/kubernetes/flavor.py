@@ -16,9 +16,11 @@ class ExpungeKubernetesConfig(KubernetesOrchestratorConfig):
     Attributes:
         image: what all pods run.
         jobs: pod settings, deadline and retries, by step.
+        start_minutes: how long a step's pod may wait for its image or a secret before it counts as failed.
     """
 
     image: str
+    start_minutes: int = 10
     jobs: dict[str, dict[str, Any]] = {}
 
 

@@ -1,26 +1,36 @@
 """ZenML's Kubernetes orchestrator where it would leak or break.
 
 ZenML 0.98 writes its token into the manifest of every step's own job, ``pass_zenml_token_as_secret`` or not; writes a
-container's rights under names that Kubernetes does not know; leaves the token's secret behind for ever; and builds or
-uploads code that is in the image already.
+container's rights under names that Kubernetes does not know; leaves the token's secret behind for ever; builds or
+uploads code that is in the image already; takes a step for failed, and starts it again beside its pod, when the cluster
+does not answer for three seconds; and waits for ever for an image that a step's pod cannot pull.
 """
 
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, cast
 
 from kubernetes import client as k8s
+from urllib3.exceptions import HTTPError
 from zenml.config import DockerSettings
 from zenml.config.retry_config import StepRetryConfig
 from zenml.config.step_run_info import StepRunInfo
-from zenml.enums import StepRuntime
+from zenml.enums import ExecutionStatus, StepRuntime
+from zenml.integrations.kubernetes import kube_utils
 from zenml.integrations.kubernetes.constants import KUBERNETES_SECRET_TOKEN_KEY_NAME
 from zenml.integrations.kubernetes.flavors.kubernetes_orchestrator_flavor import KubernetesOrchestratorSettings
 from zenml.integrations.kubernetes.orchestrators import KubernetesOrchestrator
 from zenml.integrations.kubernetes.pod_settings import KubernetesPodSettings
+from zenml.orchestrators import PipelineSubmissionError, SubmissionResult
 
+from expunge.errors import ExpungeError
+from infra.kubernetes.api import answering
 from infra.kubernetes.flavor import ExpungeKubernetesConfig
+from infra.kubernetes.patience import PatientClient, PatientJobs, last_words, waited_for
 from infra.kubernetes.pods import CONTAINER_RIGHTS, by_reference
 
 TOKEN = "ZENML_STORE_API_TOKEN"
+RETRIES = 2  # of a step in the pipeline's own pod: it begins again where that pod was replaced
 
 
 class ExpungeKubernetesOrchestrator(KubernetesOrchestrator):
@@ -32,12 +42,41 @@ class ExpungeKubernetesOrchestrator(KubernetesOrchestrator):
         return cast(ExpungeKubernetesConfig, self._config)
 
     def options_of(self, step: str) -> dict[str, Any]:
-        """What a step is run with: as a job of its own, tried again, if it has a place; else nothing."""
+        """What a step is run with: tried again, and as a job of its own if it has a place."""
         place = self.config.jobs.get(step)
-        if place is None:
-            return {}
-        retry = {"retry": StepRetryConfig(max_retries=place["retries"])} if place["retries"] else {}
-        return {"runtime": StepRuntime.ISOLATED} | retry
+        retries = place["retries"] if place else RETRIES
+        own = {"runtime": StepRuntime.ISOLATED} if place else {}
+        return own | ({"retry": StepRetryConfig(max_retries=retries)} if retries else {})
+
+    def get_kube_client(self, incluster: bool | None = None) -> k8s.ApiClient:
+        """The cluster's, for everything that ZenML asks it."""
+        return PatientClient(super().get_kube_client(incluster))
+
+    @property
+    def _k8s_batch_api(self) -> k8s.BatchV1Api:
+        return PatientJobs(self.get_kube_client())
+
+    def get_isolated_step_status(self, step_run: Any) -> ExecutionStatus:
+        """How the job of a step stands, failed if it waited too long for what it cannot start without.
+
+        Raises:
+            ExpungeError: the cluster cannot be asked. That is no failure: the pod may well be at work, and ZenML goes
+                on by what the step itself says.
+        """
+        where, waiting = self.config.kubernetes_namespace, self.config.fail_on_container_waiting_reasons
+        with answering(f"step {step_run.name}"):
+            jobs = self._k8s_batch_api.list_namespaced_job(where, label_selector=f"step_run_id={step_run.id}").items
+            if not jobs:
+                return ExecutionStatus.FAILED
+            job, patience = jobs[0].metadata, timedelta(minutes=self.config.start_minutes)
+            late = datetime.now(UTC) - job.creation_timestamp > patience
+            status, said = kube_utils.check_job_status(
+                self._k8s_batch_api, self._k8s_core_api, where, job.name, waiting if late else None
+            )
+        if status is kube_utils.JobStatus.FAILED:
+            print(f"Step `{step_run.name}`: its job failed: {said}", flush=True)
+            return ExecutionStatus.FAILED
+        return ExecutionStatus.COMPLETED if status is kube_utils.JobStatus.SUCCEEDED else ExecutionStatus.RUNNING
 
     def get_docker_builds(self, snapshot: Any) -> Any:
         """Nothing is built, and no code is uploaded: ZenML asks here before it decides about either."""
@@ -79,12 +118,29 @@ class ExpungeKubernetesOrchestrator(KubernetesOrchestrator):
         return job
 
     def _submit_orchestrator_job(self, snapshot: Any, *args: Any, **given: Any) -> Any:
-        result = super()._submit_orchestrator_job(snapshot, *args, **given)
-        self._tie_token(snapshot.id)
-        return result
+        try:
+            result = super()._submit_orchestrator_job(snapshot, *args, **given)
+        except (PipelineSubmissionError, HTTPError) as error:
+            raise ExpungeError(f"run: it was not started: {error}") from error
+        with answering("run"):
+            job = self._tie_token(snapshot.id)
+        assert result is not None and result.wait_for_completion is not None  # as it is unless told otherwise
+        return SubmissionResult(partial(waited_for, result.wait_for_completion, partial(self._last_words, job)))
 
-    def _tie_token(self, snapshot: Any) -> None:
-        """Let the token's secret go when the job does that it was made for."""
+    def _last_words(self, job: str) -> str:
+        """Of a job's last pod; nothing if it has none."""
+        where = self.config.kubernetes_namespace
+        pods = self._k8s_core_api.list_namespaced_pod(where, label_selector=f"job-name={job}").items
+        started = [each.metadata for each in pods if each.status.phase != "Pending"]
+        if not started:
+            return ""
+        last = max(started, key=lambda each: each.creation_timestamp).name
+        # Whole: the library makes text of bytes as Python shows them.
+        said = self._k8s_core_api.read_namespaced_pod_log(last, where, tail_lines=5000, _preload_content=False)
+        return last_words(said.data.decode(errors="replace"))
+
+    def _tie_token(self, snapshot: Any) -> str:
+        """Let the token's secret go when the job does that it was made for. Returns the job's name."""
         secret, namespace = self.get_token_secret_name(snapshot), self.config.kubernetes_namespace
         jobs = self._k8s_batch_api.list_namespaced_job(namespace).items
         for job in jobs:
@@ -96,4 +152,5 @@ class ExpungeKubernetesOrchestrator(KubernetesOrchestrator):
                 self._k8s_core_api.patch_namespaced_secret(
                     secret, namespace, {"metadata": {"ownerReferences": [owner]}}
                 )
-                return
+                return job.metadata.name
+        raise RuntimeError(f"no job uses {secret}")  # it was made a moment ago

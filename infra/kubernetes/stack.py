@@ -51,6 +51,8 @@ def component_settings(settings: StackSettings) -> dict[str, Any]:
         "orchestrator_pod_settings": pod_settings(settings, settings.orchestrator),
         "active_deadline_seconds": 60 * settings.orchestrator_deadline_minutes,
         "ttl_seconds_after_finished": 60 * settings.keep_minutes,
+        "start_minutes": settings.start_minutes,
+        "max_api_retries": 0,  # beyond those of ``infra.kubernetes.patience``
         "jobs": {
             step: {
                 "pod_settings": pod_settings(settings, place),

@@ -88,6 +88,9 @@ class StackSettings(Settings):
     secrets: dict[Variable, SecretKey] = {}
     signing_keys: Name | None = Field(default=None, description="a secret with certificate.pem and model.pem")
     keep_minutes: int = Field(default=1440, ge=1, description="jobs that ended, and the token of their run")
+    start_minutes: int = Field(
+        default=10, ge=0, le=1440, description="that a step's pod may wait for its image or a secret"
+    )
     orchestrator: Place = Place()
     orchestrator_deadline_minutes: int = Field(default=1440, ge=1, le=20160)
     jobs: dict[str, JobPlace] = {}

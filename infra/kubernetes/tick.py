@@ -102,7 +102,10 @@ class Lease:
         finally:
             ended.set()
             renewing.join()
-            self.give_back()
+            try:
+                self.give_back()
+            except ExpungeError as error:  # no reason to do again what is done: it expires
+                print(f"Warning: {error}", flush=True)
 
     def _renew(self, ended: threading.Event) -> None:
         while not ended.wait(DURATION / RENEWALS):

@@ -5,7 +5,7 @@ What it does: stores objects; refuses each that the strict schema of a chosen ve
 bearer token; lets a write with an old resource version fail; runs pods' containers with their environment (secrets by
 reference), volumes, host name, service account and read-only root; holds jobs to backoff limit, failure policy and
 deadline; fires cron jobs when a test says what time it is, by zone, concurrency policy and history limits; kills and
-evicts pods, loses nodes, and answers with errors on demand.
+evicts pods, loses nodes, forgets images, and answers with errors or not at all, on demand.
 
 What it does not check: whether an account may do what it does (RBAC), admission (Pod Security, quotas, defaults),
 scheduling beyond node selectors (no resources, taints or affinity), images (a name it was told, whose files are this
@@ -53,9 +53,12 @@ class Cluster:
     Attributes:
         objects: what it stores, and in ``written`` all that clients sent.
         controllers: which kill, evict and tick.
+        images: what can be pulled, by name.
         kubeconfig: the file by which clients find it.
         skew: what its clock, in the ``Date`` of answers, is ahead by.
         failures: statuses that the next requests are answered with; each is used once.
+        failing: a status that every request is answered with; 0 for none.
+        answers: while it is not set, requests stay without an answer, and are lost.
         requests: method and path of all requests.
     """
 
@@ -64,6 +67,10 @@ class Cluster:
         self.objects = Objects(version)
         self.skew = timedelta()
         self.failures: list[int] = []
+        self.failing = 0
+        self.answers = threading.Event()
+        self.answers.set()
+        self.images = dict(images)
         self.requests: list[str] = []
         self.tokens = _Tokens(admin=token_urlsafe(32))
         certificate = make_authority(folder)
@@ -72,7 +79,8 @@ class Cluster:
         context.load_cert_chain(certificate)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.kubeconfig = folder / "kubeconfig"
-        host = Host(folder / "pods", images, f"127.0.0.1:{self._server.server_port}", self.tokens, _public(certificate))
+        api, authority = f"127.0.0.1:{self._server.server_port}", _public(certificate)
+        host = Host(folder / "pods", self.images, api, self.tokens, authority)
         self.controllers = Controllers(self.objects, host)
         self._write_kubeconfig(certificate)
 
@@ -206,9 +214,13 @@ def _handler(served: Cluster) -> type[BaseHTTPRequestHandler]:
             body = json.loads(self.rfile.read(length) or b"null")
             url = urlsplit(self.path)
             served.requests.append(f"{self.command} {url.path}")
+            if not served.answers.is_set():
+                served.answers.wait()
+                self.close_connection = True
+                return None
             try:
-                if served.failures:
-                    raise Refusal(served.failures.pop(0), "InternalError", "etcdserver: request timed out")
+                if failing := served.failures.pop(0) if served.failures else served.failing:
+                    raise Refusal(failing, "InternalError", "etcdserver: request timed out")
                 if url.path.rstrip("/") == "/version":
                     return self._answer(200, _version(served.objects.version))
                 if self.headers.get("Authorization", "").partition(" ")[2] not in served.tokens.values():

@@ -73,7 +73,7 @@ class Furnished:
 
 
 @contextmanager
-def furnished(folder: Path, endpoint: str, model: Path, jobs: Mapping[str, Any]) -> Iterator[Furnished]:
+def furnished(folder: Path, endpoint: str, model: Path, jobs: Mapping[str, Any], **changed: Any) -> Iterator[Furnished]:
     """Start everything, register the stack, stop everything.
 
     Args:
@@ -81,6 +81,7 @@ def furnished(folder: Path, endpoint: str, model: Path, jobs: Mapping[str, Any])
         endpoint: of S3, whose credentials are in the environment.
         model: a tiny one.
         jobs: steps with a job of their own, and their places.
+        changed: other settings of the stack.
     """
     place = folder / "place"
     place.mkdir(parents=True)
@@ -111,6 +112,7 @@ def furnished(folder: Path, endpoint: str, model: Path, jobs: Mapping[str, Any])
                 "AWS_SECRET_ACCESS_KEY": {"secret": "expunge-s3", "key": "key"},
             },
             jobs=dict(jobs),
+            **changed,
         )
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ZENML_")}
         environment |= zenml.client(place) | {"KUBECONFIG": str(made.kubeconfig), "OMP_NUM_THREADS": "1"} | runner

@@ -1,5 +1,5 @@
-"""The main job in a cluster: two schedules fire at once, a step's pod is killed, and what comes out is what a local run
-makes, to the bit."""
+"""The main job in a cluster: two schedules fire at once, a step's pod is killed and the pipeline's own, and what comes
+out is what a local run makes, to the bit."""
 
 import json
 import re
@@ -23,6 +23,7 @@ from tests.conftest import zenml_in
 
 pytestmark = pytest.mark.slow
 NIGHT = datetime(2026, 11, 30, 2, tzinfo=UTC)  # three in Berlin
+REPORTING = "Step `write_report` has started"
 AT_THREE = ["--cron", "0 3 * * *", "--timezone", "Europe/Berlin"]
 
 
@@ -39,7 +40,10 @@ def request_id(there: Furnished) -> str:
 
 @pytest.fixture(scope="module")
 def jobs(there: Furnished, request_id: str) -> dict[str, str]:
-    """How the jobs of two schedules that fire at once ended, by name; the first pod that unlearns is killed."""
+    """How the jobs of two schedules that fire at once ended, by name.
+
+    The first pod that unlearns is killed, and the pipeline's own while it writes the report.
+    """
     given = ["--kubernetes", "--settings", str(there.settings), "--config", str(there.config)]
     done = there.run("-m", "expunge.cli", "schedule", "install", *AT_THREE, *given)
     assert done.returncode == 0 and "Installed 'retrain' in namespace expunge; runs next at" in done.stdout, done.stderr
@@ -58,6 +62,9 @@ def jobs(there: Furnished, request_id: str) -> dict[str, str]:
     unlearning = there.pod_of("unlearn")
     assert unlearning is not None, there.cluster.logs()
     there.cluster.controllers.kill(unlearning["metadata"]["name"])
+    (run,) = orchestrators(there)
+    wait_for(lambda: REPORTING in there.cluster.logs()[f"{run}-0"] or all_ended(), 900)
+    there.cluster.controllers.kill(f"{run}-0")
     wait_for(all_ended, 900)
     return {name: finished(ended.get("jobs", "expunge", name)) for name in names}
 
@@ -88,6 +95,13 @@ def test_the_step_whose_pod_was_killed_was_done_again(there: Furnished, jobs: di
     pods = there.pods_of("unlearn")
     assert {pod["spec"]["nodeName"] for pod in pods} == {"gpu-1"}
     assert there.box().state(request_id).label == "fulfilled"
+
+
+def test_the_run_whose_pod_was_killed_went_on_in_another(there: Furnished, jobs: dict[str, str]) -> None:
+    (run,) = orchestrators(there)
+    first, second = (there.cluster.logs()[f"{run}-{number}"] for number in (0, 1))
+    assert REPORTING in first and REPORTING in second
+    assert "`collect_takedowns` has started" in first and "`collect_takedowns` has started" not in second
 
 
 def test_the_champion_is_that_of_a_local_run_to_the_bit(

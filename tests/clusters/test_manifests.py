@@ -1,6 +1,7 @@
 """What Expunge and ZenML put into a cluster: valid in every version, placed as settings say, without a secret."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from infra.kubernetes.access import access_objects
 from infra.kubernetes.cron_jobs import schedule_objects
 from infra.kubernetes.stack_settings import HEAVY, StackSettings, read_stack_settings
 from tests.clusters.objects import VERSIONS, Object, complaint
+from tests.clusters.orchestrators import orchestrator_of
 from tests.conftest import ROOT
 
 SHIPPED = ROOT / "configs/stacks/kubernetes.yaml"
@@ -83,27 +85,7 @@ def test_the_validator_finds_what_is_wrong(settings: StackSettings) -> None:
 
 @pytest.fixture
 def orchestrator(settings: StackSettings, zenml_home: Path) -> Any:
-    """As ZenML makes it from the component that ``register_stack`` stores."""
-    from datetime import UTC, datetime
-    from uuid import uuid4
-
-    from zenml.enums import StackComponentType
-
-    from infra.kubernetes.flavor import ExpungeKubernetesConfig, ExpungeKubernetesFlavor
-    from infra.kubernetes.stack import component_settings
-
-    stored = json.loads(json.dumps(component_settings(settings)))
-    now = datetime.now(UTC)
-    return ExpungeKubernetesFlavor().implementation_class(
-        name="kubernetes",
-        id=uuid4(),
-        config=ExpungeKubernetesConfig(**stored),
-        flavor="expunge-kubernetes",
-        type=StackComponentType.ORCHESTRATOR,
-        user=None,
-        created=now,
-        updated=now,
-    )
+    return orchestrator_of(settings)
 
 
 def manifest_of(orchestrator: Any, pod_settings: Any, settings: Any) -> Object:
@@ -169,17 +151,19 @@ def test_zenml_alone_leaks_the_token_and_writes_what_kubernetes_refuses(
     assert all("securityContext" in complaint(plain, version) for version in VERSIONS)
 
 
-def test_a_step_with_a_place_is_a_job_that_is_tried_again(orchestrator: Any) -> None:
+def test_a_step_with_a_place_is_a_job_and_all_are_tried_again(orchestrator: Any) -> None:
     from zenml.enums import StepRuntime
 
     options = orchestrator.options_of("unlearn")
     assert options["runtime"] is StepRuntime.ISOLATED and options["retry"].max_retries == 2
-    assert orchestrator.options_of("gate") == {}
+    gate = orchestrator.options_of("gate")
+    assert set(gate) == {"retry"} and gate["retry"].max_retries == 2  # it begins again in another pod
     assert orchestrator.config.jobs["unlearn"]["deadline_seconds"] == 480 * 60
     assert orchestrator.config.pass_zenml_token_as_secret and orchestrator.config.incluster
 
 
-def test_every_step_that_may_have_a_place_is_asked_for_it() -> None:
-    source = (ROOT / "pipelines/unlearn_pipeline.py").read_text()
-    asked = source[source.index("placed(\n") : source.index("with held(")]
-    assert [step for step in HEAVY if f"{step}," not in asked and f"{step}\n" not in asked] == []
+def test_every_step_is_placed() -> None:
+    source = (ROOT / "pipelines/unlearn_pipeline.py").read_text(encoding="utf-8")
+    imported = re.findall(r"from steps\.\w+ import (?:\w+ as )?(\w+)$", source, re.MULTILINE)
+    placed = {name for each in re.findall(r"placed\(([^)]*)\)", source) for name in re.findall(r"\w+", each)}
+    assert placed == set(imported) and placed >= set(HEAVY)

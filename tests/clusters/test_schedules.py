@@ -132,3 +132,12 @@ def test_an_api_that_fails_or_forgets_the_token_costs_one_pod(ticking: Cluster) 
     first, second = (ticking.logs()[f"{job}-{number}"] for number in (0, 1))
     assert first == "Error: lease: the cluster answered 500, etcdserver: request timed out; try again.\n"
     assert second == "Nothing is pending.\n"
+
+
+def test_a_tick_whose_pod_is_evicted_goes_on_in_another(ticking: Cluster) -> None:
+    (job,) = ticking.controllers.tick(NIGHT)
+    wait_for(lambda: f"{job}-0" in ticking.controllers.running)
+    ticking.controllers.evict(f"{job}-0", number=9)
+    wait_for(lambda: finished(ticking.objects.get("jobs", NAMESPACE, job)))
+    assert finished(ticking.objects.get("jobs", NAMESPACE, job)) == "Complete"
+    assert ticking.logs()[f"{job}-1"] == "Nothing is pending.\n"
