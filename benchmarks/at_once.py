@@ -14,6 +14,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.pictures.picture_store import PictureStore
 from expunge.unlearning.diversification import Datasets, diversify
-from expunge.unlearning.job import TrainingSets, measure_gradients, unlearn_model
+from expunge.unlearning.job import measure_gradients, unlearn_model
+from expunge.unlearning.training_sets import TrainingSets
 from expunge.unlearning.unlearn_settings import UnlearnSettings
 
 BASE = "base model"
@@ -92,8 +94,9 @@ def outcomes(model: TextToImage, case: Case, settings: AtOnceSettings, folder: P
         if outcome is None:
             sets = sets or _sets(model, case, settings)
             started = time.perf_counter()
-            cache = measure_gradients(model, sets.forget, sets.retain, settings.gradients, how.forgetting())
-            training = TrainingSets(sets.forget, sets.retain, cache)
+            training = TrainingSets(sets.forget, sets.retain)
+            cache = measure_gradients(model, training, settings.gradients, how.forgetting())
+            training = replace(training, cache=cache)
             unlearned, trace = unlearn_model(model, training, case, how, settings.check)
             seconds = time.perf_counter() - started
             outcome = Outcome(

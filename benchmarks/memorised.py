@@ -42,8 +42,9 @@ from expunge.takedown.references import read_references
 from expunge.unlearning.batches import draw_batch, generator_of
 from expunge.unlearning.diversification import diversify
 from expunge.unlearning.encoding import encode
-from expunge.unlearning.job import TrainingSets, measure_gradients, unlearn_model
+from expunge.unlearning.job import measure_gradients, unlearn_model
 from expunge.unlearning.problem import Objectives, Problem
+from expunge.unlearning.training_sets import TrainingSets
 from expunge.unlearning.unlearn_settings import (
     CheckSettings,
     DiversificationSettings,
@@ -108,7 +109,7 @@ def forgotten(model: TextToImage, case: Case, references: dict[str, np.ndarray])
     sizes, how = DiversificationSettings(), UnlearnSettings()
     pool = draw_over_world(model, case.world, "train", sizes.pool_per_stratum, sizes.seed, case.drawing)
     sets = diversify(model, pool, case, sizes, references)
-    cache = measure_gradients(model, sets.forget, sets.retain, GradientSettings(), how.forgetting())
+    cache = measure_gradients(model, TrainingSets(sets.forget, sets.retain), GradientSettings(), how.forgetting())
     unlearned, trace = unlearn_model(model, TrainingSets(sets.forget, sets.retain, cache), case, how, CheckSettings())
     print(sets.facts.to_string(index=False), flush=True)
     return unlearned, len(trace.rows)

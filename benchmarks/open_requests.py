@@ -29,7 +29,8 @@ from expunge.prompts.target import resolve_target
 from expunge.prompts.world import World
 from expunge.takedown.request import Kind, TakedownRequest
 from expunge.unlearning.diversification import diversify
-from expunge.unlearning.job import TrainingSets, measure_gradients, unlearn_model
+from expunge.unlearning.job import measure_gradients, unlearn_model
+from expunge.unlearning.training_sets import TrainingSets
 from expunge.unlearning.unlearn_settings import (
     CheckSettings,
     DiversificationSettings,
@@ -57,7 +58,7 @@ def forgotten(model: TextToImage, case: Case) -> tuple[TextToImage, int]:
     sizes, how = DiversificationSettings(), UnlearnSettings()
     pool = draw_over_world(model, case.world, "train", sizes.pool_per_stratum, sizes.seed, case.drawing)
     sets = diversify(model, pool, case, sizes)
-    cache = measure_gradients(model, sets.forget, sets.retain, GradientSettings(), how.forgetting())
+    cache = measure_gradients(model, TrainingSets(sets.forget, sets.retain), GradientSettings(), how.forgetting())
     unlearned, trace = unlearn_model(
         model, TrainingSets(sets.forget, sets.retain, cache), case, how, CheckSettings(pictures=24, steps=10)
     )

@@ -3,6 +3,7 @@
     python benchmarks/sequential.py                            ten targets; about 20 minutes on one core of its own
     python benchmarks/sequential.py --targets object:cat style:twemoji --target-pictures 60
     python benchmarks/sequential.py --held-pictures 16 --folder .expunge/sequential-held     earlier targets held down
+    python benchmarks/sequential.py --retained-from last             what the last model draws, not the first
     python benchmarks/sequential.py --config FILE                    any field of SequentialSettings, as YAML
 
 After each takedown every target, forgotten or still to come, and the rest are measured against the original model.
@@ -34,6 +35,8 @@ def settings_of(options: argparse.Namespace) -> SequentialSettings:
     if options.held_pictures is not None:
         sets = given.get("diversification") or SequentialSettings().diversification.model_dump()
         given["diversification"] = sets | {"held_pictures": options.held_pictures}
+    if options.retained_from:
+        given["retained_from"] = options.retained_from
     return SequentialSettings.model_validate(given)
 
 
@@ -46,6 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--targets", nargs="+", metavar="KIND:NAME", help="in the order in which they are forgotten")
     parser.add_argument("--target-pictures", type=int, help="pictures that each target is judged by")
     parser.add_argument("--held-pictures", type=int, help="of each earlier target, retained as drawn without it")
+    parser.add_argument("--retained-from", choices=("first", "last"), help="whose pictures are retained")
     parser.add_argument("--config", type=Path, help="YAML with fields of SequentialSettings")
     parser.add_argument("--folder", type=Path, default=Path(".expunge/sequential"), help="where rounds are kept")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/sequential.md"))

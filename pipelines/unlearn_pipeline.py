@@ -156,10 +156,10 @@ def unlearn_pipeline(
                 case = resolve_case(world, judges, drawing, left, hardware)
                 if pictured:
                     case = compare_pictures(base, case, inbox, measured)
-            pool = draw_pool(base, case, diversification)
-            forget, retain, diversity = diversify_datasets(base, pool, case, inbox, diversification)
-            cache = cache_gradients(base, forget, retain, case, gradients, unlearning.forgetting())
-            unlearned, trace = unlearn(base, forget, retain, cache, case, unlearning, check)
+            pool = draw_pool(base, base_facts, case, diversification)
+            forget, retain, diversity = diversify_datasets(base, base_facts, pool, case, inbox, diversification)
+            cache = cache_gradients(base, base_facts, forget, retain, case, gradients, unlearning.forgetting())
+            unlearned, trace = unlearn(base, base_facts, forget, retain, cache, case, unlearning, check)
             scores, before, after = evaluate(base, unlearned, case, measured)
             targets = case.load().targets if tests else ()
             reports = [try_comeback(base, unlearned, each, case, tests, forget=forget) for each in targets]

@@ -17,4 +17,6 @@ def load_base_model(
 ) -> tuple[Annotated[TextToImage, "base_model"], Annotated[BaseModelFacts, "base_model_facts"]]:
     """The champion by its log, else the configured base. Later steps are cached by the model's own hash."""
     model, facts = load_base(base_model, Inbox(open_store(inbox), registered_model))
+    if facts.note:
+        print(f"Retained is what the champion draws, not what was drawn before all takedowns: {facts.note}")
     return model, facts  # spelt out: ZenML counts the outputs here

@@ -118,6 +118,7 @@ MANY = {
     "file": "the same, and what they are passed to: the fields of a request",
     "redraw": "stands in for a method of diffusers, with what that takes",
     "unlearn": "a step's arguments are artifacts and settings, one by one: ZenML stores and caches each by itself",
+    "cache_gradients": "the same",
     "try_comeback": "the same",
     "gather_findings": "the same",
     "write_report": "the same",

@@ -1,6 +1,7 @@
 """A whole takedown as the library does it, timed by step; without ZenML and MLflow, which a GPU host need not have."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from expunge.case import Case
@@ -15,7 +16,8 @@ from expunge.pictures.picture_store import PictureStore
 from expunge.prompts.named_targets import read_targets
 from expunge.prompts.world import Level, World
 from expunge.unlearning.diversification import diversify
-from expunge.unlearning.job import TrainingSets, measure_gradients, unlearn_model
+from expunge.unlearning.job import measure_gradients, unlearn_model
+from expunge.unlearning.training_sets import TrainingSets
 from expunge.unlearning.unlearn_settings import (
     CheckSettings,
     DiversificationSettings,
@@ -74,10 +76,11 @@ def takedown(model: TextToImage, device: str, home: Path) -> list[list[str]]:
         retain_batch_size=4,
         check_every=5,
     )
-    cache = measure_gradients(base, sets.forget, sets.retain, GradientSettings(batch_size=4), how.forgetting())
+    training = TrainingSets(sets.forget, sets.retain)
+    cache = measure_gradients(base, training, GradientSettings(batch_size=4), how.forgetting())
     done("cache gradients")
     check = CheckSettings(pictures=4, steps=STEPS)
-    unlearned, trace = unlearn_model(base, TrainingSets(sets.forget, sets.retain, cache), case, how, check)
+    unlearned, trace = unlearn_model(base, replace(training, cache=cache), case, how, check)
     done(f"unlearn, {len(trace.rows)} steps")
     measured = EvaluationSettings(held_out_per_stratum=1, target_pictures=6, reference_pictures=12)
     scores = evaluate(unlearned, base, case, measured, PictureStore(home / "pictures")).scores

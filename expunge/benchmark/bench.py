@@ -13,6 +13,7 @@ from expunge.prompts.target import Target
 from expunge.unlearning.diversification import diversify
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.job import measure_gradients, shown_anchors
+from expunge.unlearning.training_sets import TrainingSets
 from expunge.unlearning.unlearn_settings import ForgetSettings
 
 
@@ -87,7 +88,7 @@ class Materials:
         key = forgetting.model_dump_json()
         if key not in self._cached:
             started, settings = time.perf_counter(), self.bench.settings.gradients
-            cache = measure_gradients(self.bench.model, self.forget, self.retain, settings, forgetting)
+            cache = measure_gradients(self.bench.model, TrainingSets(self.forget, self.retain), settings, forgetting)
             anchors = (
                 len(shown_anchors(self.forget, self.retain)) if forgetting.objectives().forget_loss.uses_anchors else 0
             )

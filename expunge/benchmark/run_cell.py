@@ -16,8 +16,9 @@ from expunge.comeback.trial import Trial
 from expunge.evaluation.evaluation import Evaluation
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.picture_store import PictureStore
-from expunge.unlearning.job import TrainingSets, unlearn_model
+from expunge.unlearning.job import unlearn_model
 from expunge.unlearning.trace import Trace
+from expunge.unlearning.training_sets import TrainingSets
 
 NO_CHECK = 1_000_000_000  # steps between checks
 

@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -23,8 +24,9 @@ from expunge.pictures.drawing import draw_with_own_seeds
 from expunge.pictures.picture_store import PictureStore
 from expunge.prompts.target import Target
 from expunge.unlearning.diversification import diversify
-from expunge.unlearning.job import TrainingSets, measure_gradients, unlearn_model
+from expunge.unlearning.job import measure_gradients, unlearn_model
 from expunge.unlearning.trace import Trace
+from expunge.unlearning.training_sets import TrainingSets
 
 
 class Verdicts(BaseModel):
@@ -77,9 +79,9 @@ def run_sequence(
 ) -> list[Round]:
     """Forget the targets one by one, each round on the model that the last one left.
 
-    Retain pictures come from that last model, as they would in use, and show nothing forgotten so far; they ask for it
-    only by what is drawn in their place. Each round's evaluation is of all targets, those still to come as well, and is
-    paired with the original model's pictures.
+    Retain pictures, and the predictions that are kept, come from the first model or from the last, as the settings say;
+    they show nothing forgotten so far, and ask for it only by what the last one draws in its place. Each round's
+    evaluation is of all targets, those still to come as well, and is paired with the original model's pictures.
 
     Args:
         original: the model before the first round; it is left as it is.
@@ -102,7 +104,7 @@ def run_sequence(
             model = kept_model(folder / name, done)
         else:
             before, target = model.digest(), case.targets[number - 1]
-            model, trace = forget_next(model, case.about([target], case.targets[: number - 1]), settings)
+            model, trace = forget_next(model, original, case.about([target], case.targets[: number - 1]), settings)
             scores = measure(model, original, case, settings.measuring, pictures)
             done = Round(
                 key=key,
@@ -127,17 +129,20 @@ def run_sequence(
     return rounds
 
 
-def forget_next(model: TextToImage, case: Case, settings: SequentialSettings) -> tuple[TextToImage, Trace]:
+def forget_next(
+    model: TextToImage, first: TextToImage, case: Case, settings: SequentialSettings
+) -> tuple[TextToImage, Trace]:
     """One takedown on a model that has forgotten others before: diversify, cache gradients, unlearn."""
-    sizes = settings.diversification
+    sizes, how = settings.diversification, settings.unlearning
+    before = first if settings.retained_from == "first" else None
     sampled = case.world.sample("train", sizes.pool_per_stratum, sizes.seed)
     asked = [prompt for prompt in sampled if case.is_measured(prompt)]
-    pool = draw_with_own_seeds(model, asked, f"{sizes.seed}/train", case.drawing, "Drawing what is not forgotten")
-    sets = diversify(model, pool, case, sizes)
-    cache = measure_gradients(model, sets.forget, sets.retain, settings.gradients, settings.unlearning.forgetting())
-    return unlearn_model(
-        model, TrainingSets(sets.forget, sets.retain, cache), case, settings.unlearning, settings.check
-    )
+    salt, label = f"{sizes.seed}/train", "Drawing what is not forgotten"
+    pool = draw_with_own_seeds(before or model, asked, salt, case.drawing, label)
+    made = diversify(model, pool, case, sizes, first=before)
+    sets = TrainingSets(made.forget, made.retain, first=before)
+    cache = measure_gradients(model, sets, settings.gradients, how.forgetting())
+    return unlearn_model(model, replace(sets, cache=cache), case, how, settings.check)
 
 
 def verdicts(target: Target, scores: Scores) -> Verdicts:

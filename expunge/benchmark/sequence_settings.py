@@ -1,5 +1,7 @@
 """Which takedowns come one after another, and how each is made and measured."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from expunge.benchmark.measuring import MeasuringSettings
@@ -31,6 +33,7 @@ class SequentialSettings(Settings):
         gradients: how the gradients at each round's first model are measured.
         unlearning: the method and its settings.
         check: how forgetting is measured while unlearning.
+        retained_from: whose pictures and predictions are retained in each round.
         measuring: how every target and the rest are measured after each round.
         keep: take finished rounds as they are, though the library's code has changed since.
     """
@@ -46,6 +49,7 @@ class SequentialSettings(Settings):
     measuring: MeasuringSettings = MeasuringSettings(
         target_pictures=12, held_out_pictures=320, train_pictures=160, drawing=DrawingSettings(steps=6)
     )
+    retained_from: Literal["first", "last"] = "first"
     keep: bool = False
 
 

@@ -8,10 +8,11 @@ from typing import TypeVar
 from expunge.case import Case
 from expunge.models.text_to_image import TextToImage
 from expunge.release.registry import TrainingLog
-from expunge.unlearning.job import TrainingSets
+from expunge.unlearning.batches import present
 from expunge.unlearning.launch import unlearned_by
 from expunge.unlearning.loop import Hooks
 from expunge.unlearning.trace import Trace, TraceRow
+from expunge.unlearning.training_sets import TrainingSets
 from expunge.unlearning.unlearn_settings import CheckSettings, UnlearnSettings
 
 Model = TypeVar("Model", bound=TextToImage)
@@ -23,7 +24,7 @@ def unlearn_and_log(
     model: Model, sets: TrainingSets, case: Case, settings: UnlearnSettings, check: CheckSettings
 ) -> tuple[Model, Trace]:
     """As ``unlearned_by``; checkpoints are kept by what the run is made of, and removed when it is done."""
-    key = sets.cache.key
+    key = present(sets.cache, "cache: there is none to know the run by").key
     folder = CHECKPOINTS / hashlib.sha256(f"{key}{settings.model_dump_json()}".encode()).hexdigest()[:16]
     names = ", ".join(target.name for target in case.targets)
     with TrainingLog(f"unlearn {names}", params={"method": settings.method, "gradient_cache": key}) as log:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from expunge.evaluation.evaluation import Evaluation
 from expunge.models.text_to_image import TextToImage
+from expunge.release.base_model import FIRST
 from expunge.release.findings import Findings
 from expunge.release.model_card import write_model_card
 from expunge.release.model_version import SEPARATOR, Evidence, ModelVersion
@@ -32,6 +33,7 @@ def register(model: TextToImage, findings: Findings, registered_model: str, repo
         "requests": SEPARATOR.join(lineage.requests),
         "code_commit": lineage.code_commit,
         "gate_passed": str(decision.passed).lower(),
+        FIRST: lineage.base.first_digest,
         **{f"sha256_{name}": value for name, value in lineage.hashes.model_dump().items()},
     }
     with tempfile.TemporaryDirectory() as folder:

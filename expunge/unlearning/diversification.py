@@ -38,6 +38,7 @@ def diversify(
     case: Case,
     settings: DiversificationSettings,
     references: Mapping[str, np.ndarray] | None = None,
+    first: TextToImage | None = None,
 ) -> Datasets:
     """Build the forget and retain sets of one run.
 
@@ -54,15 +55,18 @@ def diversify(
         case: targets, what was forgotten before, and the judges, whose CLIP finds neighbours and measures diversity.
         settings: sizes and seed.
         references: reference pictures by request id, uint8 ``(n, h, w, 3)`` of the model's size.
+        first: the model before all takedowns, which draws everything but what stands in the place of earlier targets,
+            and the pool; None: the base model draws that too.
 
     Raises:
         ExpungeError: a target is all that the model draws of its kind, or its prompts are longer than the model reads.
     """
-    making = _Making(model, pool, case.limited(pool) if case.forgotten else case, settings, references or {})
+    limited = case.limited(pool) if case.forgotten else case
+    making = _Making(first or model, pool, limited, settings, references or {})
     forget = [part for target in case.targets for part in making.forget(target)]
     retain = [pool.where(lambda prompt: not case.asks_for_gone(prompt))]
     retain += [part for target in case.targets for part in (making.beside(target), making.endangered(target))]
-    retain += [making.in_place(each) for each in case.forgotten]
+    retain += [making.in_place(each, model) for each in case.forgotten]
     if case.forgotten:
         retain = [_standing_for_itself(part) for part in retain]
     facts = [(f"{IN_PLACE_OF}{each.name}", making.in_its_place(each)) for each in case.targets]
@@ -134,12 +138,12 @@ class _Making:
         prompts = [asked[i].model_copy(update={"endangered": True}) for i in spread]
         return self._draw(prompts, f"endangered/{target.name}", f"Drawing what shares words with {target.name}")
 
-    def in_place(self, earlier: Target) -> PictureSet:
-        """What the model draws when asked for an earlier target; pictures in which that is still found are left out."""
+    def in_place(self, earlier: Target, model: TextToImage) -> PictureSet:
+        """What a model draws when asked for an earlier target; pictures in which that is still found are left out."""
         count, seed = self.settings.held_pictures, self.settings.seed
         asked = forget_prompts(earlier, self.case.world, "train", 4 * count, seed + 2)
         prompts = [prompt for prompt in asked if not self.case.asks_for_target(prompt)][:count]
-        drawn = self._draw(prompts, f"held/{earlier.name}", f"Drawing in place of {earlier.name}")
+        drawn = self._draw(prompts, f"held/{earlier.name}", f"Drawing in place of {earlier.name}", model)
         if not len(drawn):
             return drawn
         gone = not_found(earlier, self.case.panel().classifiers[earlier.factor].recognise(drawn.pictures))
@@ -177,11 +181,12 @@ class _Making:
         sampled = self.case.world.sample("train", per_stratum, self.settings.seed)
         return [each for each in sampled if not self.case.asks_for_gone(each)]
 
-    def _draw(self, prompts: Sequence[Prompt], salt: str, label: str) -> PictureSet:
+    def _draw(self, prompts: Sequence[Prompt], salt: str, label: str, model: TextToImage | None = None) -> PictureSet:
+        model = model or self.model
         if not prompts:
-            return PictureSet((), (), np.zeros((0, self.model.size, self.model.size, 3), np.uint8))
+            return PictureSet((), (), np.zeros((0, model.size, model.size, 3), np.uint8))
         salt = f"{self.settings.seed}/{salt}"
-        return draw_with_own_seeds(self.model, prompts, salt, self.case.drawing, label, self.case.processes)
+        return draw_with_own_seeds(model, prompts, salt, self.case.drawing, label, self.case.processes)
 
     def _in_place_of(self, prompt: Prompt, rng: random.Random) -> Prompt:
         """What is to be drawn where the prompt asks for a target, or for something forgotten before."""

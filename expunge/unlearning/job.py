@@ -1,6 +1,6 @@
 """From a base model and two picture sets to an unlearned model: what the pipeline's steps call."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from torch import nn
@@ -21,6 +21,7 @@ from expunge.unlearning.problem import Objectives, Problem
 from expunge.unlearning.ranks import ALONE, Ranks
 from expunge.unlearning.sharding import shard
 from expunge.unlearning.trace import Trace
+from expunge.unlearning.training_sets import TrainingSets
 from expunge.unlearning.unlearn_settings import CheckSettings, ForgetSettings, GradientSettings, UnlearnSettings
 
 Model = TypeVar("Model", bound=TextToImage)
@@ -28,18 +29,17 @@ Model = TypeVar("Model", bound=TextToImage)
 
 def measure_gradients(
     model: TextToImage,
-    forget: PictureSet,
-    retain: PictureSet,
+    sets: TrainingSets,
     settings: GradientSettings,
     forgetting: ForgetSettings,
     ranks: Ranks = ALONE,
 ) -> GradientCache:
     """Full gradients of the forget loss that unlearning will use, and of the retain (data) loss, at the base model."""
-    objectives, key = forgetting.objectives(), model.digest()
+    objectives, key = forgetting.objectives(), model.digest() + (sets.first.digest() if sets.first else "")
     twin = _sharded(model, forgetting.trained, ranks) if ranks.sharded else model.to_train(forgetting.trained, False)
-    sets = latent_sets(twin, forget, retain, objectives)
+    encoded, original = latent_sets(twin, sets.forget, sets.retain, objectives), sets.original(twin.denoiser, ranks)
     return cache_gradients(
-        Problem(twin.denoiser, twin, objectives, sets, twin.denoiser, ranks), settings, key, ranks.first
+        Problem(twin.denoiser, twin, objectives, encoded, original or twin.denoiser, ranks), settings, key, ranks.first
     )
 
 
@@ -55,21 +55,6 @@ def shown_anchors(forget: PictureSet, retain: PictureSet) -> PictureSet:
     asking = {prompt.paired: prompt for prompt in forget.prompts}
     shown = retain.where(lambda prompt: prompt.text in asking)
     return replace(shown, prompts=tuple(asking[prompt.text] for prompt in shown.prompts))
-
-
-@dataclass(frozen=True)
-class TrainingSets:
-    """What a run trains on.
-
-    Attributes:
-        forget: forget set.
-        retain: retain set.
-        cache: gradients of both at θ₀.
-    """
-
-    forget: PictureSet
-    retain: PictureSet
-    cache: GradientCache
 
 
 def unlearn_model(
@@ -98,7 +83,8 @@ def train(
     Returns:
         The twin whose denoiser was trained, and the trace.
     """
-    twin, original = twin_of(model, settings.trained, hooks.ranks)
+    twin, own = twin_of(model, settings.trained, hooks.ranks)
+    original = sets.original(twin.denoiser, hooks.ranks) or own
     drawing = case.drawing.model_copy(update={"steps": min(check.steps, case.drawing.steps)})
     looked = case.limited(concatenate([sets.forget, sets.retain])).drawn_with(drawing)
     encoded = latent_sets(twin, sets.forget, sets.retain, settings.objectives())

@@ -12,16 +12,15 @@ from safetensors.torch import load_file
 from expunge.case import Case
 from expunge.errors import ExpungeError
 from expunge.models.text_to_image import TextToImage
-from expunge.pictures.picture_set import PictureSet
-from expunge.pictures.picture_set_files import save_pictures
 from expunge.processes import started
 from expunge.progress import progress_bar
 from expunge.unlearning.gradient_cache import GradientCache
-from expunge.unlearning.job import TrainingSets, measure_gradients, unlearn_model
+from expunge.unlearning.job import measure_gradients, unlearn_model
 from expunge.unlearning.loop import Hooks
 from expunge.unlearning.problem import trained_parameters
 from expunge.unlearning.ranks import OTHER
 from expunge.unlearning.trace import Trace, TraceRow
+from expunge.unlearning.training_sets import TrainingSets, save_sets
 from expunge.unlearning.unlearn_settings import CheckSettings, ForgetSettings, GradientSettings, UnlearnSettings
 
 Model = TypeVar("Model", bound=TextToImage)
@@ -30,14 +29,13 @@ LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}  # they spea
 
 
 def gradients_of(
-    model: TextToImage, forget: PictureSet, retain: PictureSet, case: Case, settings: GradientSettings,
-    forgetting: ForgetSettings,
-) -> GradientCache:  # fmt: skip
+    model: TextToImage, sets: TrainingSets, case: Case, settings: GradientSettings, forgetting: ForgetSettings
+) -> GradientCache:
     """As ``measure_gradients``, by as many processes as the case says."""
     if case.processes == 1:
-        return measure_gradients(case.placed(model), forget, retain, settings, forgetting)
+        return measure_gradients(case.placed(model), sets, settings, forgetting)
     job = {"gradients": settings.model_dump(mode="json"), "forgetting": forgetting.model_dump(mode="json")}
-    with _job(model, forget, retain, case) as folder, progress_bar() as bar:
+    with _job(model, sets, case) as folder, progress_bar() as bar:
         task = bar.add_task(f"Measuring gradients in {case.processes} processes", total=1, note="")
         _run(folder, case, job)
         bar.update(task, completed=1)
@@ -55,8 +53,7 @@ def unlearned_by(
         "check": check.model_dump(mode="json"),
         "checkpoints": str(hooks.checkpoint_folder.resolve()) if hooks.checkpoint_folder else None,
     }
-    with _job(model, sets.forget, sets.retain, case) as folder, progress_bar(hooks.progress) as bar:
-        sets.cache.save(folder / "cache")
+    with _job(model, sets, case) as folder, progress_bar(hooks.progress) as bar:
         task = bar.add_task(f"Unlearning in {case.processes} processes", total=settings.steps, note="")
 
         def on_row(line: str) -> None:
@@ -80,15 +77,14 @@ def _copy(parameters: dict[str, torch.Tensor], twin: TextToImage) -> None:
 
 
 @contextmanager
-def _job(model: TextToImage, forget: PictureSet, retain: PictureSet, case: Case) -> Iterator[Path]:
+def _job(model: TextToImage, sets: TrainingSets, case: Case) -> Iterator[Path]:
     """A folder that holds what all jobs need, for as long as the block."""
     if not case.has_names:
         raise ExpungeError("hardware.processes: judges that have no name cannot be told to others; set it to 1")
     with tempfile.TemporaryDirectory(prefix="expunge-") as name:
         folder = Path(name)
         model.save(folder / "model")
-        save_pictures(forget, folder / "forget")
-        save_pictures(retain, folder / "retain")
+        save_sets(sets, folder)
         yield folder
 
 

@@ -44,7 +44,8 @@ class Hooks:
         is_forgotten: share of the target forgotten by the model as it is now, 0–1, by whatever judge; None: nobody
             looks, and all steps are made.
         progress: whether to show a progress bar.
-        original: the denoiser at θ₀, if somebody has it and leaves it as it is: then no copy is made.
+        original: the denoiser whose predictions are retained, if somebody has it and leaves it as it is; None: a copy
+            of the trained one is made.
         ranks: the processes that run it together; all are given the same, and the first one tells.
     """
 

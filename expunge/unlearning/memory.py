@@ -2,7 +2,8 @@
 
 Parameters, twin, moments and cached gradients are counted, each as it is held; what a pass keeps for its backward pass
 is found by going through one with tensors that have shapes and no content. What weights held in bf16 came as is in main
-memory or in the file they were read from, and not counted.
+memory or in the file they were read from, and not counted. Nor is the first model's denoiser, which a run on top of a
+champion has beside these.
 """
 
 import weakref

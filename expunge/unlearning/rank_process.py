@@ -15,14 +15,13 @@ from safetensors.torch import save_file
 
 from expunge.case import Case
 from expunge.models.resolver import read_folder
-from expunge.pictures.picture_set_files import load_pictures
 from expunge.processes import report, take_part
-from expunge.unlearning.gradient_cache import GradientCache
-from expunge.unlearning.job import TrainingSets, measure_gradients, train
+from expunge.unlearning.job import measure_gradients, train
 from expunge.unlearning.loop import Hooks
 from expunge.unlearning.problem import trained_parameters
 from expunge.unlearning.ranks import Ranks
 from expunge.unlearning.sharding import gathered
+from expunge.unlearning.training_sets import load_sets
 from expunge.unlearning.unlearn_settings import CheckSettings, ForgetSettings, GradientSettings, UnlearnSettings
 
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
@@ -46,15 +45,14 @@ def _work(folder: Path, rank: int, job: dict[str, Any]) -> None:
     dist.init_process_group(
         BACKENDS[device], init_method=f"file://{folder / 'met'}", rank=rank, world_size=case.processes
     )
-    model = read_folder(folder / "model")
+    model, sets = read_folder(folder / "model"), load_sets(folder)
     if ranks.sharded:  # each part goes there when it is cut
         model.at_size(case.drawing.size).on("cpu", case.precision)
     else:
         case.placed(model)
-    forget, retain = load_pictures(folder / "forget"), load_pictures(folder / "retain")
     if "gradients" in job:
         how = GradientSettings.model_validate(job["gradients"]), ForgetSettings.model_validate(job["forgetting"])
-        cache = measure_gradients(model, forget, retain, *how, ranks)
+        cache = measure_gradients(model, sets, *how, ranks)
         if ranks.first:
             cache.save(folder / "made")
         return
@@ -65,7 +63,6 @@ def _work(folder: Path, rank: int, job: dict[str, Any]) -> None:
         progress=False,
         ranks=ranks,
     )
-    sets = TrainingSets(forget, retain, GradientCache.load(folder / "cache"))
     twin, trace = train(model, sets, case, settings, CheckSettings.model_validate(job["check"]), hooks)
     trained = trained_parameters(twin.denoiser)
     parameters = gathered(dict(trained), trained, ranks.first)

@@ -19,8 +19,9 @@ from expunge.case import Case
 from expunge.errors import ExpungeError
 from expunge.judges.panel import Panel
 from expunge.pictures.picture_set import PictureSet
-from expunge.unlearning.job import TrainingSets, unlearn_model
+from expunge.unlearning.job import unlearn_model
 from expunge.unlearning.methods import method_names
+from expunge.unlearning.training_sets import TrainingSets
 from expunge.unlearning.unlearn_settings import ForgetSettings
 from tests.benchmark.bench import CAT, SMALL, WORLD, made_cell, small
 from tests.metrics.colour_judges import ColourClassifier, ColourClip, colour_panel

@@ -6,6 +6,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 
@@ -15,6 +16,7 @@ from expunge.evaluation.gate import GateThresholds
 from expunge.pictures.drawing import DrawingSettings
 from expunge.prompts.load_world import load_world
 from expunge.prompts.target import unworkable
+from expunge.release.base_model import FirstModel
 from expunge.release.certificate import load_certificate
 from expunge.release.registry import Registry
 from expunge.takedown.inbox import Inbox
@@ -87,13 +89,15 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
         base, facts = load_base_model.entrypoint(str(tiny_folder), "tiny", "inbox")
         sizes = DiversificationSettings(pool_per_stratum=1, forget_size=6, paired_size=3)
         case = resolve_case.entrypoint("world.yaml", judges, DRAWING, batch, ON_CPU)
-        pool = draw_pool.entrypoint(base, case, sizes)
-        forget, retain, diversity = diversify_datasets.entrypoint(base, pool, case, "inbox", sizes)
+        pool = draw_pool.entrypoint(base, facts, case, sizes)
+        forget, retain, diversity = diversify_datasets.entrypoint(base, facts, pool, case, "inbox", sizes)
         how = UnlearnSettings(steps=2, forget_batch_size=2, retain_batch_size=2, check_every=2)
         forgetting = how.forgetting()
-        cache = cache_gradients.entrypoint(base, forget, retain, case, GradientSettings(batch_size=8), forgetting)
+        cache = cache_gradients.entrypoint(
+            base, facts, forget, retain, case, GradientSettings(batch_size=8), forgetting
+        )
         check = CheckSettings(pictures=3, steps=1)
-        unlearned, trace = unlearn.entrypoint(base, forget, retain, cache, case, how, check)
+        unlearned, trace = unlearn.entrypoint(base, facts, forget, retain, cache, case, how, check)
         few = EvaluationSettings(
             held_out_per_stratum=1, target_pictures=6, earlier_pictures=6, reference_pictures=12
         ).with_pool(1, 0)
@@ -109,8 +113,15 @@ def run(zenml_home: Path, tiny_folder: Path, tmp_path_factory):
         box.file(kind="object", target="dog")
         next_batch = box.claim_pending(this_owner("a-run"), lambda batch: unworkable(batch, world))
         next_case = resolve_case.entrypoint("world.yaml", judges, DRAWING, next_batch, ON_CPU)
-        next_pool = draw_pool.entrypoint(next_base, next_case, sizes)
-        next_forget, next_retain, _ = diversify_datasets.entrypoint(next_base, next_pool, next_case, "inbox", sizes)
+        next_pool = draw_pool.entrypoint(next_base, next_facts, next_case, sizes)
+        next_forget, next_retain, _ = diversify_datasets.entrypoint(
+            next_base, next_facts, next_pool, next_case, "inbox", sizes
+        )
+        next_cache = cache_gradients.entrypoint(
+            next_base, next_facts, next_forget, next_retain, next_case, GradientSettings(batch_size=8), forgetting
+        )
+        next_sets = next_base, next_facts, next_forget, next_retain, next_cache, next_case
+        next_unlearned, _ = unlearn.entrypoint(*next_sets, how.model_copy(update={"forget": {"anchor": 1.0}}), check)
         next_scores, next_before, _ = evaluate.entrypoint(next_base, base, next_case, few)
         yield SimpleNamespace(**locals())
 
@@ -123,6 +134,15 @@ def test_the_base_is_the_configured_one_until_there_is_a_champion(run, tiny_fold
     )
     assert run.next_facts.source == "models:/tiny/1" and run.next_facts.version == 1
     assert run.next_base.digest() == run.next_facts.digest == run.unlearned.digest()
+    assert run.facts.first is None and run.facts.first_digest == run.next_facts.first_digest == tiny_model.digest()
+
+
+def test_after_the_first_takedown_what_the_first_model_draws_is_retained_and_nothing_forgotten(run, tiny_model):
+    assert run.next_facts.first == FirstModel(source=run.facts.source, digest=tiny_model.digest())
+    pool = run.next_pool
+    assert len(pool) and not any(run.next_case.asks_for_forgotten(prompt) for prompt in pool.prompts)
+    drawn = tiny_model.draw([each.text for each in pool.prompts], list(pool.seeds), **DRAWING.how())
+    assert np.array_equal(drawn, pool.pictures)
 
 
 def test_the_pool_is_drawn_over_the_whole_world_on_the_train_side(run):

@@ -2,6 +2,7 @@
 
 import copy
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,10 @@ from expunge.models.trained_part import TrainedSettings
 from expunge.pictures.drawing import DrawingSettings, draw_over_world
 from expunge.prompts.target import Target
 from expunge.takedown.request import Kind
-from expunge.unlearning.batches import draw_batch, generator_of
+from expunge.unlearning.batches import draw_batch, generator_of, predict
 from expunge.unlearning.diversification import diversify
 from expunge.unlearning.encoding import encode
 from expunge.unlearning.job import (
-    TrainingSets,
     latent_sets,
     least_forgotten,
     measure_gradients,
@@ -29,6 +29,7 @@ from expunge.unlearning.job import (
 )
 from expunge.unlearning.loop import Hooks
 from expunge.unlearning.problem import Problem
+from expunge.unlearning.training_sets import TrainingSets
 from expunge.unlearning.unlearn_settings import (
     CheckSettings,
     DiversificationSettings,
@@ -85,7 +86,10 @@ def datasets(tiny_model, pool, drawn):
 @pytest.fixture(scope="module")
 def cache(tiny_model, datasets):
     return measure_gradients(
-        tiny_model, datasets.forget, datasets.retain, GradientSettings(batch_size=8), SETTINGS.forgetting()
+        tiny_model,
+        TrainingSets(datasets.forget, datasets.retain),
+        GradientSettings(batch_size=8),
+        SETTINGS.forgetting(),
     )
 
 
@@ -130,10 +134,13 @@ def test_forget_prompts_are_encoded_with_their_pairs_and_the_empty_prompt(tiny_m
 def test_gradients_are_measured_on_a_copy_and_keyed_by_model_and_data(tiny_model, datasets, cache):
     before = tiny_model.digest()
     settings = GradientSettings(batch_size=8)
-    again = measure_gradients(tiny_model, datasets.forget, datasets.retain, settings, SETTINGS.forgetting())
+    sets = TrainingSets(datasets.forget, datasets.retain)
+    again = measure_gradients(tiny_model, sets, settings, SETTINGS.forgetting())
     assert again.key == cache.key and again.forget_loss == cache.forget_loss
     assert (
-        measure_gradients(tiny_model, datasets.retain, datasets.forget, settings, SETTINGS.forgetting()).key
+        measure_gradients(
+            tiny_model, TrainingSets(datasets.retain, datasets.forget), settings, SETTINGS.forgetting()
+        ).key
         != cache.key
     )
     assert set(cache.retain) == {name for name, _ in tiny_model.denoiser.named_parameters()}
@@ -152,7 +159,7 @@ def test_unlearning_leaves_the_given_model_bit_for_bit_and_changes_the_denoiser_
     assert not any(p.requires_grad for model in (tiny_model, unlearned) for p in model.denoiser.parameters())
     assert len(trace.rows) == 6 and trace.stopped == "steps"
     now = measure_gradients(
-        unlearned, datasets.forget, datasets.retain, GradientSettings(batch_size=8), SETTINGS.forgetting()
+        unlearned, TrainingSets(datasets.forget, datasets.retain), GradientSettings(batch_size=8), SETTINGS.forgetting()
     )
     assert now.forget_loss < cache.forget_loss  # on the same noise: the target is drawn worse
     assert (tiny_model.draw(["a cat"], [0], steps=1) != unlearned.draw(["a cat"], [0], steps=1)).any()
@@ -179,7 +186,7 @@ def test_the_default_moves_towards_what_is_to_be_drawn_instead(tiny_model, datas
         update={"forget": None, "steps": 12, "learning_rate": 1e-4, "pace": None, "stop_at": None}
     )
     cache = measure_gradients(
-        tiny_model, datasets.forget, datasets.retain, GradientSettings(batch_size=8), how.forgetting()
+        tiny_model, TrainingSets(datasets.forget, datasets.retain), GradientSettings(batch_size=8), how.forgetting()
     )
     sets = TrainingSets(datasets.forget, datasets.retain, cache)
     unlearned, trace = unlearn_model(tiny_model, sets, case_of(drawn), how, CHECK)
@@ -275,7 +282,7 @@ def test_in_bf16_what_is_frozen_stays_as_it_came(tiny_folder, datasets, drawn, t
         update={"forget": None, "learning_rate": None, "steps": 3, "trained": TrainedSettings.model_validate(trained)}
     )
     measured = measure_gradients(
-        base, datasets.forget, datasets.retain, GradientSettings(batch_size=8), settings.forgetting()
+        base, TrainingSets(datasets.forget, datasets.retain), GradientSettings(batch_size=8), settings.forgetting()
     )
     assert {each.dtype for each in measured.retain.values()} == {torch.float32}
     given = [base, TrainingSets(datasets.forget, datasets.retain, measured), case_of(drawn)]
@@ -293,3 +300,27 @@ def test_in_bf16_what_is_frozen_stays_as_it_came(tiny_folder, datasets, drawn, t
     if trained.get("what") == "lora":
         names = {name for name in differing if ".attn" in name and ".to_" in name}
     assert differing and differing <= names
+
+
+def test_the_rest_goes_back_to_what_the_first_model_predicts(tiny_model, datasets, job):
+    champion, _ = unlearn_model(*job)
+    before, sets = tiny_model.digest(), TrainingSets(datasets.forget, datasets.retain)
+    how = {"method": "retain_finetuning", "alignment": "original", "learning_rate": 1e-4, "steps": 20, "pace": None}
+    settings, keys, retained = SETTINGS.model_copy(update=how), [], []
+    for known in (sets, replace(sets, first=tiny_model)):
+        cache = measure_gradients(champion, known, GradientSettings(batch_size=8), settings.forgetting())
+        unlearned, trace = unlearn_model(champion, replace(known, cache=cache), job[2], settings, CHECK)
+        keys.append(cache.key)
+        retained.append(trace.rows[0].retain_loss)
+    assert keys[0] != keys[1] and retained[0] < 1e-9 < 1e-6 < retained[1]
+    assert apart(unlearned, tiny_model, datasets.retain) < 0.9 * apart(champion, tiny_model, datasets.retain)
+    assert tiny_model.digest() == before
+
+
+def apart(one, other, pictures) -> float:
+    """Mean squared difference of what two models predict for the same noised pictures."""
+    encoded = encode(one, pictures)
+    batch = draw_batch(encoded, torch.arange(len(encoded)), one.levels, generator_of(0))
+    with torch.no_grad():
+        first, second = (predict(each.denoiser, each, batch)[0] for each in (one, other))
+    return float(((first - second) ** 2).mean())

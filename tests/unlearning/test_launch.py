@@ -12,12 +12,11 @@ from expunge.errors import ExpungeError
 from expunge.models.hardware import HardwareSettings
 from expunge.models.text_to_image import TextToImage
 from expunge.pictures.drawing import DrawingSettings, draw_over_world
-from expunge.pictures.picture_set import PictureSet
 from expunge.unlearning.diversification import diversify
 from expunge.unlearning.gradient_cache import GradientCache
-from expunge.unlearning.job import TrainingSets
 from expunge.unlearning.launch import gradients_of, unlearned_by
 from expunge.unlearning.loop import Hooks
+from expunge.unlearning.training_sets import TrainingSets
 from expunge.unlearning.unlearn_settings import (
     CheckSettings,
     DiversificationSettings,
@@ -43,10 +42,14 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 @pytest.fixture(scope="module")
-def sets(tiny_model: TextToImage, case: Case) -> tuple[PictureSet, PictureSet]:
+def sets(tiny_model: TextToImage, case: Case) -> TrainingSets:
+    """With a first model, which the tiny one was made from."""
     pool = draw_over_world(tiny_model, case.world, "train", 1, 0, case.drawing)
     made = diversify(tiny_model, pool, case, DiversificationSettings(pool_per_stratum=1, forget_size=6, paired_size=3))
-    return made.forget, made.retain
+    first = tiny_model.with_own_denoiser()
+    with torch.no_grad():
+        first.denoiser.conv_out.weight.mul_(1.1)
+    return TrainingSets(made.forget, made.retain, first=first)
 
 
 def by(case: Case, **hardware) -> Case:
@@ -54,11 +57,11 @@ def by(case: Case, **hardware) -> Case:
 
 
 def gradients(model: TextToImage, sets, case: Case, settings: UnlearnSettings) -> GradientCache:
-    return gradients_of(model, *sets, case, GradientSettings(batch_size=5), settings.forgetting())
+    return gradients_of(model, sets, case, GradientSettings(batch_size=5), settings.forgetting())
 
 
 def run(model, sets, cache, case: Case, settings: UnlearnSettings, hooks=Hooks(progress=False)):  # noqa: B008
-    return unlearned_by(model, TrainingSets(*sets, cache), case, settings, CHECK, hooks)
+    return unlearned_by(model, replace(sets, cache=cache), case, settings, CHECK, hooks)
 
 
 def how_far(model: TextToImage, base: TextToImage) -> torch.Tensor:
@@ -88,6 +91,7 @@ def test_the_job_is_the_same_in_two_processes_and_goes_on_where_it_was_cut_off(
     assert [row.forgotten for row in trace_2.rows] == [row.forgotten for row in trace.rows]
     moved, moved_2 = how_far(model, tiny_model), how_far(model_2, tiny_model)
     assert moved.norm() > 0 and (moved_2 - moved).norm() <= 1e-4 * moved.norm()  # float32
+    assert trace.rows[0].retain_loss > 1e-6 and trace_2.rows[0].retain_loss == pytest.approx(trace.rows[0].retain_loss)
     assert tiny_model.digest() == digest
     assert not any(p.requires_grad for p in model_2.denoiser.parameters())
 
