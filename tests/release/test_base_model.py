@@ -33,7 +33,7 @@ def test_it_is_the_configured_base_where_the_line_began_with_that(tiny_folder: P
         (
             None,
             "cd" * 32,
-            "base_model: '.*' is not the model that version 7 began with: what version 7 draws is retained",
+            "base_model: '.*' is not the model that version 7 began with: what version 7 draws is",
         ),
         (None, "", "version 7 does not say which model its line began with"),
         ("./nowhere", "cd" * 32, "base_model: './nowhere' is not there.* Until then what version 7 draws is retained"),
