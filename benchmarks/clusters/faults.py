@@ -166,12 +166,12 @@ def main() -> None:
         model = make_tiny_pipeline(home / "model")
         there = stack.enter_context(furnished(home / "there", endpoint, model, {"unlearn": GPU}, start_minutes=1))
         os.environ |= there.environment
-        id = find_stack(there.settings)
+        usual, apart = find_stack(there.settings), stack_apart(there)  # now, for logins will end
         for number, faults in enumerate(RUNS):
             if str(number + 1) in done:
                 continue
-            id = stack_apart(there) if faults is RUNS[-1] else id
-            rows = sorted(rows + try_run(faults, there, number, id), key=lambda row: int(row[0]))
+            found = try_run(faults, there, number, apart if faults is RUNS[-1] else usual)
+            rows = sorted(rows + found, key=lambda row: int(row[0]))
             _write(options.out, rows)
             print(*(" · ".join(row) for row in rows if row[0] == str(number + 1)), sep="\n", flush=True)
     sys.exit(any(row[6] != "never" or row[5] not in ("yes", "after the next tick") for row in rows))
