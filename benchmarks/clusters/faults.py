@@ -57,6 +57,14 @@ def in_pipeline(what: str, *steps: str) -> list[Fault]:
     return [Fault(f"the pipeline's pod is {what}", step, strike) for step in steps]
 
 
+IN_PIPELINE = [  # Of a run's pods three may be killed; evictions are not counted.
+    *in_pipeline("killed", "collect_takedowns"),
+    *in_pipeline("evicted", "finish_takedowns", "load_base_model", "close_absent"),
+    Fault("the schedule's pod is killed", "draw_pool", strikes.kill_schedule),
+    *in_pipeline("killed", "unlearn"),
+    *in_pipeline("evicted", "gate", "gather_findings", "register_model", "settle_version"),
+    *in_pipeline("killed", "purge_forbidden"),
+]
 # The faults that each run has to bear, in the order of its steps. In the last every heavy step has a pod of its own, in
 # the others ``unlearn`` alone.
 RUNS = (
@@ -72,19 +80,13 @@ RUNS = (
     [Fault("the image cannot be pulled any more", "cache_gradients", strikes.image_gone, "unlearn")],
     [Fault("the pods' logins to the cluster expire", "unlearn", strikes.cluster_login_over)],
     [Fault("the run's login to ZenML expires", "unlearn", strikes.zenml_login_over)],
-    [  # Of a run's pods three may be killed; evictions are not counted.
-        *in_pipeline("killed", "collect_takedowns"),
-        *in_pipeline("evicted", "finish_takedowns", "load_base_model", "close_absent"),
-        Fault("the schedule's pod is killed", "draw_pool", strikes.kill_schedule),
-        Fault("the pipeline's pod is killed", "unlearn", strikes.kill_pipeline),
-        *in_pipeline("evicted", "gate", "gather_findings", "register_model", "settle_version"),
-        *in_pipeline("killed", "purge_forbidden"),
-    ],
+    IN_PIPELINE,
     [  # A step may be tried three times.
         *(Fault("the step's pod is killed", step, strikes.kill) for step in HEAVY[:5]),
         Fault("the image cannot be pulled for 20 s", "cache_gradients", strikes.image_away, "unlearn"),
         Fault("the step's pod is killed", "unlearn", strikes.kill),
         Fault("the step's node is gone", "unlearn", strikes.lose_node),
+        Fault("the pipeline's pod is killed, the step's works on", "unlearn", strikes.kill_pipeline),
         Fault("the step's pod is killed", "evaluate", strikes.kill),
         Fault("the step's pod is evicted", "evaluate", strikes.evict),
     ],
@@ -93,7 +95,9 @@ RUNS = (
 
 def try_run(faults: Sequence[Fault], there: Furnished, number: int, stack: str) -> list[list[str]]:
     """Its rows."""
-    job, struck = Job(there, f"faults-{number}", stack), ExitStack()
+    # Where only the pipeline's pod is struck, that is as it begins a step, before the step has a pod of its own.
+    own = HEAVY if faults is RUNS[-1] else () if faults is IN_PIPELINE else ("unlearn",)
+    job, struck = Job(there, f"faults-{number}", stack, own), ExitStack()
     with Watch(job).looking() as watch, struck:
         tick = job.fire()
         for fault in faults:
@@ -162,12 +166,12 @@ def main() -> None:
         model = make_tiny_pipeline(home / "model")
         there = stack.enter_context(furnished(home / "there", endpoint, model, {"unlearn": GPU}, start_minutes=1))
         os.environ |= there.environment
-        id = find_stack(there.settings)
+        usual, apart = find_stack(there.settings), stack_apart(there)  # now, for logins will end
         for number, faults in enumerate(RUNS):
             if str(number + 1) in done:
                 continue
-            id = stack_apart(there) if faults is RUNS[-1] else id
-            rows = sorted(rows + try_run(faults, there, number, id), key=lambda row: int(row[0]))
+            found = try_run(faults, there, number, apart if faults is RUNS[-1] else usual)
+            rows = sorted(rows + found, key=lambda row: int(row[0]))
             _write(options.out, rows)
             print(*(" · ".join(row) for row in rows if row[0] == str(number + 1)), sep="\n", flush=True)
     sys.exit(any(row[6] != "never" or row[5] not in ("yes", "after the next tick") for row in rows))

@@ -3,8 +3,9 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
@@ -16,6 +17,7 @@ from expunge.takedown.object_store import open_store
 from expunge.takedown.standing import next_runs
 from infra.kubernetes.cron_jobs import ClusterSchedules
 from infra.kubernetes.stack_settings import read_stack_settings
+from infra.kubernetes.tick import lease_name
 from tests.clusters.conftest import NAMESPACE, wait_for
 from tests.clusters.controllers import finished
 from tests.clusters.furnished import Furnished
@@ -31,14 +33,15 @@ class Job:
         there: the cluster and what else it needs.
         name: of inbox, model and schedule.
         stack: id of the ZenML stack.
+        own: steps with a pod of their own; the others are at work in the pipeline's.
 
     Attributes:
         ticks: jobs of the schedule, in order.
         second: seconds that a second schedule's tick took, if one fired.
     """
 
-    def __init__(self, there: Furnished, name: str, stack: str) -> None:
-        self.there, self.name, self._stack = there, name, stack
+    def __init__(self, there: Furnished, name: str, stack: str, own: Collection[str]) -> None:
+        self.there, self.name, self._stack, self._own = there, name, stack, own
         self.cluster = there.cluster
         self.ticks: list[str] = []
         self.second = 0.0
@@ -90,8 +93,10 @@ class Job:
         return bool(self._found[step])
 
     def until_pending(self) -> None:
-        """Until a next tick would take the request: at once if its claim was given back, else after the lease."""
+        """Until a next tick would take the request: at once if claim and lease were given back, else when they end."""
         wait_for(lambda: next_runs(self.box()), 300)
+        name = lease_name(f"s3://expunge/{self.name}/inbox", self.name)
+        wait_for(lambda: not _holds(self.cluster.objects.get("leases", NAMESPACE, name)["spec"]), 300)
 
     def _all_pods(self) -> list[Object]:
         return self.cluster.objects.all("pods")
@@ -112,15 +117,14 @@ class Job:
 
     def pod_of(self, step: str) -> str:
         """The pod in which a step is at work; empty if it is not."""
-        if own := self.run_pods(step):
-            return self.running(own)
+        if step in self._own:
+            return self.running(self.run_pods(step))
         pod = self.running(self.pipeline_pods())
         return pod if pod and self._starts(step, pod) else ""
 
     def attempts(self, step: str) -> int:
         """How often a step was begun."""
-        own = len(self.run_pods(step))
-        return own or sum(self._starts(step, each["metadata"]["name"]) for each in self.pipeline_pods())
+        return sum(self._starts(step, each["metadata"]["name"]) for each in self.pipeline_pods())
 
     def _starts(self, step: str, pod: str) -> int:
         return self.cluster.logs().get(pod, "").count(f"Step `{step}` has started")
@@ -136,6 +140,11 @@ class Job:
     def fulfilled(self) -> bool:
         """Whether the request is."""
         return self.box().state(self.request).label == "fulfilled"
+
+
+def _holds(lease: Object) -> bool:
+    until = datetime.fromisoformat(lease["renewTime"]) + timedelta(seconds=lease["leaseDurationSeconds"])
+    return bool(lease.get("holderIdentity")) and until > datetime.now(UTC)
 
 
 def _phase(pod: Object) -> str:

@@ -58,11 +58,13 @@ def waited_for(wait: Callable[[], None], words: Callable[[], str]) -> None:
         words: the last ones of its last pod.
 
     Raises:
-        ExpungeError: it failed, or the cluster cannot be asked any more.
+        ExpungeError: it failed; or the cluster cannot be asked any more, and the run goes on.
     """
     try:
         with answering("run"):
             wait()
+    except ExpungeError as error:
+        raise ExpungeError(f"{error} The run itself goes on.") from error
     except RuntimeError as error:
         with answering("run"):
             said = words()

@@ -34,6 +34,7 @@ def environment(settings: StackSettings) -> list[dict[str, Any]]:
         "ZENML_CUSTOM_SOURCE_ROOT": FOLDER,  # no repository of ZenML's lies there: it would want to write into it
         "ZENML_ANALYTICS_OPT_IN": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "COLUMNS": "400",  # ZenML breaks what it says at 80 else, and the last line of a run that fails is handed on
     }
     if settings.signing_keys:
         own["EXPUNGE_SIGNING_KEY"] = f"{KEYS}/certificate.pem"

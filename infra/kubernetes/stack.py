@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from expunge.errors import ExpungeError
+from expunge.errors import ExpungeError, explained
 from infra.kubernetes.access import access_objects
 from infra.kubernetes.pods import POD_RIGHTS, environment, first_containers, mounts, volumes
 from infra.kubernetes.stack_settings import Place, StackSettings, read_stack_settings
@@ -154,8 +154,10 @@ def main() -> None:
             print(yaml.safe_dump_all(access_objects(settings), sort_keys=False), end="")
             return
         register_stack(settings)
-    except ExpungeError as error:
-        sys.exit(f"Error: {error}")
+    except Exception as error:
+        if line := explained(error):
+            sys.exit(f"Error: {line}")
+        raise
     print(
         f"Active stack: {settings.name}, pods in {settings.namespace}. What is missing there: expunge stack check "
         f"--kubernetes {options.settings}"

@@ -113,6 +113,17 @@ def test_a_job_whose_answer_was_lost_is_not_made_twice(bare: Cluster, orchestrat
     assert found.metadata.uid == made["metadata"]["uid"]
 
 
+def test_who_waits_for_a_run_and_is_not_known_any_more_says_that_it_goes_on(bare: Cluster, orchestrator: Any) -> None:
+    from zenml.integrations.kubernetes import kube_utils
+
+    bare.objects.create("jobs", NAMESPACE, job("sleep 600"))
+    bare.tokens["admin"] = "another"
+    with pytest.raises(ExpungeError, match=r"run: the cluster does not know this login .* The run itself goes on\."):
+        patience.waited_for(
+            lambda: kube_utils.wait_for_job_to_finish(orchestrator.get_kube_client, NAMESPACE, "step"), lambda: ""
+        )
+
+
 def test_a_run_that_fails_ends_with_its_last_words(bare: Cluster, orchestrator: Any) -> None:
     from zenml.integrations.kubernetes import kube_utils
 

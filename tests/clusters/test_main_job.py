@@ -4,6 +4,7 @@ out is what a local run makes, to the bit."""
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,14 @@ def test_the_check_finds_all_well(there: Furnished, jobs: dict[str, str]) -> Non
     findings = json.loads(done.stdout)
     assert [each for each in findings if not each["ok"]] == [] and done.returncode == 0
     assert {"ZenML's stack", "artifact store", "login", "cluster's secrets"} <= {each["what"] for each in findings}
+
+
+def test_a_login_to_zenml_that_is_over_is_one_line(there: Furnished, tmp_path: Path) -> None:
+    over = {"ZENML_STORE_API_KEY": "ZENKEY_over", "ZENML_CONFIG_PATH": str(tmp_path)}
+    stranger = replace(there, environment={**there.environment, **over})
+    done = stranger.run("-m", "infra.kubernetes.stack", "--settings", str(there.settings))
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Error: ZenML: Authentication error: ")
 
 
 def test_every_object_is_valid_in_every_version_and_no_secret_is_told(there: Furnished, jobs: dict[str, str]) -> None:
