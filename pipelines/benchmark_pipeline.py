@@ -29,8 +29,8 @@ def benchmark_pipeline(
         judges: ``zoo``, ``digits`` or an open_clip model.
         folder: where the table and the result of each cell are kept.
     """
-    base = benchmark_base(base_model)
+    base, facts = benchmark_base(base_model)
     case = resolve_case(world, judges, benchmark.drawing, TakedownBatch(requests=()), HardwareSettings(device="cpu"))
-    pool = draw_pool(base, case, benchmark.diversification)
+    pool = draw_pool(base, facts, case, benchmark.diversification)
     results = benchmark_cells(base, pool, case, benchmark, folder)
     benchmark_table(results, folder)

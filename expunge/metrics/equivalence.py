@@ -61,7 +61,8 @@ def equivalence(values: Sequence[float], references: Sequence[float], margin: fl
     if error == 0:  # no model differs from another of its kind
         inside = abs(difference) < margin
         return Equivalence(difference=difference, low=difference, high=difference, margin=margin, p_value=1.0 - inside)
-    freedom = sum(parts) ** 2 / sum(p**2 / (len(e) - 1) for p, e in zip(parts, (first, second), strict=True))
+    # By shares of the whole: squares of the parts themselves may vanish.
+    freedom = 1 / sum((p / sum(parts)) ** 2 / (len(e) - 1) for p, e in zip(parts, (first, second), strict=True))
     reach = float(students_t.ppf(1 - LEVEL, freedom)) * error
     p_value = max(float(students_t.sf((margin + side * difference) / error, freedom)) for side in (1, -1))
     return Equivalence(
