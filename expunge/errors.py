@@ -4,6 +4,9 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from errno import EACCES, EDQUOT, EIO, ELOOP, EMFILE, ENAMETOOLONG, ENOSPC, ENOTDIR, EPERM, EROFS, ETXTBSY
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class ExpungeError(ValueError):
@@ -15,6 +18,17 @@ class ExpungeError(ValueError):
 
 class UnsupportedError(ExpungeError):
     """What was asked for does not exist for models of this family; what else there is to do can go on."""
+
+
+def present(known: T | None, missing: str) -> T:
+    """What is known.
+
+    Raises:
+        ExpungeError: it is None; the message is ``missing``.
+    """
+    if known is None:
+        raise ExpungeError(missing)
+    return known
 
 
 @dataclass(frozen=True)

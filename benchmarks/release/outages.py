@@ -17,8 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from expunge.benchmark.machine import command, machine_line
-from expunge.markdown import markdown_table
+from benchmarks.begun_table import read_rows, write_rows
 from infra.object_store import object_store
 from tests.infra.faulty_proxy import Fault, FaultyProxy
 from tests.infra.outage import STEPS, Ended, Job, failing, full, killed, servers, small_disk
@@ -83,8 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The main job while stores fail.")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    lines = options.out.read_text(encoding="utf-8").splitlines() if options.out.exists() else []
-    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| ")][2:]
+    rows = read_rows(options.out)
     done = {tuple(row[:3]) for row in rows}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         home = Path(folder)
@@ -100,15 +98,8 @@ def main() -> None:
                 continue
             rows.append(try_case(case, home, proxies))
             print(*rows[-1], sep=" · ", flush=True)
-            _write(options.out, rows)
+            write_rows(options.out, "The main job while a store fails.", HEAD, rows)
     sys.exit(any(row[5] not in ("", "the next run ended it") for row in rows))
-
-
-def _write(out: Path, rows: list[list[str]]) -> None:
-    facts = machine_line()
-    text = f"The main job while a store fails. `{command()}`\n\n{markdown_table(HEAD, rows)}\n\n{facts}\n"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

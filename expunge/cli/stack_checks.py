@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +18,7 @@ from expunge.errors import ExpungeError, explained
 # One hidden object that stays in the inbox, where nothing can be taken away.
 PROBE = ".stack-check"
 KEYS = {"certificate": "EXPUNGE_SIGNING_KEY", "model": "EXPUNGE_MODEL_SIGNING_KEY"}
-ARTIFACT_SECONDS = 180.0
+APART_SECONDS = 180.0
 APART = 60  # seconds between two clocks; an object store refuses from 900 on, and leases and claims are held by time
 
 
@@ -109,6 +109,20 @@ def asked(what: str, question: Callable[[], str], remedy: str) -> Finding:
         return Finding(what, False, " ".join(line.split()), remedy)
 
 
+def asked_apart(
+    command: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What a process of its own said: of what this one must not import, or cannot.
+
+    Raises:
+        ExpungeError: it said nothing within three minutes.
+    """
+    try:
+        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, encoding="utf-8", timeout=APART_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise ExpungeError(f"no answer within {APART_SECONDS:.0f} s") from error
+
+
 def compare_clocks(whose: str, before: datetime, there: datetime) -> None:
     """Raise Missing if another clock, read in whole seconds between ``before`` and now, is too far from this one."""
     apart = max((before - there).total_seconds() - 1, (there - datetime.now(UTC)).total_seconds())
@@ -153,11 +167,7 @@ def _bucket(place: str) -> None:
 
 def _artifact_store() -> str:
     """Asked in a process of its own: the library knows nothing of ZenML."""
-    command = [sys.executable, "-m", "infra.artifact_store"]
-    try:
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=ARTIFACT_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise ExpungeError(f"no answer within {ARTIFACT_SECONDS:.0f} s") from error
+    done = asked_apart([sys.executable, "-m", "infra.artifact_store"])
     answer = done.stdout.strip().rpartition("\n")[2]
     if not answer.startswith("{"):
         said = done.stderr.strip().rpartition("\n")[2]

@@ -49,7 +49,9 @@ class BaseModelFacts(BaseModel):
     @property
     def first_digest(self) -> str:
         """Of the model that the line of versions began with; empty where that is not known."""
-        return self.first.digest if self.first else "" if self.version else self.digest
+        if self.first:
+            return self.first.digest
+        return "" if self.version else self.digest
 
 
 def load_base(base_model: str, inbox: Inbox) -> tuple[TextToImage, BaseModelFacts]:

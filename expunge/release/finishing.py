@@ -51,7 +51,8 @@ def _finish_one(inbox: Inbox, registry: Registry, settling: Settling, carried: l
     version, entries = settling.version, inbox.champions.entries()
     crowned = any(each.version == version.version for each in entries)
     if crowned and settling.findings.decision.passed:
-        covered = [id for id in carried if id in inbox.champions.covered_by(entries[-1].version)]
+        by_champion = inbox.champions.covered_by(entries[-1].version)
+        covered = [id for id in carried if id in by_champion]
         settling.close(covered, owner)
         return covered
     left = [id for id in carried if not _closed_since(inbox, id, version)]

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from expunge.case import Case
+from expunge.errors import present
 from expunge.models.text_to_image import TextToImage
 from expunge.release.registry import TrainingLog
-from expunge.unlearning.batches import present
 from expunge.unlearning.launch import unlearned_by
 from expunge.unlearning.loop import Hooks
 from expunge.unlearning.trace import Trace, TraceRow

@@ -7,12 +7,11 @@ exactly as it would have.
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from expunge.errors import ExpungeError
+from expunge.errors import present
 from expunge.models.conditions import Conditions, cast, chosen
 from expunge.models.hardware import computing
 from expunge.models.noise_process import NoiseProcess
@@ -183,20 +182,6 @@ EMPTY_MISSING = (
     "latents: the set has no conditions of the empty prompt, which are needed here; make the set with "
     "expunge.unlearning.encoding.encode, or give it 'empty'"
 )
-
-
-T = TypeVar("T")
-
-
-def present(known: T | None, missing: str) -> T:
-    """What is known.
-
-    Raises:
-        ExpungeError: it is None; the message is ``missing``.
-    """
-    if known is None:
-        raise ExpungeError(missing)
-    return known
 
 
 def stratified_levels(count: int, levels: int, generator: torch.Generator) -> Tensor:

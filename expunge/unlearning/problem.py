@@ -10,9 +10,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from expunge.errors import present
 from expunge.models.adapter import original_of
 from expunge.models.noise_process import NoiseProcess
-from expunge.unlearning.batches import Batch, LatentSets, denoising_error, predict, present
+from expunge.unlearning.batches import Batch, LatentSets, denoising_error, predict
 from expunge.unlearning.forget import ForgetLoss, Seen, make_forget_loss
 from expunge.unlearning.objectives import alignment_loss, retain_loss
 from expunge.unlearning.ranks import ALONE, Ranks

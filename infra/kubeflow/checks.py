@@ -4,13 +4,12 @@ Kubeflow's own server is not: which pipelines and recurring runs it has, only th
 """
 
 import os
-import subprocess
 import tempfile
 from pathlib import Path
 
 from kubernetes import client
 
-from expunge.cli.stack_checks import Finding, Missing, asked
+from expunge.cli.stack_checks import Finding, Missing, asked, asked_apart
 from expunge.errors import ExpungeError
 from infra.kubeflow.settings import CONFIGS, KubeflowSettings, Toleration, check_image, read_settings
 from infra.kubernetes.cluster_check import ClusterCheck, Wanted, ask_cluster
@@ -18,7 +17,6 @@ from infra.kubernetes.stack_settings import Place, Resources
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-kubeflow" / "bin" / "python"
-SECONDS = 180.0
 
 
 class KubeflowCheck(ClusterCheck):
@@ -82,17 +80,7 @@ def compiles(file: Path, image: str) -> str:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     with tempfile.TemporaryDirectory() as folder:
         command = [str(PYTHON), "-m", "infra.kubeflow.compile", "--image", image, "--settings", str(file.resolve())]
-        try:
-            done = subprocess.run(
-                [*command, "--out", f"{folder}/pipeline.yaml"],
-                cwd=ROOT,
-                env=clean,
-                capture_output=True,
-                encoding="utf-8",
-                timeout=SECONDS,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ExpungeError(f"no answer within {SECONDS:.0f} s") from error
+        done = asked_apart([*command, "--out", f"{folder}/pipeline.yaml"], ROOT, clean)
     if done.returncode:
         raise ExpungeError(done.stderr.strip().rpartition("\n")[2].removeprefix("Error: ")[:300])
     return f"compiles for {image}"

@@ -1,11 +1,11 @@
 """A substitute for an image registry: says of a manifest whether it is there, to those who may know, by a token."""
 
 import base64
-import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from secrets import token_urlsafe
+
+from tests.served import Quiet, served
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def registry(images: Collection[str], login: str = "", basic: bool = False) -> I
     """
     token, wanted = token_urlsafe(32), f"Basic {base64.b64encode(login.encode()).decode()}"
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             if not self.path.startswith("/token?"):
                 return self._answer(404)
@@ -29,8 +29,7 @@ def registry(images: Collection[str], login: str = "", basic: bool = False) -> I
 
         def do_HEAD(self) -> None:
             if login and self.headers.get("Authorization") != (wanted if basic else f"Bearer {token}"):
-                host = f"{server.server_address[0]}:{server.server_port}"
-                bearer = f'Bearer realm="http://{host}/token",service="here",scope="repository:pull"'
+                bearer = f'Bearer realm="http://{there}/token",service="here",scope="repository:pull"'
                 return self._answer(401, challenge='Basic realm="here"' if basic else bearer)
             name, _, reference = self.path.removeprefix("/v2/").partition("/manifests/")
             known = {f"{name}:{reference}", f"{name}@{reference}"} & set(images)
@@ -44,13 +43,5 @@ def registry(images: Collection[str], login: str = "", basic: bool = False) -> I
             self.end_headers()
             self.wfile.write(content.encode())
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing is told of requests."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with served(Handler) as there:
+        yield there

@@ -4,14 +4,14 @@ It answers as AWS does to requests that are signed for another region, and hands
 """
 
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from tests.served import Quiet, served
 
 SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([\w-]+)/s3/aws4_request")
 TOO_SKEWED = timedelta(minutes=15)
@@ -29,7 +29,7 @@ def regional_store(endpoint: str, region: str, refusal: int = 400, skew: timedel
         skew: what its clock is ahead by; from a quarter of an hour on it refuses all.
     """
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         protocol_version = "HTTP/1.1"
 
         def _serve(self) -> None:
@@ -64,13 +64,5 @@ def regional_store(endpoint: str, region: str, refusal: int = 400, skew: timedel
         def date_time_string(self, timestamp: float | None = None) -> str:
             return format_datetime(datetime.now(UTC) + skew, usegmt=True)
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing is told of requests."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with served(Handler) as there:
+        yield f"http://{there}"

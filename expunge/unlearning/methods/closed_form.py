@@ -13,9 +13,9 @@ from typing import ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from expunge.errors import ExpungeError
+from expunge.errors import ExpungeError, present
 from expunge.models.conditions import TOKENS
-from expunge.unlearning.batches import ANCHORS_MISSING, EMPTY_MISSING, Batch, LatentSet, LatentSets, present
+from expunge.unlearning.batches import ANCHORS_MISSING, EMPTY_MISSING, Batch, LatentSet, LatentSets
 from expunge.unlearning.gradient_cache import GradientCache
 from expunge.unlearning.gradients import Coefficients, StepReport
 from expunge.unlearning.methods.cross_attention import cross_attention_parameters
