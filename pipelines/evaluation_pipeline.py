@@ -9,6 +9,7 @@ from expunge.evaluation.score import Scores
 from expunge.models.hardware import HardwareSettings
 from expunge.pictures.drawing import DrawingSettings
 from expunge.reports.evaluation_page import choose, shards_of
+from pipelines.placement import placed
 from steps.draw_shard import draw_shard
 from steps.name_case import name_case
 from steps.open_model import open_model
@@ -51,22 +52,24 @@ def evaluation_pipeline(
         hardware: where models run, and in which precision; each shard is a step, drawn by one process.
     """
     tests = chosen_comeback(comeback, targets, never_saw)
-    case = name_case(targets, world, judges, drawing, hardware)
-    after, after_facts = open_model(model, "model")
-    before, before_facts = open_model(against, "against")
-    shards, paired, cut_off = plan_evaluation(after, before, case, evaluation)
+    name, read, plan, draw = placed(name_case, open_model, plan_evaluation, draw_shard)
+    score, attack, write = placed(score_evaluation, try_comeback, write_evaluation)
+    case = name(targets, world, judges, drawing, hardware)
+    after, after_facts = read(model, "model")
+    before, before_facts = read(against, "against")
+    shards, paired, cut_off = plan(after, before, case, evaluation)
     asked = {"case": unmapped(case), "settings": evaluation}
-    drawn_before, judged_before = draw_shard.map(model=unmapped(before), shard=shards, **asked).unpack()
-    drawn_after, judged_after = draw_shard.map(model=unmapped(after), shard=paired, **asked).unpack()
+    drawn_before, judged_before = draw.map(model=unmapped(before), shard=shards, **asked).unpack()
+    drawn_after, judged_after = draw.map(model=unmapped(after), shard=paired, **asked).unpack()
     models = [after_facts, before_facts]
-    result, pictures = score_evaluation(case, evaluation, models, shards, judged_before, judged_after, cut_off)
+    result, pictures = score(case, evaluation, models, shards, judged_before, judged_after, cut_off)
     reports = []
     if tests:
-        reference = {"never_saw": open_model(never_saw, "never_saw")[0]} if never_saw else {}
-        reports = [try_comeback(before, after, target, case, tests, **reference) for target in case.load().targets]
+        reference = {"never_saw": read(never_saw, "never_saw")[0]} if never_saw else {}
+        reports = [attack(before, after, target, case, tests, **reference) for target in case.load().targets]
     rows = choose(Scores(result.load(), pictures.load()), hide_target_pictures).rows
     shown = sorted({number for number, _ in shards_of(rows, shards.load()).values()})
-    write_evaluation(
+    write(
         result,
         pictures,
         shards,

@@ -19,12 +19,9 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from benchmarks.begun_table import read_rows, write_rows
 from benchmarks.clusters import strikes
 from benchmarks.clusters.job import Job, Watch
-from expunge.benchmark.machine import command, machine_line
-from expunge.markdown import markdown_table
 from infra.kubernetes.zenml_stack import find_stack
 from infra.object_store import object_store
 from tests.clusters.furnished import GPU, Furnished, furnished
@@ -139,24 +136,12 @@ def told_secret(there: Furnished) -> bool:
     return any(each in told for each in there.secrets) or bool(re.search(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+", told))
 
 
-def stack_apart(there: Furnished) -> str:
-    """Register a stack where every heavy step has a pod of its own. Returns its id."""
-    settings = yaml.safe_load(there.settings.read_text(encoding="utf-8"))
-    path = there.folder / "apart.yaml"
-    path.write_text(yaml.safe_dump(settings | {"name": "apart", "jobs": dict.fromkeys(HEAVY, GPU)}), encoding="utf-8")
-    done = there.run("-m", "infra.kubernetes.stack", "--settings", str(path))
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return find_stack(path)
-
-
 def main() -> None:
     """Run, print each row, and write the table down."""
     parser = argparse.ArgumentParser(description="The main job while a cluster fails.")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    lines = options.out.read_text(encoding="utf-8").splitlines() if options.out.exists() else []
-    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| ")][2:]
+    rows = read_rows(options.out)
     done = {row[0] for row in rows}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         home = Path(folder)
@@ -166,21 +151,15 @@ def main() -> None:
         model = make_tiny_pipeline(home / "model")
         there = stack.enter_context(furnished(home / "there", endpoint, model, {"unlearn": GPU}, start_minutes=1))
         os.environ |= there.environment
-        usual, apart = find_stack(there.settings), stack_apart(there)  # now, for logins will end
+        usual, apart = find_stack(there.settings), there.stack("apart", HEAVY)  # now, for logins will end
         for number, faults in enumerate(RUNS):
             if str(number + 1) in done:
                 continue
             found = try_run(faults, there, number, apart if faults is RUNS[-1] else usual)
             rows = sorted(rows + found, key=lambda row: int(row[0]))
-            _write(options.out, rows)
+            write_rows(options.out, "The main job while a cluster fails.", HEAD, rows)
             print(*(" · ".join(row) for row in rows if row[0] == str(number + 1)), sep="\n", flush=True)
     sys.exit(any(row[6] != "never" or row[5] not in ("yes", "after the next tick") for row in rows))
-
-
-def _write(out: Path, rows: list[list[str]]) -> None:
-    text = f"The main job while a cluster fails. `{command()}`\n\n{markdown_table(HEAD, rows)}\n\n{machine_line()}\n"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

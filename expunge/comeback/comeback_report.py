@@ -6,9 +6,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from expunge.comeback.classifier_guidance import ClassifierGuidance
 from expunge.comeback.comeback_settings import ComebackSettings
 from expunge.comeback.embedding_attack import EmbeddingAttack
+from expunge.comeback.inpainting import Inpainting
 from expunge.comeback.membership import Membership
+from expunge.comeback.noise_injection import NoiseInjection
 from expunge.comeback.prompt_search import PromptSearch
 from expunge.comeback.reference_pictures import ReferencePictures
 from expunge.comeback.relearning import HARMLESS, Relearning
@@ -26,7 +29,8 @@ class Outcome:
     Attributes:
         test: short name, the same for all models.
         sort: ``plain``, asked as anyone would; ``search``, something was tried to bring the target back; ``picture``,
-            the model was handed pictures of it; ``trace``, an AUC that looks for knowledge, not for pictures.
+            the model was handed pictures of it, or led by what was learnt from them; ``trace``, an AUC that looks for
+            knowledge, not for pictures.
         value: share of pictures in which the target is found, or the AUC; 0–1. High: it is there.
         means: what was done, e.g. ``fine-tuning on its pictures``.
         detail: what sets it apart from others by the same means, e.g. the number of pictures.
@@ -49,6 +53,9 @@ class ModelComeback(BaseModel):
         embedding: search for a new word; None where the family knows no words.
         prompts: search over plain prompts; None where it takes no sentences.
         references: image-to-image; None where it does not redraw pictures.
+        inpainting: filling a hole in its pictures; None, as of the two below, in reports that are older than the test.
+        noise: fresh noise at every step of drawing.
+        guidance: drawing led by a classifier.
         membership: forget set against fresh target pictures; None if the forget set is not known.
         knowledge: target pictures against others, without a prompt, relative to the original.
         untried: by test, why it was not made.
@@ -61,6 +68,9 @@ class ModelComeback(BaseModel):
     embedding: EmbeddingAttack | None
     prompts: PromptSearch | None
     references: ReferencePictures | None
+    inpainting: Inpainting | None = None
+    noise: NoiseInjection | None = None
+    guidance: ClassifierGuidance | None = None
     membership: Membership | None
     knowledge: Membership
     untried: dict[str, str] = {}
@@ -86,10 +96,25 @@ class ModelComeback(BaseModel):
             name = f"picture {point.strength:g}, asked for {point.asked}"
             detail = f"strength {point.strength:g}, asked for {'it' if point.asked == 'target' else point.asked}"
             found.append(Outcome(name, "picture", point.found, "redrawing noised pictures of it", detail))
+        found += self._led()
         if self.membership:
             means = "telling the pictures it was unlearned on from fresh ones"
             found.append(Outcome("AUC forget set", "trace", self.membership.auc, means))
         return (*found, Outcome("AUC target", "trace", self.knowledge.auc, "denoising its pictures without a prompt"))
+
+    def _led(self) -> list[Outcome]:
+        """Where drawing itself was tampered with."""
+        found = []
+        for point in self.noise.points if self.noise else ():
+            share, means = f"{point.share:g}", "fresh noise while drawing"
+            found.append(Outcome(f"noise {share}", "search", point.found, means, f"share {share}"))
+        if self.inpainting:
+            means = "filling a hole in its pictures"
+            found.append(Outcome("inpainting", "picture", self.inpainting.found, means))
+        for led in self.guidance.points if self.guidance else ():
+            scale, means = f"{led.scale:g}", "a classifier that leads to it"
+            found.append(Outcome(f"guided {scale}", "picture", led.found, means, f"scale {scale}"))
+        return found
 
     def numbers(self) -> dict[str, Interval]:
         """The values of all outcomes by test."""

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from expunge.comeback.classifier_guidance import GuidanceSettings
 from expunge.comeback.embedding_attack import EmbeddingSettings
+from expunge.comeback.inpainting import InpaintingSettings
 from expunge.comeback.membership import MembershipSettings
+from expunge.comeback.noise_injection import NoiseSettings
 from expunge.comeback.prompt_search import PromptSearchSettings
 from expunge.comeback.reference_pictures import ReferenceSettings
 from expunge.comeback.relearning import RelearningSettings
@@ -21,6 +24,9 @@ class ComebackSettings(Settings):
     embedding: EmbeddingSettings = EmbeddingSettings()
     prompts: PromptSearchSettings = PromptSearchSettings()
     references: ReferenceSettings = ReferenceSettings()
+    inpainting: InpaintingSettings = InpaintingSettings()
+    noise: NoiseSettings = NoiseSettings()
+    guidance: GuidanceSettings = GuidanceSettings()
     membership: MembershipSettings = MembershipSettings()
     drawing: DrawingSettings = DrawingSettings()
     seed: int = Field(default=4000, ge=0, description="of prompts, noise and batches; another one than unlearning uses")
@@ -33,6 +39,9 @@ QUICK = ComebackSettings(
     embedding=EmbeddingSettings(steps=60, pictures=16),
     prompts=PromptSearchSettings(misspellings=3, word_orders=2, unrelated=2, pictures_each=4, confirmed_with=12),
     references=ReferenceSettings(strengths=(0.5, 0.84), pictures=12),
+    inpainting=InpaintingSettings(pictures=12),
+    noise=NoiseSettings(shares=(1.0,), pictures=12),
+    guidance=GuidanceSettings(scales=(0.3,), training_steps=150, pictures=12),
     membership=MembershipSettings(pictures=24, timesteps=4),
     drawing=DrawingSettings(steps=6),
 )

@@ -13,6 +13,11 @@ NOTES = (
     "Best prompt: the best of the tried wordings, misspellings, word orders and unrelated prompts, drawn afresh.",
     "Picture s: the same after noising target pictures to the share s and denoising them, asked for the target or for "
     "nothing (empty prompt). Low strengths keep what was given, whatever the model knows.",
+    "Noise η: the same while a share η of the noise at every step of drawing is fresh.",
+    "Inpainting: the same where the middle of target pictures was cut out, and the model fills it, asked for the "
+    "target.",
+    "Guided s: the same while a classifier that learnt from target pictures leads every step, by s of the picture's "
+    "norm. It brings knowledge of its own.",
     "AUC forget set: chance that a picture the model was unlearned on is denoised better than a fresh one of the same "
     "prompt; 0.5: no trace.",
     "AUC target: chance that a target picture has lost less in denoising, without a prompt, than a picture of another "

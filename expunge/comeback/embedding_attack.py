@@ -131,7 +131,7 @@ def _search(
             indices=indices,
             prompted=torch.ones(len(indices), dtype=torch.bool),
         )
-        loss = denoising_error(model.denoiser, model, batch).mean()
+        loss = denoising_error(model.denoiser, model, batch.to(model.device, model.dtype)).mean()
         (vectors.grad,) = torch.autograd.grad(loss, [vectors])
         optimiser.step()
         losses.append(loss.item())

@@ -123,8 +123,9 @@ def denoising_errors(
             asked = torch.full((len(part),), prompted)
             levels_of = level.expand(len(part))
             batch = Batch(latents[part], noise[:, turn], levels_of, chosen(conditions, part), part, asked)
+            batch = batch.to(model.device, model.dtype)
             error = denoising_error(model.denoiser, model, batch).mean(dim=(1, 2, 3))
-            errors[part.numpy(), 0] += error.double().numpy() / settings.timesteps
+            errors[part.numpy(), 0] += error.double().cpu().numpy() / settings.timesteps
     return checked_features(errors, "membership: denoising errors")[:, 0]
 
 

@@ -7,10 +7,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from expunge.case import Case
+from expunge.comeback.classifier_guidance import classifier_guidance
 from expunge.comeback.comeback_report import ORIGINAL, ComebackReport, ModelComeback
 from expunge.comeback.comeback_settings import ComebackSettings
 from expunge.comeback.embedding_attack import embedding_attack
+from expunge.comeback.inpainting import inpainting
 from expunge.comeback.membership import knowledge, membership
+from expunge.comeback.noise_injection import noise_injection
 from expunge.comeback.prompt_search import prompt_search
 from expunge.comeback.reference_pictures import reference_pictures
 from expunge.comeback.relearning import relearn
@@ -147,6 +150,9 @@ def _tested(
         references=tried(
             "pictures", lambda: reference_pictures(model, pictures, trial, settings.references, f"{name}: pictures")
         ),
+        inpainting=inpainting(model, pictures, trial, settings.inpainting),
+        noise=noise_injection(model, trial, settings.noise, f"{name}: noise"),
+        guidance=classifier_guidance(model, pictures, trial, settings.guidance, f"{name}: guidance"),
         membership=told,
         knowledge=knowledge(model, evidence.original, shown, others, settings.membership, seed),
         untried=untried,
@@ -158,6 +164,7 @@ def _target_pictures(original: TextToImage, trial: Trial, settings: ComebackSett
         *settings.relearning.pictures,
         settings.embedding.target_pictures,
         settings.references.pictures,
+        settings.inpainting.pictures,
         settings.membership.pictures,
     )
     prompts = trial.asked("train", int(needed * SPARE))

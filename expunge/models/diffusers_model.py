@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from expunge.errors import ExpungeError, UnsupportedError
 from expunge.models.adapter import FILE, adapted_layers, adapter_file, apply_adapter, merge
+from expunge.models.autoencoded import Autoencoded
 from expunge.models.batched_drawing import in_batches
 from expunge.models.conditions import TOKENS, Conditions, cast
 from expunge.models.hardware import computing
@@ -36,7 +37,7 @@ diffusers_logging.disable_progress_bar()
 transformers_logging.disable_progress_bar()
 
 
-class DiffusersModel(TextWindow, TextToImage):
+class DiffusersModel(TextWindow, Autoencoded, TextToImage):
     """A diffusers pipeline as a model.
 
     Args:
@@ -57,7 +58,6 @@ class DiffusersModel(TextWindow, TextToImage):
     ENCODED: ClassVar[tuple[str, ...]] = (TOKENS,)  # what it answers, in order
     ASKED: ClassVar[Mapping[str, str]] = {TOKENS: "prompt_embeds"}  # how the pipeline calls conditions
     GUIDED: ClassVar[bool] = True  # whether it takes conditions for guidance to move away from
-    PACKED: ClassVar[int] = 1  # latents whose channels are together one token's
     DRAWING: ClassVar[Mapping[str, Any]] = {}  # what the pipeline is told beside the usual
     REDRAWING: ClassVar[Any] = None  # class of the pipeline for image-to-image
     REDRAWN_WITH: ClassVar[Mapping[str, Any]] = {}  # what that is made with beside the components
@@ -129,20 +129,6 @@ class DiffusersModel(TextWindow, TextToImage):
     def smallest_size(self) -> int:
         """Latents of 8 × 8."""
         return 8 * self.pipeline.vae_scale_factor
-
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of a picture's latents, as the loss is taken."""
-        side = self.size // self.pipeline.vae_scale_factor
-        return self._config.in_channels // self.PACKED, side, side
-
-    def decode_nothing(self, count: int) -> None:
-        """Run the autoencoder on ``count`` pictures' latents without content: for those who reckon what it takes."""
-        vae, shape = self.pipeline.vae, self.latent_shape
-        if shape[0] != vae.config.latent_channels:  # the denoiser takes several of the autoencoder's as one
-            side = self.size // self.pipeline.vae_scale_factor
-            shape = (vae.config.latent_channels, side, side)
-        vae.decode(torch.empty(count, *shape, device=self.device))
 
     def parts(self) -> dict[str, Any]:
         """All that the pipeline draws with."""
@@ -286,12 +272,6 @@ class DiffusersModel(TextWindow, TextToImage):
         redrawn = in_batches(batch, len(texts), seeds, batch_size)
         self._restore_sampler()
         return redrawn
-
-    def _latents(self, pictures: Tensor) -> Tensor:
-        """Shifted and scaled: the posterior's mode."""
-        vae = self.pipeline.vae
-        mode = vae.encode(pictures).latent_dist.mode()
-        return (mode - (vae.config.get("shift_factor") or 0.0)) * vae.config.scaling_factor
 
     def _fit(self) -> None:
         """Raise ``ExpungeError`` if the parts do not fit together."""

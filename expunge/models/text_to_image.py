@@ -18,6 +18,7 @@ from expunge.models.batched_drawing import in_batches
 from expunge.models.changeable import Changeable
 from expunge.models.conditions import Conditions, chosen, filled_up
 from expunge.models.hardware import Precision, computing
+from expunge.models.latent_pictures import LatentPictures
 from expunge.models.noise_process import NoiseProcess
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class NewWords(Protocol):
         ...
 
 
-class TextToImage(Changeable, NoiseProcess, ABC):
+class TextToImage(Changeable, NoiseProcess, LatentPictures, ABC):
     """A model that draws what a prompt asks for, and lends its denoiser for unlearning. A family is one adapter.
 
     Pictures are RGB, uint8, ``(n, h, w, 3)``. What is drawn depends on text, seed, steps and guidance, whatever else is
@@ -114,10 +115,6 @@ class TextToImage(Changeable, NoiseProcess, ABC):
     @abstractmethod
     def _conditions(self, texts: list[str]) -> Conditions:
         """Conditions of a batch of texts, each ``(b, …)``."""
-
-    @abstractmethod
-    def _latents(self, pictures: Tensor) -> Tensor:
-        """Latents of pictures ``(b, 3, size, size)`` in −1–1, on the model's device."""
 
     @abstractmethod
     def _sample(
@@ -234,22 +231,6 @@ class TextToImage(Changeable, NoiseProcess, ABC):
         with torch.no_grad(), computing(self.precision, self.device):
             found = [self._conditions(seen[start : start + batch_size]) for start in range(0, len(seen), batch_size)]
         return {name: torch.cat(filled_up([each[name] for each in found])) for name in found[0]}
-
-    def encode_pictures(self, pictures: np.ndarray, batch_size: int = 64) -> Tensor:
-        """Latents, float32 ``(n, c, h, w)``, of uint8 pictures ``(n, h, w, 3)``, resized to the model's own size."""
-        import torch
-
-        size, found = self.size, []
-        for start in range(0, len(pictures), batch_size):
-            # Equal pictures have equal latents to the bit, however they lie in memory.
-            batch = torch.from_numpy(np.ascontiguousarray(pictures[start : start + batch_size]))
-            batch = batch.permute(0, 3, 1, 2).float() / 127.5 - 1
-            if batch.shape[-2:] != (size, size):
-                batch = torch.nn.functional.interpolate(batch, (size, size), mode="bicubic", antialias=True)
-            with torch.no_grad(), computing(self.precision, self.device):
-                latents = self._latents(batch.clamp(-1, 1).to(self.device, self.dtype))
-            found.append(latents.float().cpu())
-        return torch.cat(found)
 
     def draw(
         self,

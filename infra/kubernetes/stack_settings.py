@@ -22,7 +22,10 @@ HEAVY = (
     "unlearn",
     "evaluate",
     "try_comeback",
+    "name_case",
+    "draw_shard",
 )
+CHOOSERS = ("resolve_case", "name_case")  # of the device: for ``unlearn_pipeline``, and for ``evaluation_pipeline``
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 Quantity = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(m|[kMGT]i?)?$")]
@@ -107,8 +110,10 @@ class StackSettings(Settings):
         if twice := sorted(set(self.variables) & set(self.secrets)):
             raise ValueError(f"variables: {twice[0]} stands under 'secrets' too; keep one of them")
         with_gpu = [name for name, place in self.jobs.items() if GPU in place.resources.limits]
-        if with_gpu and "resolve_case" not in with_gpu:
-            raise ValueError(f"jobs: resolve_case, which chooses the device, needs a GPU as {with_gpu[0]} does")
+        for name in with_gpu:
+            first = name if name in CHOOSERS else CHOOSERS[name == "draw_shard"]
+            if first not in with_gpu:
+                raise ValueError(f"jobs: {first}, which chooses the device, needs a GPU as {name} does")
         return self
 
     def secret_keys(self) -> dict[str, list[str]]:

@@ -4,9 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import yaml
 
 from expunge.takedown.inbox import Inbox
 from expunge.takedown.object_store import open_store
+from infra.kubernetes.zenml_stack import find_stack
 from infra.secret_files import read_env
 from infra.tracking_server import tracking_server
 from tests.clusters.cluster import Cluster, cluster
@@ -52,6 +53,22 @@ class Furnished:
         return subprocess.run(
             [sys.executable, *words], cwd=self.folder, env=self.environment, capture_output=True, text=True
         )
+
+    def stack(self, name: str, jobs: Iterable[str]) -> str:
+        """Register another stack, on which these steps have a job of their own. Returns its id.
+
+        This process has to have the environment too.
+        """
+        settings = yaml.safe_load(self.settings.read_text(encoding="utf-8"))
+        path = self.folder / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(settings | {"name": name, "jobs": dict.fromkeys(jobs, GPU)}), encoding="utf-8")
+        done = self.run("-m", "infra.kubernetes.stack", "--settings", str(path))
+        assert done.returncode == 0, done.stderr
+        return find_stack(path)
+
+    def on(self, stack: str, **variables: str) -> "Furnished":
+        """The same with a stack, by its id, as the active one of commands, and with variables of theirs."""
+        return replace(self, environment={**self.environment, "ZENML_ACTIVE_STACK_ID": stack, **variables})
 
     def box(self) -> Inbox:
         """The inbox, in the bucket."""

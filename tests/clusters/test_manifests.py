@@ -55,6 +55,9 @@ def test_settings_refuse_what_would_have_no_effect_or_hold_a_secret(tmp_path: Pa
     assert "jobs: resolve_case, which chooses the device" in refused(
         tmp_path, changed(jobs={"unlearn": {"resources": {"limits": {"nvidia.com/gpu": "1"}}}})
     )
+    assert "jobs: name_case, which chooses the device" in refused(
+        tmp_path, changed(jobs={"draw_shard": {"resources": {"limits": {"nvidia.com/gpu": "1"}}}})
+    )
     assert refused(tmp_path, changed(jobs={"unlearn": {"deadline_minutes": 0}})).startswith(
         "jobs.unlearn.deadline_minutes: Input should be greater than or equal to 1; mend it in"
     )
@@ -163,7 +166,11 @@ def test_a_step_with_a_place_is_a_job_and_all_are_tried_again(orchestrator: Any)
 
 
 def test_every_step_is_placed() -> None:
-    source = (ROOT / "pipelines/unlearn_pipeline.py").read_text(encoding="utf-8")
-    imported = re.findall(r"from steps\.\w+ import (?:\w+ as )?(\w+)$", source, re.MULTILINE)
-    placed = {name for each in re.findall(r"placed\(([^)]*)\)", source) for name in re.findall(r"\w+", each)}
-    assert placed == set(imported) and placed >= set(HEAVY)
+    everywhere = set()
+    for name in ("unlearn_pipeline", "evaluation_pipeline"):
+        source = (ROOT / f"pipelines/{name}.py").read_text(encoding="utf-8")
+        imported = re.findall(r"from steps\.\w+ import (?:\w+ as )?(\w+)$", source, re.MULTILINE)
+        placed = {step for each in re.findall(r"placed\(([^)]*)\)", source) for step in re.findall(r"\w+", each)}
+        assert placed == set(imported)
+        everywhere |= placed
+    assert everywhere >= set(HEAVY)

@@ -3,9 +3,12 @@
 import pytest
 
 from expunge.case import Case, resolve_case
+from expunge.comeback.classifier_guidance import GuidanceSettings
 from expunge.comeback.comeback_settings import ComebackSettings
 from expunge.comeback.embedding_attack import EmbeddingSettings
+from expunge.comeback.inpainting import InpaintingSettings
 from expunge.comeback.membership import MembershipSettings
+from expunge.comeback.noise_injection import NoiseSettings
 from expunge.comeback.prompt_search import PromptSearchSettings
 from expunge.comeback.reference_pictures import ReferenceSettings
 from expunge.comeback.relearning import RelearningSettings
@@ -27,6 +30,9 @@ SMALL = ComebackSettings(
     embedding=EmbeddingSettings(steps=3, target_pictures=3, pictures=4),
     prompts=PromptSearchSettings(misspellings=2, word_orders=1, unrelated=1, pictures_each=2, confirmed_with=3),
     references=ReferenceSettings(strengths=(0.5, 1.0), pictures=3),
+    inpainting=InpaintingSettings(pictures=3),
+    noise=NoiseSettings(shares=(1.0,), pictures=3),
+    guidance=GuidanceSettings(scales=(0.3,), training_steps=3, batch_size=4, pictures=3),
     membership=MembershipSettings(pictures=4, timesteps=2),
     drawing=DrawingSettings(steps=2, guidance=2),
 )

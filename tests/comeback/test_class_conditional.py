@@ -41,7 +41,8 @@ def report() -> ComebackReport:
 def test_what_needs_no_sentences_is_tried(report: ComebackReport) -> None:
     assert not report.untested
     assert list(report.model("unlearned").numbers()) == [
-        "plain prompt", "relearned on 1", "relearned on 3", "relearned on harmless", "AUC target"
+        "plain prompt", "relearned on 1", "relearned on 3", "relearned on harmless", "noise 1", "inpainting",
+        "guided 0.3", "AUC target",
     ]  # fmt: skip
 
 

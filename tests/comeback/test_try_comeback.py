@@ -4,6 +4,7 @@ from collections import Counter
 
 import pandas as pd
 import pytest
+import torch
 
 from expunge.comeback.comeback_report import NEVER_SAW, ComebackReport, surely_higher
 from expunge.comeback.comeback_settings import PROFILES
@@ -52,6 +53,9 @@ def test_each_number_stands_beside_both_references(report):
         "embedding",
         "best prompt",
         "picture 0.5, asked for target",
+        "noise 1",
+        "inpainting",
+        "guided 0.3",
         "AUC forget set",
         "AUC target",
     } < set(first)
@@ -59,6 +63,17 @@ def test_each_number_stands_beside_both_references(report):
         assert (reading.original, reading.never_saw) == (first[reading.test], never[reading.test])
         assert reading.comes_back == surely_higher(reading.value, never[reading.test])
     assert not any(each.comes_back for each in report.readings(NEVER_SAW))
+
+
+def test_a_model_in_another_precision_is_attacked_alike(report, tiny_folder, pictures, dog):
+    # Stands for another device: what stays behind when a model moves is in the wrong dtype here.
+    model = StableDiffusion.load(tiny_folder).to("cpu", torch.float64)
+    (_, same) = try_comeback(model, {"same": model}, colour_case(), dog, SMALL, forget_set=pictures).models
+    for (test, found), (other, expected) in zip(
+        same.numbers().items(), report.model("same").numbers().items(), strict=True
+    ):
+        assert test == other and abs(found.value - expected.value) <= 0.26, test  # one picture of four
+    assert abs(same.knowledge.members.value - report.model("same").knowledge.members.value) < 1e-4
 
 
 def test_nothing_is_called_hidden_without_a_model_that_never_saw(report):

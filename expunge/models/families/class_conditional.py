@@ -84,11 +84,14 @@ class ClassConditional(DiffusionProcess, TextToImage):
         """The pixels; for a model of grey pictures the channels are averaged."""
         return pictures.mean(dim=1, keepdim=True) if self.denoiser.config.in_channels == 1 else pictures
 
+    def _pictures(self, latents: Tensor) -> Tensor:
+        """As they are; a grey one has three equal channels."""
+        return latents.expand(-1, 3, -1, -1)
+
     @torch.no_grad()
     def _sample(
         self, conditions: Conditions, generators: list[torch.Generator], steps: int, guidance: float
     ) -> np.ndarray:
-        """A model of grey pictures gives three equal channels."""
         scheduler = type(self.scheduler).from_config(self.scheduler.config)
         scheduler.set_timesteps(steps)
         shape = (1, self.denoiser.config.in_channels, self.size, self.size)
@@ -104,8 +107,7 @@ class ClassConditional(DiffusionProcess, TextToImage):
                 unconditioned = self.denoiser(given, timestep, class_labels=empty).sample
                 predicted = unconditioned + guidance * (predicted - unconditioned)
             noisy = scheduler.step(predicted, timestep, noisy, **how).prev_sample
-        pictures = noisy.float().cpu().clamp(-1, 1) / 2 + 0.5
-        return pictures.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+        return self.decode_latents(noisy)
 
     def redraw(self, *_: Any, **__: Any) -> np.ndarray:
         """Refused.

@@ -28,11 +28,19 @@ class Flux2(FlowModel):
 
     def _latents(self, pictures: Tensor) -> Tensor:
         """The posterior's mode, normalised by the autoencoder's own running statistics."""
-        vae = self.pipeline.vae
-        latents = self.pipeline._patchify_latents(vae.encode(pictures).latent_dist.mode())
-        mean = vae.bn.running_mean.view(1, -1, 1, 1).to(latents)
-        spread = torch.sqrt(vae.bn.running_var.view(1, -1, 1, 1).to(latents) + vae.config.batch_norm_eps)
+        latents = self.pipeline._patchify_latents(self.pipeline.vae.encode(pictures).latent_dist.mode())
+        mean, spread = self._statistics(latents)
         return (latents - mean) / spread
+
+    def _pictures(self, latents: Tensor) -> Tensor:
+        mean, spread = self._statistics(latents)
+        return self.pipeline.vae.decode(self.pipeline._unpatchify_latents(latents * spread + mean)).sample
+
+    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each channel."""
+        vae = self.pipeline.vae
+        mean = vae.bn.running_mean.view(1, -1, 1, 1).to(like)
+        return mean, torch.sqrt(vae.bn.running_var.view(1, -1, 1, 1).to(like) + vae.config.batch_norm_eps)
 
     def predict(self, denoiser: nn.Module, noisy: Tensor, level: Tensor, conditions: Conditions) -> Tensor:
         """The velocity."""

@@ -25,11 +25,18 @@ class QwenImage(FlowModel):
 
     def _latents(self, pictures: Tensor) -> Tensor:
         """The first frame's, normalised channel by channel."""
-        vae = self.pipeline.vae
-        mean, spread = (
-            pictures.new_tensor(each).view(1, -1, 1, 1) for each in (vae.config.latents_mean, vae.config.latents_std)
-        )
-        return (vae.encode(pictures.unsqueeze(2)).latent_dist.mode()[:, :, 0] - mean) / spread
+        mean, spread = self._statistics(pictures)
+        return (self.pipeline.vae.encode(pictures.unsqueeze(2)).latent_dist.mode()[:, :, 0] - mean) / spread
+
+    def _pictures(self, latents: Tensor) -> Tensor:
+        mean, spread = self._statistics(latents)
+        return self.pipeline.vae.decode((latents * spread + mean).unsqueeze(2)).sample[:, :, 0]
+
+    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each channel."""
+        config = self.pipeline.vae.config
+        mean, spread = (like.new_tensor(each).view(1, -1, 1, 1) for each in (config.latents_mean, config.latents_std))
+        return mean, spread
 
     def _encoded(self, texts: list[str], **more: Any) -> Conditions:
         """The mask is there even where all are of one length."""

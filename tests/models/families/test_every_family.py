@@ -8,9 +8,11 @@ import torch
 from diffusers import DDPMScheduler, DiffusionPipeline
 from torch.nn import functional
 
+from expunge.comeback.steered_drawing import draw_steered
 from expunge.errors import ExpungeError
 from expunge.models.conditions import cast
 from expunge.models.resolver import open_model, read_folder
+from expunge.pictures.drawing import DrawingSettings
 from expunge.plugins import plugin_names
 from tests.families import FAMILIES
 from tests.models.families.conftest import texts_of
@@ -120,6 +122,36 @@ def test_it_draws_what_the_stock_pipeline_draws(family, family_folder):
     assert np.abs(drawn.astype(int) - np.rint(theirs * 255).astype(int)).max() <= 1
     assert drawn.std() > 5
     assert np.abs(drawn[0].astype(int) - drawn[1]).mean() > 1
+
+
+def test_latents_are_decoded_as_they_were_encoded(family):
+    name, model = family
+    given = np.random.default_rng(0).integers(0, 256, (2, model.size, model.size, 3), dtype=np.uint8)
+    vae, pictures = model.pipeline.vae, torch.from_numpy(given).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.no_grad():
+        if name == "qwen_image":
+            theirs = vae.decode(vae.encode(pictures[:, :, None]).latent_dist.mode()).sample[:, :, 0]
+        elif name == "sana":
+            theirs = vae.decode(vae.encode(pictures).latent).sample
+        else:
+            theirs = vae.decode(vae.encode(pictures).latent_dist.mode()).sample
+    ours = model.decode_latents(model.encode_pictures(given))
+    assert ours.dtype == np.float32 and 0 <= ours.min() < ours.max() <= 1
+    np.testing.assert_allclose(ours, (theirs / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).numpy(), atol=1e-5)
+
+
+def test_drawing_can_be_steered(family):
+    name, model = family
+    texts, how = texts_of(name), DrawingSettings(steps=2, guidance=2)
+    seen = []
+
+    def hand(step):
+        seen.append(model.noisy(step.picture, step.noise, step.level) - step.noisy)
+        return step.picture, step.noise
+
+    drawn = draw_steered(model, texts, SEEDS, how, hand)
+    assert drawn.shape == (2, model.size, model.size, 3) and drawn.std() > 1
+    assert len(seen) == 2 and max(each.abs().max() for each in seen) < 1e-3
 
 
 def test_a_saved_model_is_the_same_model_and_all_but_the_denoiser_the_same_files(family, family_folder, tmp_path):
