@@ -7,18 +7,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from expunge.comeback.classifier_guidance import GuidanceSettings, classifier_guidance
+from expunge.comeback.inpainting import InpaintingSettings, inpainting
 from expunge.comeback.membership import MembershipSettings, knowledge
-from expunge.comeback.relearning import RelearningSettings, relearn
+from expunge.comeback.noise_injection import NoiseSettings, noise_injection
+from expunge.comeback.relearning import Relearning, RelearningSettings, relearn
 from expunge.comeback.trial import Trial
 from expunge.metrics.kernel_distance import kernel_distance
 from expunge.metrics.retain_accuracy import as_asked
 from expunge.models.conditions import chosen
 from expunge.models.text_to_image import TextToImage
-from expunge.pictures.picture_set import PictureSet
+from expunge.pictures.picture_set import PictureSet, concatenate
 from expunge.settings import Settings
 from expunge.unlearning.batches import Batch, generator_of, predict
 
 SIDES = ("target", "rest")
+SHOWN = 5  # pictures that the curve which is shown was relearned on
 
 
 class Sizes(Settings):
@@ -27,7 +31,10 @@ class Sizes(Settings):
     pictures: int = 128  # of the target, drawn and noised; of the rest about twice as many
     levels: int = 8  # of noise at which each is denoised, evenly spread
     membership: MembershipSettings = MembershipSettings()
-    relearning: RelearningSettings = RelearningSettings(pictures=(5,), harmless_pictures=0, steps=40, measured=40)
+    relearning: RelearningSettings = RelearningSettings(pictures=(1, 5, 20), harmless_pictures=0, steps=40)
+    inpainting: InpaintingSettings = InpaintingSettings()
+    noise: NoiseSettings = NoiseSettings(shares=(1.0,))
+    guidance: GuidanceSettings = GuidanceSettings(scales=(0.3,))
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,8 @@ class Yardstick:
         panel = trial.case.panel()
         recognised = {name: each.recognise(drawn["rest"].pictures) for name, each in panel.classifiers.items()}
         kept = as_asked(self.prompts["rest"], recognised, list(recognised))
-        curve = relearn(model, self.known, trial, sizes.relearning).curves[0].points
+        relearned = relearn(model, self.known, trial, sizes.relearning)
+        curve = next(each for each in relearned.curves if each.pictures == SHOWN).points
         known = knowledge(model, self.original, self.drawn["target"], self.drawn["rest"], sizes.membership, trial.seed)
         return Shown(
             predictions={side: self._predictions(model, self.drawn[side]) for side in SIDES},
@@ -95,11 +103,22 @@ class Yardstick:
             numbers={
                 "unlearning_accuracy": 1 - trial.share(drawn["target"]).value,
                 "retain_accuracy": float(kept.mean()),
-                "relearned": min(point.unlearning_accuracy.value for point in curve),
                 "knowledge": known.auc.value,
+                **_relearned(relearned),
+                **self._attacked(model),
             },
             relearning=tuple((point.step, point.unlearning_accuracy.value) for point in curve),
         )
+
+    def _attacked(self, model: TextToImage) -> dict[str, float]:
+        """Shares of pictures in which the target is found where drawing is tampered with."""
+        trial, sizes = self.trial, self.sizes
+        led = classifier_guidance(model, concatenate([self.known, self.drawn["rest"]]), trial, sizes.guidance)
+        return {
+            "inpainted": inpainting(model, self.known, trial, sizes.inpainting).found.value,
+            "noise": noise_injection(model, trial, sizes.noise).points[-1].found.value,
+            "guided": led.points[-1].found.value,
+        }
 
     @torch.no_grad()
     def _predictions(self, model: TextToImage, pictures: PictureSet) -> Tensor:
@@ -118,3 +137,11 @@ class Yardstick:
             )
             found.append(predict(model.denoiser, model, batch)[0])
         return torch.cat(found)
+
+
+def _relearned(found: Relearning) -> dict[str, float]:
+    """UA while a copy is fine-tuned, the mean over the steps at which it was looked at, by number of pictures."""
+    return {
+        f"relearned_{curve.pictures}": float(np.mean([each.unlearning_accuracy.value for each in curve.points[1:]]))
+        for curve in found.curves
+    }

@@ -5,17 +5,20 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks.oracles.page import DISTANCES, SHARES, ratio_rows, verdict_rows, write_page
+from benchmarks.oracles.page import COMEBACK, DISTANCES, SHARES, comeback_rows, ratio_rows, verdict_rows, write_page
 from benchmarks.oracles.yardstick import Sizes, Yardstick, distances, mean_distances
 from expunge.comeback.trial import Trial
 from tests.benchmark.bench import make_bench, small
 
 SIZES = Sizes.model_validate(
     {
-        "pictures": 12,
+        "pictures": 24,
         "levels": 2,
         "membership": {"pictures": 4, "timesteps": 2},
-        "relearning": {"pictures": [2], "harmless_pictures": 0, "steps": 1, "measure_every": 1, "measured": 2},
+        "relearning": {"pictures": [1, 5, 20], "harmless_pictures": 0, "steps": 1, "measure_every": 1, "measured": 2},
+        "inpainting": {"pictures": 2},
+        "noise": {"shares": [1.0], "pictures": 2},
+        "guidance": {"scales": [0.3], "training_steps": 2, "pictures": 2},
     }
 )
 
@@ -37,19 +40,20 @@ def test_a_model_is_nothing_from_itself_and_something_from_a_changed_one(tiny_mo
     both = mean_distances(before, [before, after])
     assert both["prediction_rest"] == pytest.approx(apart["prediction_rest"] / 2)
     assert not any(yardstick.trial.target.matches(each) for each in yardstick.prompts["rest"])
-    assert set(before.numbers) == set(SHARES) and [step for step, _ in before.relearning] == [0, 1]
+    assert set(before.numbers) == {*SHARES, *COMEBACK} and [step for step, _ in before.relearning] == [0, 1]
 
 
 @pytest.fixture
 def models() -> pd.DataFrame:
     """Ten oracles, the original four times as far, a method as far as an oracle, and one that scatters."""
-    random, rows = np.random.default_rng(1), []
+    random, other, rows = np.random.default_rng(2), np.random.default_rng(1), []
     kinds = {"oracle": (1.0, 0.1, 10), "original": (4.0, 0.0, 1), "near": (1.0, 0.05, 5), "scattered": (1.0, 1.0, 5)}
     for target in ("one", "two"):
         for who, (far, spread, count) in kinds.items():
             for seed in range(count):
-                own = {name: far * float(np.exp(spread * random.normal())) for name in DISTANCES}
-                shares = {name: 0.9 + 0.01 * random.normal() for name in SHARES}
+                own = {name: far * float(np.exp(spread * other.normal())) for name in DISTANCES}
+                shares = {name: 0.9 + 0.01 * random.normal() for name in SHARES | COMEBACK}
+                shares["noise"] += 0.05 * (who == "scattered")
                 rows.append(
                     {"who": who, "target": target, "seed": seed, **own, **shares, "steps": [0, 5], "curve": [1.0, 0.5]}
                 )
@@ -64,5 +68,9 @@ def test_the_page_is_in_units_of_the_oracles_and_calls_alike_only_what_was_shown
     assert set(verdicts) == {"near", "scattered"}
     shown = {who: sum(int(each.split()[0]) for each in cells) for who, cells in verdicts.items()}
     assert shown["near"] >= 6 and shown["scattered"] == 0
+    comeback = {row[0]: dict(zip(COMEBACK, row[1:], strict=True)) for row in comeback_rows(models)}
+    assert comeback["oracle"]["noise"] == "90" and comeback["scattered"]["noise"].startswith("95 [+")
+    low, high = (float(each) for each in comeback["near"]["guided"].split("[")[1].rstrip("]").split(", "))
+    assert -2 <= low <= 0 <= high <= 2
     text = write_page(models, tmp_path)
     assert "beside 10 oracles for each of 2 targets" in text and (tmp_path / "digits.png").stat().st_size > 10_000
