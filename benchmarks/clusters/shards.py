@@ -6,7 +6,7 @@ Tiny models, for which drawing is nothing, so that what is left is the pods' own
 opens model and judge, and asks ZenML and the bucket. Each evaluation has to find the same numbers. In the last rows
 ``unlearn`` of the main job is in a pod, by one process and by two. Seconds of CPU are those of all pods and of the
 command that waits for them, not of servers. All nodes are this machine: more pods at once than it has cores gain no
-time.
+time. A table that was begun goes on.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.begun_table import write_rows
+from benchmarks.begun_table import read_rows, write_rows
 from infra.kubernetes.zenml_stack import find_stack
 from infra.object_store import object_store
 from tests.clusters.furnished import GPU, Furnished, furnished
@@ -64,32 +64,37 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def evaluations(there: Furnished, usual: str, base: Path, other: Path) -> Iterator[list[str]]:
-    """Rows of the evaluation, by size of a shard."""
+def evaluations(there: Furnished, usual: str, other: Path, done: Set[str]) -> Iterator[list[str]]:
+    """Rows of the evaluation that are missing, by size of a shard."""
     apart = there.stack("shards", APART)
     job = yaml.safe_load(there.config.read_text(encoding="utf-8"))["parameters"]
     given = {name: job[name] for name in ("world", "judges", "drawing", "hardware")}
-    given |= {"model": str(other), "against": str(base), "targets": ["object:cat"], "folder": ".expunge/evaluations"}
+    given |= {"model": str(other), "against": job["base_model"], "targets": ["object:cat"]}
     shown = ("score_evaluation", "evaluation_result")
     for size in (64, 16):
+        label = f"evaluation, {size} pictures a shard"
+        if f"{label}, each in a pod" in done:
+            continue
         asked = given | {"evaluation": SIZES | {"shard_size": size}}
         _, seconds, cpu, found = run(there, usual, "evaluation_pipeline", asked, shown)
-        yield [f"evaluation, {size} pictures a shard", "1", f"{seconds:.0f}", f"{cpu:.0f}", ""]
+        yield [label, "1", f"{seconds:.0f}", f"{cpu:.0f}", ""]
         pods, seconds, more, same = run(there, apart, "evaluation_pipeline", asked, shown)
         if same != found:
             raise RuntimeError(f"in pods it found {same}, else {found}")
         each = f"{(more - cpu) / (pods - 1):.1f}"
-        yield [f"evaluation, {size} pictures a shard, each in a pod", str(pods), f"{seconds:.0f}", f"{more:.0f}", each]
+        yield [f"{label}, each in a pod", str(pods), f"{seconds:.0f}", f"{more:.0f}", each]
 
 
-def unlearnings(there: Furnished, usual: str) -> Iterator[list[str]]:
-    """Rows of the main job, by processes in the pod that unlearns."""
+def unlearnings(there: Furnished, usual: str, done: Set[str]) -> Iterator[list[str]]:
+    """Rows of the main job that are missing, by processes in the pod that unlearns."""
     job = yaml.safe_load(there.config.read_text(encoding="utf-8"))["parameters"]
     for processes in (1, 2):
-        there.box().file(kind="object", target="cat")
+        label = f"main job, `unlearn` in a pod, {processes} {'process' if processes == 1 else 'processes'}"
+        if label in done:
+            continue
+        there.box().file(kind="object", target="cat" if processes == 1 else "dog")
         given = job | {"hardware": {"device": "cpu", "processes": processes}}
         pods, seconds, cpu, _ = run(there, usual, "unlearn_pipeline", given, ("unlearn", "unlearning_report"))
-        label = f"main job, `unlearn` in a pod, {processes} {'process' if processes == 1 else 'processes'}"
         yield [label, str(pods), f"{seconds:.0f}", f"{cpu:.0f}", ""]
 
 
@@ -99,7 +104,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        home, rows = Path(folder), []
+        home, rows = Path(folder), read_rows(options.out)
+        done = {row[0] for row in rows}
         os.environ |= {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "only-here-and-now"}
         os.environ |= {"AWS_DEFAULT_REGION": "us-east-1", "HF_HUB_OFFLINE": "1"}
         os.environ["AWS_ENDPOINT_URL"] = endpoint = stack.enter_context(object_store(home / "s3"))
@@ -107,8 +113,8 @@ def main() -> None:
         there = stack.enter_context(furnished(home / "there", endpoint, base, {"unlearn": GPU}))
         os.environ |= there.environment
         usual = find_stack(there.settings)
-        for row in chain(evaluations(there, usual, base, other), unlearnings(there, usual)):
-            rows.append(row)
+        for row in chain(evaluations(there, usual, other, done), unlearnings(there, usual, done)):
+            rows = [each for each in rows if each[0] != row[0]] + [row]
             print(*row, sep=" · ", flush=True)
             write_rows(options.out, "What pods cost.", HEAD, rows)
 

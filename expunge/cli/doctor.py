@@ -59,6 +59,7 @@ def doctor(config: Path | None, model: str, machine: bool) -> None:
     unit = need.denoiser / GIB
     others, trained = need.others / GIB, need.trained / GIB
     say(f"Denoiser {unit:.2f} GiB in {hardware.precision}, other parts {others:.2f}, trained {trained:.2f}.")
+    say(f"On top of a champion a run has the first model's denoiser beside all of these: {unit:.2f} GiB more.")
     if need.unknown:
         say("Activations are not in it: this family's text encoder looks into its tokens, which only weights can tell.")
     if fits:

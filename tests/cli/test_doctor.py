@@ -32,6 +32,7 @@ def config(tmp_path: Path, tiny_folder: Path) -> Path:
 def test_it_says_phase_by_phase_what_a_configuration_takes(config: Path) -> None:
     code, said = doctor("--config", str(config))
     assert code == 0 and "retain gradient" in said and "Fits: " in said and "GiB" in said
+    assert "On top of a champion a run has the first model's denoiser beside all of these: " in said
 
 
 def test_it_says_it_to_machines(config: Path, tiny_folder: Path) -> None:
