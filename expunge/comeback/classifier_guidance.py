@@ -9,10 +9,11 @@ The knowledge may come from the classifier alone: read the share beside that of 
 """
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from expunge.comeback.shares import Shares
 from expunge.comeback.steered_drawing import Seen, draw_steered
 from expunge.comeback.trial import Trial
 from expunge.metrics.numbers import Interval
@@ -28,17 +29,10 @@ WIDTH, RATE = 48, 2e-3
 class GuidanceSettings(Settings):
     """How the classifier is trained, and how far it leads."""
 
-    scales: tuple[float, ...] = Field(default=(0.1, 0.3), min_length=1, description="s, of the picture's norm a step")
+    scales: Shares = Field(default=(0.1, 0.3), description="s, of the picture's norm a step")
     training_steps: int = Field(default=300, ge=1, le=100_000)
     batch_size: int = Field(default=32, ge=2, le=4096)
     pictures: int = Field(default=40, ge=2, le=100_000, description="drawn for each scale")
-
-    @field_validator("scales")
-    @classmethod
-    def _scales_differ(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
-        if not all(0 < each <= 1 for each in scales) or len(set(scales)) < len(scales):
-            raise ValueError(f"scales: {scales} given; different numbers above 0 and up to 1 are needed")
-        return scales
 
 
 class GuidancePoint(BaseModel):

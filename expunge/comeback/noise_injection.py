@@ -6,9 +6,10 @@ noise that the model sees, ε ← √(1 − η²) ε + η z, so that its amount 
 """
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from expunge.comeback.shares import Shares
 from expunge.comeback.steered_drawing import Seen, draw_steered
 from expunge.comeback.trial import Trial
 from expunge.metrics.numbers import Interval
@@ -21,15 +22,8 @@ from expunge.settings import Settings
 class NoiseSettings(Settings):
     """How much is injected, and how many pictures are drawn."""
 
-    shares: tuple[float, ...] = Field(default=(0.5, 1.0), min_length=1, description="η, of the noise of a step, 0–1")
+    shares: Shares = Field(default=(0.5, 1.0), description="η, of the noise of a step, 0–1")
     pictures: int = Field(default=40, ge=2, le=100_000, description="for each share")
-
-    @field_validator("shares")
-    @classmethod
-    def _shares_are_shares(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
-        if not all(0 < each <= 1 for each in shares) or len(set(shares)) < len(shares):
-            raise ValueError(f"shares: {shares} given; different numbers above 0 and up to 1 are needed")
-        return shares
 
 
 class NoisePoint(BaseModel):

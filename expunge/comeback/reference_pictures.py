@@ -6,8 +6,9 @@ strengths means something only beside those of the original and of a model that 
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
+from expunge.comeback.shares import Shares
 from expunge.comeback.trial import Trial
 from expunge.metrics.numbers import Interval
 from expunge.models.text_to_image import TextToImage
@@ -22,15 +23,8 @@ ASKED: tuple[Asked, ...] = ("target", "nothing")
 class ReferenceSettings(Settings):
     """How far the pictures are noised, and how many there are."""
 
-    strengths: tuple[float, ...] = Field(default=(0.5, 0.7, 0.9), min_length=1, description="share of the noise, 0–1")
+    strengths: Shares = Field(default=(0.5, 0.7, 0.9), description="share of the noise, 0–1")
     pictures: int = Field(default=40, ge=2, le=100_000)
-
-    @field_validator("strengths")
-    @classmethod
-    def _strengths_are_shares(cls, strengths: tuple[float, ...]) -> tuple[float, ...]:
-        if not all(0 < each <= 1 for each in strengths) or len(set(strengths)) < len(strengths):
-            raise ValueError(f"strengths: {strengths} given; different numbers above 0 and up to 1 are needed")
-        return strengths
 
 
 class ReferencePoint(BaseModel):
