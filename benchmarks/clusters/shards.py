@@ -94,7 +94,7 @@ def unlearnings(there: Furnished, usual: str, done: Set[str]) -> Iterator[list[s
             continue
         there.box().file(kind="object", target="cat" if processes == 1 else "dog")
         given = job | {"hardware": {"device": "cpu", "processes": processes}}
-        pods, seconds, cpu, _ = run(there, usual, "unlearn_pipeline", given, ("unlearn", "unlearning_report"))
+        pods, seconds, cpu, _ = run(there, usual, "unlearn_pipeline", given, ("unlearn", "trace"))
         yield [label, str(pods), f"{seconds:.0f}", f"{cpu:.0f}", ""]
 
 

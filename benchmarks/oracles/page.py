@@ -30,6 +30,7 @@ COMEBACK = {
     "guided": "found, guided",
 }
 JUDGED = DISTANCES | {"knowledge": SHARES["knowledge"]} | COMEBACK
+LINE = 3.6  # points of the third picture's height that a name takes
 MARGIN = 1.5  # standard deviations of the oracles
 STYLE = {"font.size": 8, "axes.titlesize": 9, "axes.titlelocation": "left", "axes.spines.top": False,
          "axes.spines.right": False}  # fmt: skip
@@ -172,16 +173,21 @@ def _distances(axes: Axes, models: pd.DataFrame, side: str) -> None:
     axes.set_xscale("log")
     axes.set_yticks(range(len(order)), order if side == "target" else [])
     axes.invert_yaxis()
-    axes.set_title(f"prediction, {side}: distance ÷ the oracles' own")
+    axes.set_title(f"prediction, {side}")
+    axes.set_xlabel("distance ÷ the oracles' own")
 
 
 def _curves(axes: Axes, models: pd.DataFrame) -> None:
+    steps, ends = models["steps"].iloc[0], {}
     for who in _order(models):
-        own = models[models["who"] == who]
-        share = 100 * np.mean(np.stack(own["curve"].tolist()), axis=0)
+        share = 100 * np.mean(np.stack(models[models["who"] == who]["curve"].tolist()), axis=0)
         wide = who in (ORACLE, ORIGINAL, "default")
-        axes.plot(own["steps"].iloc[0], share, color=_colour(who), linewidth=2 if wide else 0.8, label=who)
-        axes.annotate(who, (own["steps"].iloc[0][-1], share[-1]), fontsize=6, color=_colour(who))
+        axes.plot(steps, share, color=_colour(who), linewidth=2 if wide else 0.8)
+        ends[who] = share[-1]
+    height = -np.inf
+    for who, end in sorted(ends.items(), key=lambda each: each[1]):
+        height = max(end, height + LINE)
+        axes.annotate(who, (steps[-1], height), fontsize=6, color=_colour(who))
     axes.set_xlabel("steps on five pictures of the target")
     axes.set_title("UA, %, mean over targets and seeds")
 
