@@ -33,7 +33,7 @@ class ComebackSettings(Settings):
 
 
 FULL = ComebackSettings()
-# Half a minute a model on one core with the zoo; shares are known to within about a quarter.
+# Forty seconds a model on one core with the zoo; shares are known to within about a quarter.
 QUICK = ComebackSettings(
     relearning=RelearningSettings(steps=20, measure_every=10, measured=12),
     embedding=EmbeddingSettings(steps=60, pictures=16),
