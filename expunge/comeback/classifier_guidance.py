@@ -8,6 +8,8 @@ log p(target | x), x₀ ← x₀ + s ‖x₀‖ g / ‖g‖, and the noise so th
 The knowledge may come from the classifier alone: read the share beside that of a model that never saw the target.
 """
 
+from itertools import pairwise
+
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
@@ -98,7 +100,7 @@ class _Classifier(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         widths = (channels + 1, WIDTH, WIDTH, WIDTH)
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(widths, widths[1:]))  # noqa: B905
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
         self.last = nn.Linear(WIDTH, 1)
 
     def forward(self, noisy: Tensor, level: Tensor) -> Tensor:
@@ -122,9 +124,8 @@ def _trained(
     for step in range(settings.training_steps):
         generator = generator_of(seed, step)
         few = torch.cat([each[torch.randint(0, len(each), (half,), generator=generator)] for each in shown])
-        noise, level = torch.randn(few.shape, generator=generator), torch.cat(
-            [stratified_levels(half, model.levels, generator) for _ in shown]
-        )  # fmt: skip
+        noise = torch.randn(few.shape, generator=generator)
+        level = torch.cat([stratified_levels(half, model.levels, generator) for _ in shown])
         noisy = model.noisy(few, noise, level).to(model.device)
         odds = classifier(noisy, (level / model.levels).to(model.device))
         optimiser.zero_grad(set_to_none=True)

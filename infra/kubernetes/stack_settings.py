@@ -25,7 +25,8 @@ HEAVY = (
     "name_case",
     "draw_shard",
 )
-CHOOSERS = ("resolve_case", "name_case")  # of the device: for ``unlearn_pipeline``, and for ``evaluation_pipeline``
+# Which step chooses the device of these; of all others it is ``resolve_case``.
+CHOOSERS = {"draw_shard": "name_case", "name_case": "name_case"}
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 Quantity = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(m|[kMGT]i?)?$")]
@@ -111,7 +112,7 @@ class StackSettings(Settings):
             raise ValueError(f"variables: {twice[0]} stands under 'secrets' too; keep one of them")
         with_gpu = [name for name, place in self.jobs.items() if GPU in place.resources.limits]
         for name in with_gpu:
-            first = name if name in CHOOSERS else CHOOSERS[name == "draw_shard"]
+            first = CHOOSERS.get(name, "resolve_case")
             if first not in with_gpu:
                 raise ValueError(f"jobs: {first}, which chooses the device, needs a GPU as {name} does")
         return self
